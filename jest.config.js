@@ -1,0 +1,22 @@
+/** Tests run on the TypeScript sources: the `sluice-source` export condition leads every @sluice import to src/. */
+export default {
+  testMatch: ['<rootDir>/test/**/*.test.ts'],
+  extensionsToTreatAsEsm: ['.ts'],
+  transform: {
+    '\\.ts$': [
+      '@swc/jest',
+      {
+        jsc: {
+          target: 'es2022',
+          parser: { syntax: 'typescript', decorators: true },
+          transform: { decoratorVersion: '2022-03' },
+        },
+      },
+    ],
+  },
+  testEnvironment: 'node',
+  // With 'import' in this list Jest's own CommonJS requires break.
+  testEnvironmentOptions: { customExportConditions: ['sluice-source', 'node', 'node-addons'] },
+  modulePathIgnorePatterns: ['<rootDir>/packages/.*/dist/', '<rootDir>/.cache/'],
+  maxWorkers: 2,
+}

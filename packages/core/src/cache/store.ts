@@ -1,0 +1,69 @@
+import type { MaybePromise } from '../maybe-promise.ts'
+import type { CacheRecord } from './record.ts'
+
+/**
+ * Where responses are kept. A store knows nothing of HTTP: it holds records under keys, forgets them in time, and never
+ * gives out one that was invalidated since its fill began.
+ *
+ * **Variants.** Under a primary key there may be several records, told apart by request fields (`Vary`, RFC 9111 §4.1)
+ * or by content coding. The store remembers the {@link VariantSpec} of a key; the caller's `select` turns it into the
+ * secondary key of a request.
+ *
+ * **Fencing.** A fill takes its position when it *starts*: in the {@link Vacancy} a miss answers with, or from
+ * `position()`. `set` refuses a record if a tag of it, or its URL or route, was invalidated after that position.
+ */
+export interface CacheStore {
+  /**
+   * The record, fresh or stale, or the vacancy. A record that was purged, or is past its `deleteAt`, is a vacancy; one
+   * that was expired comes back with its `staleAt` brought forward.
+   */
+  get(key: string, select: VariantSelector): MaybePromise<CacheRecord | Vacancy>
+  /** Where a fill that starts now stands in the order of invalidations. */
+  position(key: string): MaybePromise<Vacancy>
+  set(key: string, variant: Variant, record: CacheRecord, vacancy: Vacancy): MaybePromise<SetOutcome>
+  /** Removes every variant of one key. */
+  delete(key: string): MaybePromise<void>
+  /**
+   * `purge`: none of the records with one of these tags is ever given out again. `expire`: they are stale from now on.
+   * Costs the same for one record and for a million.
+   */
+  invalidate(tags: readonly string[], mode: InvalidateMode): MaybePromise<void>
+  /** For `stats()`: what is held now. */
+  usage(): StoreUsage
+  close(): MaybePromise<void>
+}
+
+export type InvalidateMode = 'purge' | 'expire'
+
+/** `stored`; `fenced`: invalidated since the fill began; `refused`: too large, or the store does not take it now. */
+export type SetOutcome = 'stored' | 'fenced' | 'refused'
+
+/** Nothing usable is stored. Carries what a fill that begins now must present to `set`. */
+export interface Vacancy {
+  readonly kind: 'vacancy'
+  /** `vary`: the key is known, this variant of it is not (RFC 9211 §2.2 `vary-miss`). */
+  readonly reason: 'key' | 'vary'
+  readonly position: unknown
+}
+
+/** What tells the variants of a key apart: request field names in lower case, sorted, and content codings seen. */
+export interface VariantSpec {
+  readonly fields: readonly string[]
+  /** Codings the handler itself produced, in the order they were seen; empty where it never encoded. */
+  readonly codings: readonly string[]
+}
+
+/** The secondary key of the request in hand, under that spec. */
+export type VariantSelector = (spec: VariantSpec) => string
+
+/** Which variant a record is: its spec (joined with the one the key has already) and how to name it under that. */
+export interface Variant {
+  readonly spec: VariantSpec
+  readonly select: VariantSelector
+}
+
+export interface StoreUsage {
+  readonly entries: number
+  readonly bytes: number
+  readonly evictions: number
+}

@@ -1,0 +1,125 @@
+import type { Fields } from '../http/fields.ts'
+import type { RequestView } from './request-view.ts'
+
+/**
+ * What the functions of a configuration are given: `key`, `varyBy`, `unless`, `rate`, `cost`, `skip`, …
+ *
+ * `query`, `params`, `body`, `user` and `session` are the framework's own (an Express query parser's result, a Fastify
+ * schema's coerced values); they are typed loosely because their shape is the application's.
+ *
+ * What is read through it is remembered, so that a key function covers what it reads: a handler may then read it too.
+ */
+export class RequestContext {
+  readonly #view: RequestView
+  readonly #reads: Set<string> | undefined
+
+  constructor(view: RequestView, reads?: Set<string>) {
+    this.#view = view
+    this.#reads = reads
+  }
+
+  get method(): string {
+    return this.#view.method
+  }
+  /** Raw path, without the query. */
+  get path(): string {
+    return this.#view.path
+  }
+  /** Host and port as the framework has them. */
+  get authority(): string {
+    return this.#view.authority
+  }
+  /** The matched route pattern, where it is known by now. */
+  get route(): string | undefined {
+    return this.#view.route
+  }
+  /** The client's address as the framework has it. */
+  get ip(): string | undefined {
+    this.#reads?.add('@ip')
+    return this.#view.clientIp
+  }
+  // biome-ignore lint/suspicious/noExplicitAny: the shape belongs to the application
+  get query(): any {
+    return this.#view.property('query') ?? {}
+  }
+  // biome-ignore lint/suspicious/noExplicitAny: the shape belongs to the application
+  get params(): any {
+    return this.#view.property('params') ?? {}
+  }
+  // biome-ignore lint/suspicious/noExplicitAny: the shape belongs to the application
+  get body(): any {
+    return this.#view.property('body')
+  }
+  // biome-ignore lint/suspicious/noExplicitAny: the shape belongs to the application
+  get user(): any {
+    this.#reads?.add('@user')
+    return this.#view.property('user')
+  }
+  // biome-ignore lint/suspicious/noExplicitAny: the shape belongs to the application
+  get session(): any {
+    this.#reads?.add('@session')
+    return this.#view.property('session')
+  }
+  // biome-ignore lint/suspicious/noExplicitAny: the shape belongs to the application
+  get cookies(): any {
+    this.#reads?.add('@cookies')
+    return this.#view.property('cookies') ?? {}
+  }
+  /** A request field, by its name in any case. */
+  header(name: string): string | undefined {
+    const lower = name.toLowerCase()
+    this.#reads?.add(lower)
+    return this.#view.header(lower)
+  }
+  /** Express's or node's `req`, Koa's `ctx`, Fastify's `request`. What is read of it directly covers nothing. */
+  // biome-ignore lint/suspicious/noExplicitAny: the framework's own object
+  get native(): any {
+    return this.#view.native
+  }
+}
+
+/** What `tags`, `storeIf` and `countIf` are given: the response, and the request it answers. */
+export class ResponseContext {
+  readonly status: number
+  readonly request: RequestContext
+  readonly #fields: Fields
+  readonly #body: Uint8Array | undefined
+
+  constructor(view: RequestView, status: number, fields: Fields, body?: Uint8Array) {
+    this.request = new RequestContext(view)
+    this.status = status
+    this.#fields = fields
+    this.#body = body
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: the shape belongs to the application
+  get params(): any {
+    return this.request.params
+  }
+  // biome-ignore lint/suspicious/noExplicitAny: the shape belongs to the application
+  get query(): any {
+    return this.request.query
+  }
+  // biome-ignore lint/suspicious/noExplicitAny: the shape belongs to the application
+  get user(): any {
+    return this.request.user
+  }
+  /** A response field, by its name in any case. */
+  header(name: string): string | undefined {
+    return this.#fields.get(name)
+  }
+  /** The bytes of the body; `undefined` where it is not known (a stream that is still running, or too large). */
+  get body(): Uint8Array | undefined {
+    return this.#body
+  }
+  /** The body parsed as JSON; `undefined` where there is none or it is not JSON. */
+  // biome-ignore lint/suspicious/noExplicitAny: the shape belongs to the application
+  json(): any {
+    if (!this.#body) return undefined
+    try {
+      return JSON.parse(new TextDecoder().decode(this.#body))
+    } catch {
+      return undefined
+    }
+  }
+}

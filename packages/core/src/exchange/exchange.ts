@@ -1,0 +1,103 @@
+import type { Fields } from '../http/fields.ts'
+import type { MaybePromise } from '../maybe-promise.ts'
+import type { RequestView } from './request-view.ts'
+
+/**
+ * The conversation between a host (node:http, Express, Koa, Fastify) and the core. Core never reads or writes: it is
+ * told of a request, of the head of its response and of the body, and answers with what the host is to do.
+ */
+export interface Pipeline {
+  /** What the pipeline is for, for function names and messages: `cache`, `limit`. */
+  readonly name: string
+  /** A value, and not a promise, where nothing has to be waited for. */
+  open(request: RequestView): MaybePromise<Opening>
+}
+
+export type Opening =
+  /** The answer is here; the handler does not run. */
+  | { readonly kind: 'reply'; readonly reply: Reply }
+  /**
+   * Go on to the next stage. `fields` are put on the response now (they count as set before the handler); `exchange`,
+   * where there is one, is told of the response.
+   */
+  | { readonly kind: 'proceed'; readonly exchange?: Exchange | undefined; readonly fields?: Fields | undefined }
+
+/** A whole answer. It carries the representation for HEAD too; the transport drops the body and keeps its length. */
+export interface Reply {
+  readonly status: number
+  /**
+   * Flat list of alternating names and values, repeated fields repeated. A field replaces what earlier middleware set
+   * under its name, except `vary` and `cache-status`, which are merged, and `set-cookie`, which is added.
+   */
+  readonly fields: readonly string[]
+  /** `undefined` for answers that have no content (304, 204). */
+  readonly body: Uint8Array | undefined
+}
+
+/** The head of a response, when it is known and not sent. `status` and `fields` may be edited until `onHead` returns. */
+export interface ResponseHead {
+  status: number
+  /** Everything that will be sent, whoever set it. */
+  readonly fields: Fields
+  /** What was on the response when the exchange began: the work of earlier middleware. Applied afresh on each hit. */
+  readonly before: Fields
+  /** `whole`: the body is there, in one piece (an empty one too). `pieces`: it will come as it is produced. */
+  readonly body: 'whole' | 'pieces'
+}
+
+export type BodyPlan =
+  /** Send it on and tell no more (but `onClose`). */
+  | { readonly mode: 'pass' }
+  /** Send it on as it comes and copy it beside, up to `limit` bytes; past that the copy is dropped. */
+  | { readonly mode: 'tee'; readonly limit: number }
+  /** For a whole body: give it to `onBody` and send what that answers. Over `limit` it is sent on untouched. */
+  | { readonly mode: 'hold'; readonly limit: number }
+  /** Drop the handler's head and body and send this in their place. */
+  | { readonly mode: 'replace'; readonly reply: Reply }
+  /** Send it on through a transform (compression). */
+  | { readonly mode: 'through'; readonly transform: import('node:stream').Duplex }
+
+/** How a response ended. `aborted`: the client went away first. `failed`: the handler threw, or its body broke off. */
+export type Outcome = 'sent' | 'aborted' | 'failed'
+
+/** One request that went on to the handler. Calls come in the order of the members; all but `onClose` may not come. */
+export interface Exchange {
+  /** What the stages behind see changed in the request, and who wants to know what they read of it. */
+  readonly request?: RequestChange | undefined
+  /** What `res.sluice`, `ctx.sluice` or `reply.sluice` is for the handler. */
+  readonly control?: ResponseControl | undefined
+  /** Synchronous, once. A purge that must be over before anything is sent goes into `settled`. */
+  onHead(head: ResponseHead): BodyPlan
+  /** Once, after `hold`, or after `tee` when the body came to its end within the limit (the answer is then ignored). */
+  onBody?(head: ResponseHead, body: Uint8Array): MaybePromise<Reply>
+  /** Instead of `onHead`, on hosts that see the exception (Koa). A reply replaces it; `undefined` lets it go on. */
+  onError?(error: unknown): Reply | undefined
+  /** Once, always. */
+  onClose(outcome: Outcome): void
+  /** Asked for after `onHead`: while this promise is pending the host holds the head and the body back. Never rejects. */
+  settled?(): PromiseLike<void> | undefined
+}
+
+export interface RequestChange {
+  /** Request fields as the handler is to see them; `undefined` hides one. Names in lower case. */
+  readonly fields?: Readonly<Record<string, string | undefined>> | undefined
+  readonly reads?: ReadObserver | undefined
+}
+
+/**
+ * Told what the handler reads of the request. `name` is a field name in lower case, or one of `@user`, `@session`,
+ * `@cookies`, `@ip`. `*`: it enumerated the fields.
+ */
+export interface ReadObserver {
+  read(name: string): void
+}
+
+/** What a handler can say about its own response. On routes without a cache it does nothing. */
+export interface ResponseControl {
+  /** Store this response for that long, whatever the route says. 0: do not store. */
+  ttl(ttl: import('../units.ts').Duration): void
+  /** Add tags to this response. */
+  tag(...tags: readonly string[]): void
+  /** Do not store this response; the reason appears in `Cache-Status` and in `stats()`. */
+  skip(reason?: string): void
+}

@@ -1,0 +1,38 @@
+/**
+ * A request as core sees it. A host makes one per request; members are read lazily, and none is read twice, so a host
+ * may compute them on access.
+ */
+export interface RequestView {
+  /** As sent, case kept (methods are case-sensitive, RFC 9110 §9.1). */
+  readonly method: string
+  /** `http` or `https`, as the framework has it (its proxy setting included). */
+  readonly scheme: string
+  /** Host and port, as the framework has it. `''` where there is none (HTTP/1.0). */
+  readonly authority: string
+  /** Raw path, percent-encoding and all, without the query; as the client sent it, also under a mounted router. */
+  readonly path: string
+  /** Raw query without the `?`; `''` where there is none. */
+  readonly query: string
+  /** The framework's own idea of the client's address. */
+  readonly clientIp: string | undefined
+  /** The matched route pattern (`/cities/:id`), where it is known by now. Ask again when the response is there. */
+  readonly route: string | undefined
+  /** The combined value of a request field as the client sent it. `name` in lower case. */
+  header(name: string): string | undefined
+  /** What the framework has parsed or attached, under the name Express gives it. */
+  property(name: RequestProperty): unknown
+  /** The fields whose values `scheme` and `authority` were made of, in lower case: reading these adds nothing. */
+  readonly keyedFields: readonly string[]
+  /** Express's or node's `req`, Koa's `ctx`, Fastify's `request`. Also the identity that state is kept under. */
+  readonly native: object
+  /** The refresh this request was made for by {@link RequestView.refresh}; `undefined` for a client's request. */
+  readonly ticket: object | undefined
+  /**
+   * Makes this request again inside the process, through the whole application and without a client: how a stale entry
+   * is refreshed in the background. The pipeline finds `ticket` on the new request's view. Resolves when that response
+   * has ended, however it did; never rejects. Absent where the host cannot.
+   */
+  refresh?(ticket: object): Promise<void>
+}
+
+export type RequestProperty = 'user' | 'session' | 'cookies' | 'body' | 'params' | 'query'

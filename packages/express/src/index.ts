@@ -1,0 +1,1 @@
+export const hello_express: string = 'express'
