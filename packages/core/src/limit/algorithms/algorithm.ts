@@ -1,0 +1,90 @@
+/** The ways of counting. See the guarantee of each in its own file. */
+export type AlgorithmKind = 'sliding-window' | 'sliding-log' | 'token-bucket' | 'fixed-window' | 'concurrent'
+
+/**
+ * How one limit counts: pure functions over a state of plain numbers. The memory store runs them; a Redis script mirrors
+ * them, which is why each file states its layout and its arithmetic. All of it is integers (exact up to 2^53).
+ *
+ * Asking and charging are two steps because several limits of a request are charged together or not at all: first every
+ * `waitMs` is asked, and only when all answer 0 is `charge` called for each. Asking never changes the state, so a
+ * refusal changes nothing.
+ *
+ * Time is whole milliseconds. A window of W ms is any span of time whose first and last instant are less than W apart.
+ * A `nowMs` that is earlier than one the state has seen (a clock that was set back) never admits more than the later
+ * one would have.
+ *
+ * `S` is an array that `charge` and `refund` change in place: a decision then costs no garbage. Whoever needs values
+ * copies it, or uses {@link step}.
+ */
+export interface LimitAlgorithm<S = unknown> {
+  readonly kind: AlgorithmKind
+  /** What a script needs to run the same algorithm, in the order its file documents. */
+  readonly params: readonly number[]
+  /** The most units there can be at once. A cost above it can never be admitted. */
+  readonly limit: number
+  /** How long after its last charge a state can still matter: what an external store's expiry is set to. */
+  readonly stateTtlMs: number
+  /** Tells apart what may not share a state: kind and parameters. */
+  readonly signature: string
+  /** The state of a key that was never seen: the whole quota is there. */
+  fresh(): S
+  /** 0: `cost` may be charged now. Else how long to wait, alone, until it may; `Infinity`: never. Changes nothing. */
+  waitMs(state: S, cost: number, nowMs: number): number
+  /** Takes `cost` units. Only after `waitMs` has answered 0 for the same `nowMs`. */
+  charge(state: S, cost: number, nowMs: number, permit?: string): void
+  /**
+   * Gives back what `charge` took at `atMs` (what is known to have run out since is not given twice). Without `atMs` the
+   * newest units are given back. A concurrent permit is found by its name and given back once.
+   */
+  refund(state: S, cost: number, nowMs: number, atMs?: number, permit?: string): void
+  /** Units that could be charged now. */
+  remaining(state: S, nowMs: number): number
+  /** How long until more is there than now; 0 where the quota is full. */
+  resetMs(state: S, nowMs: number): number
+}
+
+/** What a store decided about one charge. */
+export interface Verdict {
+  readonly allowed: boolean
+  /** The most units there can be at once. */
+  readonly limit: number
+  /** Units left after this decision. */
+  readonly remaining: number
+  /** 0 where allowed. Wait that long, alone, and you are admitted. `Infinity` where that will never be. */
+  readonly retryAfterMs: number
+  /** How long until more quota is there than now (`t` of the RateLimit field); 0 where it is full. */
+  readonly resetMs: number
+  /** The cost is above the limit: no waiting helps. */
+  readonly permanent: boolean
+  /** When the charge was made, by the store's clock: what `settle` wants to be told. */
+  readonly atMs: number
+  /** How the decision came about where it was not the store's: `open`, `closed` or `local` while the store is out. */
+  readonly outage?: 'open' | 'closed' | 'local' | undefined
+}
+
+/** The verdict about a state as it is now. `waitMs`: what the algorithm answered before charging. */
+export function verdictOf<S>(algorithm: LimitAlgorithm<S>, state: S, waitMs: number, nowMs: number): Verdict {
+  return {
+    allowed: waitMs === 0,
+    limit: algorithm.limit,
+    remaining: algorithm.remaining(state, nowMs),
+    retryAfterMs: waitMs,
+    resetMs: algorithm.resetMs(state, nowMs),
+    permanent: waitMs === Number.POSITIVE_INFINITY,
+    atMs: nowMs,
+  }
+}
+
+/** One decision about one limit, without touching `state`: the reference a mirror is compared with. */
+export function step<S>(
+  algorithm: LimitAlgorithm<S>,
+  state: S | undefined,
+  cost: number,
+  nowMs: number,
+  permit?: string,
+): { state: S; verdict: Verdict } {
+  const next = state === undefined ? algorithm.fresh() : structuredClone(state)
+  const waitMs = algorithm.waitMs(next, cost, nowMs)
+  if (waitMs === 0) algorithm.charge(next, cost, nowMs, permit)
+  return { state: next, verdict: verdictOf(algorithm, next, waitMs, nowMs) }
+}

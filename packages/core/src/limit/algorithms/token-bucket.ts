@@ -1,0 +1,89 @@
+import type { LimitAlgorithm } from './algorithm.ts'
+
+/**
+ * A bucket of `burst` tokens that fills evenly at N per W, kept as the one moment at which it will be full again (the
+ * "theoretical arrival time" of GCRA).
+ *
+ * **Guarantee:** at most `burst + floor(L · N / W)` units in any span of L ms.
+ *
+ * **Parameters:** `[burst, perToken, perMs]`. Amounts are counted in parts: a token is `perToken = W / g` parts, and
+ * `perMs = N / g` parts flow in each millisecond (`g` the greatest common divisor), so nothing is ever rounded. Only
+ * where `burst · perToken` would pass 2^53 the rate is made coarser, and slower by less than 1 / perMs: `perToken` is
+ * divided and rounded up, `perMs` divided and rounded down.
+ *
+ * **State:** `[fullMs, extra]`: the bucket is full `extra / perMs` ms after `fullMs`, `0 ≤ extra < perMs`. `[0, 0]` is a
+ * full bucket.
+ * - missing parts: `m = max(0, (fullMs − now) · perMs + extra)`;
+ * - a cost is admitted if `m + cost · perToken ≤ burst · perToken`;
+ * - charging: `m' = m + cost · perToken`, `fullMs = now + floor(m' / perMs)`, `extra = m' mod perMs`; a cost of 0 does
+ *   nothing;
+ * - the wait is `ceil((m + cost · perToken − burst · perToken) / perMs)`;
+ * - a clock that was set back finds more parts missing, never fewer.
+ */
+export function tokenBucket(quota: number, windowMs: number, burst: number = quota): LimitAlgorithm<number[]> {
+  const { perToken, perMs } = parts(quota, windowMs, burst)
+  const capacity = burst * perToken
+
+  const missing = (state: number[], nowMs: number): number => {
+    const m = (state[0]! - nowMs) * perMs + state[1]!
+    return Math.max(m, 0)
+  }
+  const put = (state: number[], nowMs: number, m: number): void => {
+    const whole = Math.floor(m / perMs)
+    state[0] = nowMs + whole
+    state[1] = m - whole * perMs
+  }
+
+  return {
+    kind: 'token-bucket',
+    params: Object.freeze([burst, perToken, perMs]),
+    limit: burst,
+    stateTtlMs: Math.ceil(capacity / perMs),
+    signature: `tb:${quota}:${windowMs}:${burst}`,
+    fresh: () => [0, 0],
+
+    waitMs(state, cost, nowMs) {
+      if (cost > burst) return Number.POSITIVE_INFINITY
+      if (cost === 0) return 0
+      const over = missing(state, nowMs) + cost * perToken - capacity
+      return over <= 0 ? 0 : Math.ceil(over / perMs)
+    },
+
+    charge(state, cost, nowMs) {
+      if (cost > 0) put(state, nowMs, missing(state, nowMs) + cost * perToken)
+    },
+
+    // What has flowed in since makes no difference: the tokens join the others, and a full bucket stays full.
+    refund(state, cost, nowMs) {
+      const m = missing(state, nowMs)
+      if (m > 0) put(state, nowMs, Math.max(0, m - cost * perToken))
+    },
+
+    remaining: (state, nowMs) => Math.max(0, Math.floor((capacity - missing(state, nowMs)) / perToken)),
+
+    resetMs(state, nowMs) {
+      const m = missing(state, nowMs)
+      if (m === 0) return 0
+      // Parts until the next whole token; below an empty bucket (the clock was set back) until the first.
+      const until = m > capacity - perToken ? m - (capacity - perToken) : m % perToken || perToken
+      return Math.ceil(until / perMs)
+    },
+  }
+}
+
+function parts(quota: number, windowMs: number, burst: number): { perToken: number; perMs: number } {
+  const g = gcd(quota, windowMs)
+  let perToken = windowMs / g
+  let perMs = quota / g
+  let coarser = 1
+  while (burst * perToken > Number.MAX_SAFE_INTEGER && perMs > 1) {
+    coarser *= 2
+    perToken = Math.ceil(windowMs / g / coarser)
+    perMs = Math.max(1, Math.floor(quota / g / coarser))
+  }
+  return { perToken, perMs }
+}
+
+function gcd(a: number, b: number): number {
+  return b === 0 ? a : gcd(b, a % b)
+}
