@@ -1,0 +1,60 @@
+import Negotiator from 'negotiator'
+import { isToken, splitList, splitParameters, trimOws } from './lists.ts'
+
+/**
+ * The content coding to answer with (RFC 9110 §12.5.3), or `undefined` where none of them is acceptable.
+ *
+ * Among codings the client likes equally, the first of `available` wins. `identity` counts as acceptable unless
+ * `identity;q=0` or `*;q=0` says otherwise; it comes after every coding the client names. Without the field, or with an
+ * empty one, only `identity` is acceptable: §12.5.3 allows any coding then, but who does not ask for one seldom expects it.
+ *
+ * @param available - what there is to send, in lower case, the best first; `identity` for no coding
+ * @example
+ * ```ts
+ * bestCoding('gzip, br', ['br', 'gzip', 'identity']) // 'br'
+ * ```
+ */
+export function bestCoding(header: string | undefined, available: readonly string[]): string | undefined {
+  if (header === undefined || header === '') return available.includes('identity') ? 'identity' : undefined
+  // The common case of a hit: there is no choice, and nothing in the field can speak of identity.
+  if (available.length === 1 && available[0] === 'identity' && !/identity|\*/i.test(header)) return 'identity'
+  const negotiator = new Negotiator({ headers: { 'accept-encoding': canonical(header) } })
+  return negotiator.encodings([...available], { preferred: available })[0]
+}
+
+/** Whether the client accepts this coding (RFC 9110 §12.5.3); see {@link bestCoding} for absent fields. */
+export function acceptsCoding(header: string | undefined, coding: string): boolean {
+  return bestCoding(header, [canonicalName(coding)]) !== undefined
+}
+
+/**
+ * The coding under its canonical name: lower case (RFC 9110 §8.4.1), without the `x-` of old (§8.4.1.1, §8.4.1.3).
+ */
+export function canonicalName(coding: string): string {
+  const lower = coding.toLowerCase()
+  return lower === 'x-gzip' || lower === 'x-compress' ? lower.slice(2) : lower
+}
+
+/**
+ * The field rewritten member by member, so that what is malformed is decided here: a member that is no coding is left
+ * out, and one whose weight cannot be read is not acceptable. A coding named twice has the lower of its weights.
+ */
+function canonical(header: string): string {
+  const weights = new Map<string, number>()
+  for (const member of splitList(header)) {
+    const [name = '', ...parameters] = splitParameters(member)
+    if (!isToken(name)) continue
+    const coding = canonicalName(name)
+    const weight = Math.min(1, ...parameters.map(weightOf))
+    weights.set(coding, Math.min(weights.get(coding) ?? 1, weight))
+  }
+  return Array.from(weights, ([coding, weight]) => `${coding};q=${weight}`).join(',')
+}
+
+/** RFC 9110 §12.4.2: 0 to 1, at most three digits behind the point. Other parameters have no meaning here. */
+function weightOf(parameter: string): number {
+  const equals = parameter.indexOf('=')
+  if (trimOws(parameter.slice(0, Math.max(equals, 0))).toLowerCase() !== 'q') return 1
+  const weight = trimOws(parameter.slice(equals + 1))
+  return /^(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)$/.test(weight) ? Number(weight) : 0
+}

@@ -1,0 +1,53 @@
+/** A path and a raw query without its `?`, as {@link RequestView} has them. */
+export interface Target {
+  readonly path: string
+  readonly query: string
+}
+
+/**
+ * What a `Location` or `Content-Location` points to, if it is on the same origin (RFC 9111 §4.4): the other URLs an
+ * unsafe request may have changed. `undefined` for other origins and for what is no reference.
+ *
+ * @param base - the request; without an authority only references that have none themselves count
+ */
+export function sameOriginTarget(
+  base: { readonly scheme: string; readonly authority: string; readonly path: string },
+  reference: string | undefined,
+): Target | undefined {
+  if (reference === undefined || reference === '') return undefined
+  try {
+    // A name that no reference can have stands for the authority of an HTTP/1.0 request (RFC 2606 §2).
+    const origin = new URL(`${base.scheme}://${base.authority || 'sluice-no-authority.invalid'}`)
+    // A request target of `*` or an absolute form has no path to resolve against.
+    const path = base.path.startsWith('/') ? base.path : '/'
+    const url = new URL(reference, new URL(origin.origin + path))
+    if (url.origin !== origin.origin || !/^https?:$/.test(url.protocol)) return undefined
+    return { path: url.pathname, query: url.search.slice(1) }
+  } catch {
+    // No URL, or a base that is none: there is nothing to invalidate there.
+    return undefined
+  }
+}
+
+/** A request target, taken apart. `authority` and `scheme` only where it is in absolute form. */
+export interface RequestTarget extends Target {
+  readonly scheme: string | undefined
+  readonly authority: string | undefined
+}
+
+/**
+ * Takes a request target apart as it was sent (RFC 9112 §3.2), without decoding or normalising anything: origin-form
+ * (`/a?b`; a path may begin with `//`), absolute-form (`http://host/a?b`), or `*`. Takes any text.
+ */
+export function splitTarget(target: string): RequestTarget {
+  // §3.2.2. An origin-form begins with a slash, so that `//host/a` is a path and not a reference to a host.
+  const absolute = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)/i.exec(target)
+  const rest = absolute ? target.slice(absolute[0].length) : target
+  const mark = rest.indexOf('?')
+  return {
+    scheme: absolute?.[1]?.toLowerCase(),
+    authority: absolute?.[2],
+    path: (mark < 0 ? rest : rest.slice(0, mark)) || '/',
+    query: mark < 0 ? '' : rest.slice(mark + 1),
+  }
+}
