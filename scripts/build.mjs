@@ -1,0 +1,13 @@
+// npm run build
+import { requireNode } from './lib/node-version.mjs'
+
+requireNode()
+// Only now: what follows may use what an old Node does not have.
+Promise.all([import('./lib/say.mjs'), import('./lib/install.mjs'), import('./lib/build.mjs')]).then(
+  ([{ runMain }, { install }, { build }]) =>
+    runMain(async () => {
+      await install()
+      await build()
+      return 0
+    }),
+)

@@ -1,0 +1,8 @@
+// npm start [-- express|koa|fastify]
+import { requireNode } from './lib/node-version.mjs'
+
+requireNode()
+// Only now: what follows may use what an old Node does not have.
+Promise.all([import('./lib/say.mjs'), import('./lib/start.mjs')]).then(([{ runMain }, { start }]) =>
+  runMain(() => start('cities-api', process.argv.slice(2))),
+)
