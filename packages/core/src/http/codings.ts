@@ -48,7 +48,7 @@ export function canonicalName(coding: string): string {
 
 /**
  * The field rewritten member by member, so that what is malformed is decided here: a member that is no coding is left
- * out, and one whose weight cannot be read is not acceptable. A coding named twice has the lower of its weights.
+ * out, as is one whose weight cannot be read. A coding named twice has the lower of its weights.
  */
 function canonical(header: string): string {
   const weights = new Map<string, number>()
@@ -57,6 +57,7 @@ function canonical(header: string): string {
     if (!isToken(name)) continue
     const coding = canonicalName(name)
     const weight = Math.min(1, ...parameters.map(weightOf))
+    if (Number.isNaN(weight)) continue
     weights.set(coding, Math.min(weights.get(coding) ?? 1, weight))
   }
   // Below the least weight there is (0.001), so that identity never ties with a coding the client asked for.
@@ -64,10 +65,10 @@ function canonical(header: string): string {
   return Array.from(weights, ([coding, weight]) => `${coding};q=${weight}`).join(',')
 }
 
-/** RFC 9110 §12.4.2: 0 to 1, at most three digits behind the point. Other parameters have no meaning here. */
+/** RFC 9110 §12.4.2: 0 to 1, at most three digits behind the point. NaN for anything else; other parameters mean nothing. */
 function weightOf(parameter: string): number {
   const equals = parameter.indexOf('=')
   if (trimOws(parameter.slice(0, Math.max(equals, 0))).toLowerCase() !== 'q') return 1
   const weight = trimOws(parameter.slice(equals + 1))
-  return /^(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)$/.test(weight) ? Number(weight) : 0
+  return /^(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)$/.test(weight) ? Number(weight) : Number.NaN
 }
