@@ -28,6 +28,8 @@ export interface MemoryCacheStoreOptions {
   readonly clock: Clock
   /** Told of each record that had to make room for others, after it is gone. */
   readonly onEvict?: (record: CacheRecord) => void
+  /** The last moment at which there is something to save. */
+  readonly beforeClose?: (store: MemoryCacheStore) => void
 }
 
 /** A record as the snapshot sees it: its key and, where the key has variants, which one it is. */
@@ -78,6 +80,7 @@ export class MemoryCacheStore implements CacheStore {
   readonly #maxEntryBytes: number
   readonly #maxVariants: number
   readonly #onEvict: ((record: CacheRecord) => void) | undefined
+  readonly #beforeClose: ((store: MemoryCacheStore) => void) | undefined
   readonly #tags: TagClock
   #lru: LRUCache<Place, Holder | Marker>
   #entries = 0
@@ -92,6 +95,7 @@ export class MemoryCacheStore implements CacheStore {
     this.#maxEntryBytes = Math.min(maxEntryBytes, maxBytes - maxTagBytes)
     this.#maxVariants = maxVariants
     this.#onEvict = options.onEvict
+    this.#beforeClose = options.beforeClose
     this.#tags = new TagClock({ maxTags, maxBytes: maxTagBytes })
     this.#lru = this.#emptyList()
   }
@@ -157,7 +161,9 @@ export class MemoryCacheStore implements CacheStore {
   }
 
   close(): void {
+    if (this.#closed) return
     this.#closed = true
+    this.#beforeClose?.(this)
     this.#lru = this.#emptyList()
     this.#entries = 0
   }
