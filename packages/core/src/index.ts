@@ -1,1 +1,46 @@
-export const hello_core: string = 'core'
+/**
+ * The framework-agnostic heart of Sluice. Applications import `@sluice/express`, `@sluice/koa`, `@sluice/fastify` or
+ * `@sluice/node`; this package is for those who write an adapter or a store.
+ */
+export { type Backend, type BackendEnv, memory } from './backend.ts'
+export type { ConditionOptions } from './cache/condition.ts'
+export type { InvalidationTarget, TagSource } from './cache/invalidation.ts'
+export type { CacheOptions, CacheSettings } from './cache/options.ts'
+export type { CacheRecord, RecordTarget, StoredForm } from './cache/record.ts'
+export type { CacheStats } from './cache/response-cache.ts'
+export type { CacheCounters } from './cache/stats.ts'
+export type {
+  CacheStore,
+  InvalidateMode,
+  SetOutcome,
+  StoreUsage,
+  Vacancy,
+  Variant,
+  VariantSelector,
+  VariantSpec,
+} from './cache/store.ts'
+export { type Cancel, type Clock, systemClock } from './clock.ts'
+export { Engine, type SluiceOptions, type SluiceStats } from './engine.ts'
+export { isSluiceError, SluiceError, type SluiceErrorCode } from './errors.ts'
+export { Events, type Listener, type SluiceEvents } from './events.ts'
+export { by, type KeyFunction } from './exchange/by.ts'
+export type { RequestContext, ResponseContext } from './exchange/context.ts'
+export type {
+  BodyPlan,
+  Exchange,
+  Opening,
+  Outcome,
+  Pipeline,
+  ReadObserver,
+  Reply,
+  RequestChange,
+  ResponseControl,
+  ResponseHead,
+} from './exchange/exchange.ts'
+export { mergedFields, mergeLists } from './exchange/merge-fields.ts'
+export type { RequestProperty, RequestView } from './exchange/request-view.ts'
+export { Fields } from './http/fields.ts'
+export { splitTarget } from './http/locate.ts'
+export { chain, isPromise, type MaybePromise } from './maybe-promise.ts'
+export { cacheOptions, checkSources, createSurface, type Sluice } from './surface.ts'
+export type { ByteSize, Duration } from './units.ts'

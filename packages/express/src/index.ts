@@ -1,1 +1,45 @@
-export const hello_express: string = 'express'
+/** Sluice for Express 4 and 5. */
+import { createSurface, type ReadObserver, type ResponseControl, type Sluice, type SluiceOptions } from '@sluice/core'
+import { identityProperties, mount, watchProperties } from '@sluice/node'
+import type { Request, RequestHandler, Response } from 'express'
+import { ExpressView } from './express-view.ts'
+
+export * from '@sluice/core'
+
+declare global {
+  // biome-ignore lint/style/noNamespace: this is how Express's types are extended
+  namespace Express {
+    interface Response {
+      /** What this handler can say of its own response. There where a `sluice.cache()` is mounted in front of it. */
+      sluice: ResponseControl
+    }
+  }
+}
+
+/** Sluice on Express: its members answer request handlers. */
+export type ExpressSluice = Sluice<RequestHandler>
+
+/**
+ * @throws SluiceError when an option is wrong
+ * @example
+ * ```ts
+ * import express from 'express'
+ * import { createSluice } from '@sluice/express'
+ *
+ * const app = express()
+ * const sluice = createSluice()
+ * app.get('/cities', sluice.cache('5m', { tags: ['cities'] }), (req, res) => res.json([{ id: 1, name: 'Oslo' }]))
+ * app.listen(3000)
+ * ```
+ */
+export function createSluice(options?: SluiceOptions): ExpressSluice {
+  return createSurface(options, (pipeline) => mount<Request, Response>(pipeline, host) as RequestHandler)
+}
+
+const host = {
+  view: (request: Request) => new ExpressView(request),
+  watch(request: Request, response: Response, reads: ReadObserver): void {
+    watchProperties(request, { ...identityProperties, ip: '@ip', ips: '@ip' }, reads)
+    watchProperties(response.locals, { user: '@user', session: '@session' }, reads)
+  },
+}

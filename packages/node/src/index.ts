@@ -1,1 +1,38 @@
-export const hello_node: string = 'node'
+/** Sluice for plain node:http, and the bridge the Express adapter is built on. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createSurface, type ReadObserver, type Sluice, type SluiceOptions } from '@sluice/core'
+import { type Middleware, mount } from './mount.ts'
+import { NodeRequestView } from './node-request-view.ts'
+import { identityProperties, watchProperties } from './overlay-request.ts'
+
+export * from '@sluice/core'
+export { type Middleware, type MountHost, mount } from './mount.ts'
+export { type NodeRequest, NodeRequestView } from './node-request-view.ts'
+export { identityProperties, overlayHeaders, watchProperties, watchProperty } from './overlay-request.ts'
+export { refreshWith, ticketOf } from './refresh.ts'
+export { restoreFields, sendReply, setFields } from './send-reply.ts'
+
+/** Sluice on plain node:http: its members answer `(request, response, next)` functions. */
+export type NodeSluice = Sluice<Middleware>
+
+/**
+ * @throws SluiceError when an option is wrong
+ * @example
+ * ```ts
+ * import { createServer } from 'node:http'
+ * import { createSluice } from '@sluice/node'
+ *
+ * const sluice = createSluice()
+ * const cached = sluice.cache('1m')
+ * createServer((req, res) => cached(req, res, () => res.end('hello'))).listen(3000)
+ * ```
+ */
+export function createSluice(options?: SluiceOptions): NodeSluice {
+  return createSurface(options, (pipeline) => mount(pipeline, nodeHost))
+}
+
+const nodeHost = {
+  view: (request: IncomingMessage, _response: ServerResponse) => new NodeRequestView(request),
+  watch: (request: IncomingMessage, _response: ServerResponse, reads: ReadObserver) =>
+    watchProperties(request, identityProperties, reads),
+}

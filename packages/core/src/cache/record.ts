@@ -20,10 +20,14 @@ export interface CacheRecord {
   readonly ifErrorUntil: number
   /** From here on nobody wants it. */
   readonly deleteAt: number
+  /** Never to be used once stale, whoever would accept it (`must-revalidate`, `no-cache`; RFC 9111 §4.2.4). */
+  readonly mustRevalidate: boolean
   /** How long the handler took, for early refresh (XFetch). */
   readonly fillMs: number
   /** May answer a request with `Authorization` (RFC 9111 §3.5), or one of another user than it was made for. */
   readonly shared: boolean
+  /** The entity tag was computed by Sluice: the handler does not know it, so there is no point in asking with it. */
+  readonly ownTag: boolean
   /** The user's tags. The tags every entry has (its URL, its route) are derived from `target`. */
   readonly tags: readonly string[]
   readonly target: RecordTarget

@@ -33,11 +33,16 @@ function ip(c: RequestContext): string | undefined {
  * `email`; a string or number is taken as it is. `undefined` for nobody: an anonymous request is not a user.
  */
 function user(c: RequestContext): string | undefined {
-  const found = c.user
-  if (found === undefined || found === null || found === false) return undefined
+  const name = userName(c.user)
+  if (name !== undefined) c.coverIdentity()
+  return name
+}
+
+function userName(found: unknown): string | undefined {
+  if (found === undefined || found === null || found === false || found === '') return undefined
   if (typeof found !== 'object') return `${typeof found}:${String(found)}`
   for (const name of ['id', 'sub', '_id', 'uid', 'username', 'email']) {
-    const value = found[name]
+    const value = (found as Record<string, unknown>)[name]
     if (value !== undefined && value !== null && value !== '') return `${name}:${String(value)}`
   }
   return undefined

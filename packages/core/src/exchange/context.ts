@@ -65,6 +65,10 @@ export class RequestContext {
     this.#reads?.add('@cookies')
     return this.#view.property('cookies') ?? {}
   }
+  /** Notes that a key made from this names the user: for `by.user`, and for key functions of one's own that do the same. */
+  coverIdentity(): void {
+    this.#reads?.add('@identity')
+  }
   /** A request field, by its name in any case. */
   header(name: string): string | undefined {
     const lower = name.toLowerCase()

@@ -26,8 +26,9 @@ export type Opening =
 export interface Reply {
   readonly status: number
   /**
-   * Flat list of alternating names and values, repeated fields repeated. A field replaces what earlier middleware set
-   * under its name, except `vary` and `cache-status`, which are merged, and `set-cookie`, which is added.
+   * Flat list of alternating names and values, repeated fields repeated. They are laid over what was on the response
+   * when the exchange began (`ResponseHead.before`): a field replaces its namesake there, except `vary` and
+   * `cache-status`, which are merged, and `set-cookie`, which is added. What the handler set since is dropped.
    */
   readonly fields: readonly string[]
   /** `undefined` for answers that have no content (304, 204). */
@@ -43,6 +44,8 @@ export interface ResponseHead {
   readonly before: Fields
   /** `whole`: the body is there, in one piece (an empty one too). `pieces`: it will come as it is produced. */
   readonly body: 'whole' | 'pieces'
+  /** The length of a whole body in bytes; of one in pieces `undefined`. */
+  readonly length: number | undefined
 }
 
 export type BodyPlan =
@@ -50,8 +53,8 @@ export type BodyPlan =
   | { readonly mode: 'pass' }
   /** Send it on as it comes and copy it beside, up to `limit` bytes; past that the copy is dropped. */
   | { readonly mode: 'tee'; readonly limit: number }
-  /** For a whole body: give it to `onBody` and send what that answers. Over `limit` it is sent on untouched. */
-  | { readonly mode: 'hold'; readonly limit: number }
+  /** For a whole body: give it to `onBody` and send what that answers. */
+  | { readonly mode: 'hold' }
   /** Drop the handler's head and body and send this in their place. */
   | { readonly mode: 'replace'; readonly reply: Reply }
   /** Send it on through a transform (compression). */

@@ -9,6 +9,8 @@ export interface RequestView {
   readonly scheme: string
   /** Host and port, as the framework has it. `''` where there is none (HTTP/1.0). */
   readonly authority: string
+  /** The port this server was reached at; `undefined` where it cannot be told. */
+  readonly localPort: number | undefined
   /** Raw path, percent-encoding and all, without the query; as the client sent it, also under a mounted router. */
   readonly path: string
   /** Raw query without the `?`; `''` where there is none. */

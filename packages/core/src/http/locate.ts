@@ -51,3 +51,11 @@ export function splitTarget(target: string): RequestTarget {
     query: mark < 0 ? '' : rest.slice(mark + 1),
   }
 }
+
+/** Host and port of an authority (RFC 3986 §3.2); the host in lower case, without a port `port` is `undefined`. */
+export function splitAuthority(authority: string): { readonly host: string; readonly port: string | undefined } {
+  const match = /^(.*?)(?::(\d*))?$/s.exec(authority.toLowerCase())!
+  // The colons of a bare IPv6 address are no port's.
+  if (match[1]!.includes(':') && !match[1]!.endsWith(']')) return { host: authority.toLowerCase(), port: undefined }
+  return { host: match[1]!, port: match[2] || undefined }
+}

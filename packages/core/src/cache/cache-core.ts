@@ -1,0 +1,93 @@
+import type { Clock } from '../clock.ts'
+import { isSluiceError, SluiceError } from '../errors.ts'
+import type { Events, SluiceEvents } from '../events.ts'
+import { isPromise, type MaybePromise } from '../maybe-promise.ts'
+import { Fills } from './fills.ts'
+import { guardAdvice } from './guard.ts'
+import type { CacheRecord } from './record.ts'
+import { newCounters } from './stats.ts'
+import type { CacheStore, SetOutcome, Vacancy, Variant } from './store.ts'
+
+/** What all caches of one instance share: the store, the fills under way, the counters, and how trouble is reported. */
+export class CacheCore {
+  readonly store: CacheStore
+  readonly clock: Clock
+  readonly events: Events<SluiceEvents>
+  readonly counters = newCounters()
+  readonly fills: Fills
+  readonly #printed = new Set<string>()
+
+  constructor(store: CacheStore, clock: Clock, events: Events<SluiceEvents>) {
+    this.store = store
+    this.clock = clock
+    this.events = events
+    this.fills = new Fills(clock)
+  }
+
+  /** Runs a function of the application's. `undefined`, and an event, where it throws. */
+  attempt<T>(option: string, fn: () => T): T | undefined {
+    try {
+      return fn()
+    } catch (error) {
+      this.#report('ERR_SLUICE_CALLBACK', `The function given as \`${option}\` threw`, error)
+      return undefined
+    }
+  }
+
+  /** The same for one that may be asynchronous. */
+  guarded<T>(option: string, fn: () => MaybePromise<T>): MaybePromise<T | undefined> {
+    const result = this.attempt(option, fn)
+    if (result === undefined || !isPromise(result)) return result
+    return result.then(
+      (value) => value,
+      (error) => this.attempt(option, () => rethrow(error)),
+    )
+  }
+
+  /** Asks the store. `undefined`, and an event, where it fails: the request then goes to its handler. */
+  ask<T>(what: string, fn: () => MaybePromise<T>): MaybePromise<T | undefined> {
+    const failed = (error: unknown): undefined => {
+      this.#report('ERR_SLUICE_STORE', `The cache store failed to ${what}`, error)
+    }
+    try {
+      const result = fn()
+      return isPromise(result) ? result.then((value) => value, failed) : result
+    } catch (error) {
+      return failed(error)
+    }
+  }
+
+  put(key: string, variant: Variant, record: CacheRecord, vacancy: Vacancy): MaybePromise<SetOutcome | undefined> {
+    return this.ask('store', () => this.store.set(key, variant, record, vacancy))
+  }
+
+  /** Counts a response that was not stored. */
+  refused(reason: string, route: string | undefined): void {
+    const { refused } = this.counters
+    // Reasons of handlers' own (`skip('…')`) must not grow the table without end.
+    const counted = reason in refused || Object.keys(refused).length < 100 ? reason : 'other'
+    refused[counted] = (refused[counted] ?? 0) + 1
+    if (this.events.wants('refused')) this.events.emit('refused', { route, reason })
+  }
+
+  /** The guard found something. In development the first time per route is printed with the line to write. */
+  reportUnkeyed(route: string, fields: readonly string[]): void {
+    const advice = guardAdvice(fields)
+    this.events.emit('guard', { route, fields, advice })
+    const mode = process.env['NODE_ENV']
+    if ((mode !== undefined && mode !== 'development') || this.#printed.has(route) || this.#printed.size > 1000) return
+    this.#printed.add(route)
+    const names = fields.map((field) => field.replace('@', 'req.')).join(', ')
+    console.warn(`sluice: ${route} was not stored: its handler read ${names}, which the key does not cover. ${advice}`)
+  }
+
+  #report(code: 'ERR_SLUICE_STORE' | 'ERR_SLUICE_CALLBACK', what: string, cause: unknown): void {
+    const message = cause instanceof Error ? cause.message : String(cause)
+    const error = isSluiceError(cause) ? cause : new SluiceError(code, `${what}: ${message}.`, { cause })
+    this.events.emit('error', { error })
+  }
+}
+
+function rethrow(error: unknown): never {
+  throw error
+}

@@ -1,0 +1,277 @@
+import { RequestContext } from '../exchange/context.ts'
+import type { Opening, Pipeline } from '../exchange/exchange.ts'
+import type { RequestView } from '../exchange/request-view.ts'
+import { parseCacheControl } from '../http/cache-control.ts'
+import { isSafeMethod } from '../http/methods.ts'
+import { chain, isPromise, type MaybePromise } from '../maybe-promise.ts'
+import type { CacheCore } from './cache-core.ts'
+import { FillExchange, type Run } from './fill-exchange.ts'
+import type { Fill, FillResult } from './fills.ts'
+import { invalidateTarget } from './invalidation.ts'
+import { type CacheKey, cacheKey, type NoKey } from './key.ts'
+import type { CachePolicy } from './options.ts'
+import { PassExchange } from './pass-exchange.ts'
+import type { CacheRecord } from './record.ts'
+import { replyFrom } from './reply.ts'
+import { type RequestTerms, requestTerms } from './request-terms.ts'
+import { type StatusParts, statusLine } from './status-line.ts'
+import type { Vacancy } from './store.ts'
+import { variantSelector } from './variant.ts'
+
+/** A background refresh: the request it makes carries this, and the cache knows it again by it. */
+interface Ticket {
+  readonly cache: CachePipeline
+  readonly key: string
+  readonly fill: Fill
+  readonly stale: CacheRecord
+}
+
+/** How often a request waits for others before it runs its own handler. */
+const patience = 3
+
+/** One `sluice.cache(...)`: decides for each request whether the store answers it or its handler runs. */
+export class CachePipeline implements Pipeline {
+  readonly name = 'cache'
+  readonly #core: CacheCore
+  readonly #policy: CachePolicy
+
+  constructor(core: CacheCore, policy: CachePolicy) {
+    this.#core = core
+    this.#policy = policy
+  }
+
+  open(view: RequestView): MaybePromise<Opening> {
+    const policy = this.#policy
+    if (view.ticket !== undefined) return this.#openRefresh(view, view.ticket as Ticket)
+    if (!policy.methods.has(view.method)) return this.#otherMethod(view)
+    if (policy.unless && this.#core.attempt('unless', () => policy.unless!(new RequestContext(view))) !== false) {
+      return this.#bypass('unless')
+    }
+    // RFC 9111 §4.3.2: a cache does not evaluate these; they are the origin's.
+    if (view.header('if-match') !== undefined || view.header('if-unmodified-since') !== undefined) {
+      return this.#bypass('precondition')
+    }
+    return this.#withKey(view, (key) => this.#lookUp(view, key, 0))
+  }
+
+  #withKey(view: RequestView, next: (key: CacheKey) => MaybePromise<Opening>): MaybePromise<Opening> {
+    const use = (made: CacheKey | NoKey | undefined): MaybePromise<Opening> =>
+      made?.key === undefined ? this.#bypass(made?.reason ?? 'callback') : next(made as CacheKey)
+    return chain(
+      this.#core.guarded('varyBy', () => cacheKey(view, this.#policy)),
+      use,
+    )
+  }
+
+  /** @param attempt - how often this request has waited for others already */
+  #lookUp(view: RequestView, key: CacheKey, attempt: number): MaybePromise<Opening> {
+    let variant = ''
+    const select = variantSelector(view)
+    const found = this.#core.ask('read', () =>
+      this.#core.store.get(key.key, (spec) => {
+        variant = select(spec)
+        return variant
+      }),
+    )
+    return chain(found, (record) => this.#decide(view, key, record, variant, attempt))
+  }
+
+  #decide(
+    view: RequestView,
+    key: CacheKey,
+    found: CacheRecord | Vacancy | undefined,
+    variant: string,
+    attempt: number,
+  ): MaybePromise<Opening> {
+    if (found === undefined) return this.#bypass('store')
+    const terms = this.#policy.honourRequest ? requestTerms(view) : undefined
+    if (terms?.noStore) return this.#bypass('request')
+    const place = `${key.key}${variant}`
+    if (found.kind === 'vacancy') {
+      if (terms?.onlyIfCached) return { kind: 'reply', reply: this.#gatewayTimeout(key) }
+      const fwd = found.reason === 'vary' ? 'vary-miss' : 'uri-miss'
+      return this.#miss(view, key, place, { fwd }, undefined, attempt)
+    }
+    if (!found.shared && this.#needsAuthorization(view, key)) {
+      const status: StatusParts = { fwd: 'bypass', detail: 'authorization' }
+      return this.#runAlone(view, key, { status, ownConditions: false })
+    }
+    const now = this.#core.clock.now()
+    if (now < found.staleAt) {
+      if (!terms?.refuses(found, now)) return this.#hit(view, key, place, found, now, attempt)
+      return this.#stale(view, key, place, found, now, attempt, terms)
+    }
+    if (terms?.accepts(found, now)) return this.#hit(view, key, place, found, now, attempt)
+    return this.#stale(view, key, place, found, now, attempt, terms)
+  }
+
+  #hit(
+    view: RequestView,
+    key: CacheKey,
+    place: string,
+    record: CacheRecord,
+    now: number,
+    attempt: number,
+  ): MaybePromise<Opening> {
+    const ttl = Math.floor((record.staleAt - now) / 1000)
+    const parts: StatusParts = attempt > 0 ? { fwd: 'uri-miss', collapsed: true, ttl } : { hit: true, ttl }
+    const reply = replyFrom(record, view, now, statusLine(this.#policy, key, parts))
+    // The coding held is one this client refuses: the store tells codings apart, so this is an empty Accept-Encoding list.
+    if (!reply) return this.#runAlone(view, key, { status: { fwd: 'vary-miss' }, ownConditions: false })
+    const { counters } = this.#core
+    if (attempt > 0) counters.coalesced++
+    else if (ttl >= 0) counters.hits++
+    else counters.stale++
+    if (reply.status !== record.status) counters.notModified++
+    const { earlyRefresh } = this.#policy
+    if (earlyRefresh > 0 && now - record.fillMs * earlyRefresh * Math.log(Math.random()) >= record.staleAt) {
+      this.#refresh(view, key, place, record)
+    }
+    return { kind: 'reply', reply }
+  }
+
+  /** Stored, but it may not be used without asking. */
+  #stale(
+    view: RequestView,
+    key: CacheKey,
+    place: string,
+    record: CacheRecord,
+    now: number,
+    attempt: number,
+    terms: RequestTerms | undefined,
+  ): MaybePromise<Opening> {
+    if (terms?.onlyIfCached) return { kind: 'reply', reply: this.#gatewayTimeout(key) }
+    const status: StatusParts = { fwd: terms && now < record.staleAt ? 'request' : 'stale' }
+    if (!terms?.refuses(record, now) && now < record.whileRevalidateUntil && this.#canRefresh(view)) {
+      this.#refresh(view, key, place, record)
+      return this.#hit(view, key, place, record, now, 0)
+    }
+    if (this.#policy.timeoutGiven && now < record.ifErrorUntil && attempt === 0) {
+      // Out of line, so that the client can be answered in time whatever the handler does.
+      const fill = this.#refresh(view, key, place, record)
+      if (fill) return fill.wait().then((result) => this.#followed(view, key, result, record, attempt))
+    }
+    return this.#miss(view, key, place, status, record, attempt)
+  }
+
+  #miss(
+    view: RequestView,
+    key: CacheKey,
+    place: string,
+    status: StatusParts,
+    stale: CacheRecord | undefined,
+    attempt: number,
+  ): MaybePromise<Opening> {
+    this.#core.counters.misses++
+    // A HEAD has no body to store, and a range of a body is not the body.
+    if (view.method === 'HEAD' || view.header('range') !== undefined) {
+      return this.#runAlone(view, key, { status, ownConditions: false })
+    }
+    const { fills } = this.#core
+    if (this.#needsAuthorization(view, key) || fills.sideBySide(place) || attempt >= patience) {
+      return this.#runAlone(view, key, { status, stale, ownConditions: true })
+    }
+    const running = fills.running(place)
+    if (running) return running.wait().then((result) => this.#followed(view, key, result, stale, attempt))
+    const fill = fills.lead(place, this.#policy.timeoutMs)
+    return this.#runAlone(view, key, { status, stale, fill, ownConditions: true })
+  }
+
+  /** The fill this request waited for has ended. */
+  #followed(
+    view: RequestView,
+    key: CacheKey,
+    result: FillResult,
+    stale: CacheRecord | undefined,
+    attempt: number,
+  ): MaybePromise<Opening> {
+    if (result === 'stored' || result === 'abandoned') return this.#lookUp(view, key, attempt + 1)
+    const now = this.#core.clock.now()
+    if (result !== 'unshared' && stale && now < stale.ifErrorUntil) {
+      const ttl = Math.floor((stale.staleAt - now) / 1000)
+      const reply = replyFrom(stale, view, now, statusLine(this.#policy, key, { fwd: 'stale', ttl, detail: result }))
+      this.#core.counters.stale++
+      this.#core.events.emit('stale-served', { route: view.route, status: 504, cause: result })
+      if (reply) return { kind: 'reply', reply }
+    }
+    const status: StatusParts = { fwd: stale ? 'stale' : 'uri-miss' }
+    return this.#runAlone(view, key, { status, store: result !== 'timeout', ownConditions: true })
+  }
+
+  /** Goes to the handler; `fill`, where given, has others waiting for it. */
+  #runAlone(
+    view: RequestView,
+    key: CacheKey,
+    run: Pick<Run, 'status' | 'ownConditions'> & Partial<Pick<Run, 'fill' | 'stale' | 'store'>>,
+  ): MaybePromise<Opening> {
+    // The position is taken now, before the handler reads anything: a purge from here on makes the store a no-op.
+    const vacancy = this.#core.ask('read', () => this.#core.store.position(key.key))
+    return chain(vacancy, (position): Opening => {
+      if (!position) {
+        run.fill?.settle('unshared')
+        return this.#bypass('store')
+      }
+      const exchange = new FillExchange(this.#core, {
+        store: true,
+        ...run,
+        view,
+        policy: this.#policy,
+        key,
+        vacancy: position,
+      })
+      return { kind: 'proceed', exchange }
+    })
+  }
+
+  #canRefresh(view: RequestView): boolean {
+    return view.refresh !== undefined && view.method === 'GET'
+  }
+
+  /** Makes the request again without a client, unless one is under way. The fill to wait for, where there is one. */
+  #refresh(view: RequestView, key: CacheKey, place: string, stale: CacheRecord): Fill | undefined {
+    const { fills, counters } = this.#core
+    const running = fills.running(place)
+    if (running || !this.#canRefresh(view) || fills.sideBySide(place)) return running
+    const fill = fills.lead(place, this.#policy.timeoutMs, true)
+    counters.refreshes++
+    const ticket: Ticket = { cache: this, key: key.key, fill, stale }
+    // Where the request never came back to this cache (an outer guard refused it), the wait ends here.
+    void view.refresh!(ticket).then(() => fill.settle('failed'))
+    return fill
+  }
+
+  #openRefresh(view: RequestView, ticket: Ticket): MaybePromise<Opening> {
+    if (ticket.cache !== this) return { kind: 'proceed' }
+    return this.#withKey(view, (key) => {
+      if (key.key !== ticket.key) return { kind: 'proceed' }
+      const { fill, stale } = ticket
+      return this.#runAlone(view, key, { status: { fwd: 'stale' }, stale, fill, ownConditions: true })
+    })
+  }
+
+  /** Credentials were sent, and nothing says yet that the answer is the same for everybody. */
+  #needsAuthorization(view: RequestView, key: CacheKey): boolean {
+    if (this.#policy.public || view.header('authorization') === undefined) return false
+    return !key.covered?.has('@identity') && !key.covered?.has('authorization')
+  }
+
+  #bypass(detail: string): Opening {
+    this.#core.counters.bypassed++
+    return {
+      kind: 'proceed',
+      exchange: new PassExchange(statusLine(this.#policy, undefined, { fwd: 'bypass', detail })),
+    }
+  }
+
+  #otherMethod(view: RequestView): Opening {
+    const line = statusLine(this.#policy, undefined, { fwd: 'method' })
+    this.#core.counters.bypassed++
+    if (isSafeMethod(view.method)) return { kind: 'proceed', exchange: new PassExchange(line) }
+    return { kind: 'proceed', exchange: invalidateTarget(this.#core, view, line) }
+  }
+
+  #gatewayTimeout(key: CacheKey): import('../exchange/exchange.ts').Reply {
+    const line = statusLine(this.#policy, key, { detail: 'only-if-cached' })
+    return { status: 504, fields: ['Cache-Control', 'no-store', 'Cache-Status', line], body: new Uint8Array(0) }
+  }
+}

@@ -1,0 +1,158 @@
+import type { Reply } from '../exchange/exchange.ts'
+import type { RequestView } from '../exchange/request-view.ts'
+import { bestCoding } from '../http/codings.ts'
+import { evaluateConditional, fields304 } from '../http/conditional.ts'
+import { displayName } from '../http/field-case.ts'
+import type { Fields } from '../http/fields.ts'
+import { formatHttpDate } from '../http/http-date.ts'
+import { ifRangeHolds, singleRange } from '../http/range.ts'
+import type { CacheRecord, StoredForm } from './record.ts'
+
+/**
+ * The heads of a record that were rendered last, one per form: they change once a second (Age, ttl), and a hot entry is
+ * sent thousands of times in that second.
+ */
+interface Rendered {
+  readonly second: number
+  readonly status: string
+  readonly fields: readonly string[]
+}
+
+const rendered = Symbol('sluice.rendered')
+
+/** A stored form with the place where its last head is remembered. The memo never leaves this file. */
+type MemoForm = StoredForm & { [rendered]?: Rendered }
+
+/**
+ * The answer a record gives a request: 304 to a condition that holds (RFC 9111 §4.3.2), 206 to a single range of a 200
+ * (RFC 9110 §14), else the whole of the form this client likes best. `undefined` where it accepts none that is held.
+ *
+ * @param statusLine - the `Cache-Status` member. Its text may only change once a second for one record, or not be one of a
+ *   plain hit: it is part of what is remembered.
+ */
+export function replyFrom(record: CacheRecord, view: RequestView, now: number, statusLine: string): Reply | undefined {
+  const form = chooseForm(record, view)
+  return form && answer(record, form, view, head(record, form, now, statusLine))
+}
+
+/**
+ * The answer to the request whose handler has just brought this record: what the handler said, connection fields and
+ * all, with the validator the record has.
+ *
+ * @param own - the handler's own fields
+ */
+export function replyWith(record: CacheRecord, view: RequestView, own: Fields, statusLine: string): Reply {
+  const form = record.forms[0]!
+  const fields: string[] = []
+  for (const [name, value] of own) {
+    if (!computed.has(name)) fields.push(displayName(name), value)
+  }
+  fields.push('Date', formatHttpDate(record.dateMs), ...formFields(record, form), 'Cache-Status', statusLine)
+  return answer(record, form, view, fields)
+}
+
+function answer(record: CacheRecord, form: StoredForm, view: RequestView, fields: readonly string[]): Reply {
+  if (record.status === 200) {
+    if (view.header('if-none-match') !== undefined || view.header('if-modified-since') !== undefined) {
+      if (notModified(record, view)) return { status: 304, fields: only304(fields), body: undefined }
+    }
+    if (view.method === 'GET' && view.header('range') !== undefined) return ranged(record, form, view, fields)
+  }
+  return { status: record.status, fields, body: bodyless(record.status) ? undefined : form.body }
+}
+
+/** Set from the record, whatever the handler said. */
+const computed = new Set(['date', 'etag', 'content-encoding', 'content-length', 'transfer-encoding'])
+
+function chooseForm(record: CacheRecord, view: RequestView): StoredForm | undefined {
+  const { forms } = record
+  if (forms.length === 1) {
+    const only = forms[0]!
+    if (only.coding === 'identity') return only
+  }
+  const best = bestCoding(
+    view.header('accept-encoding'),
+    forms.map((f) => f.coding),
+  )
+  return forms.find((f) => f.coding === best)
+}
+
+function head(record: CacheRecord, form: MemoForm, now: number, statusLine: string): readonly string[] {
+  const second = Math.max(0, Math.floor((record.initialAgeMs + now - record.storedAt) / 1000))
+  const memo = form[rendered]
+  if (memo && memo.second === second && memo.status === statusLine) return memo.fields
+  const fields = [...record.fields, 'Date', formatHttpDate(record.dateMs), 'Age', String(second)]
+  fields.push(...formFields(record, form))
+  fields.push('Cache-Status', statusLine)
+  form[rendered] = { second, status: statusLine, fields }
+  return fields
+}
+
+/** What differs between the forms of one response. */
+function formFields(record: CacheRecord, form: StoredForm): string[] {
+  const fields: string[] = []
+  if (form.etag !== undefined) fields.push('ETag', form.etag)
+  if (form.coding !== 'identity') fields.push('Content-Encoding', form.coding)
+  if (!bodyless(record.status)) fields.push('Content-Length', String(form.body.byteLength))
+  return fields
+}
+
+/** Answers without content, which must not carry Content-Length either (RFC 9110 §8.6). */
+const bodyless = (status: number): boolean => status === 204 || status === 304
+
+function notModified(record: CacheRecord, view: RequestView): boolean {
+  const selected = {
+    etags: record.forms.flatMap((f) => f.etag ?? []),
+    lastModified: fieldOf(record.fields, 'last-modified'),
+    dateMs: record.dateMs,
+  }
+  return evaluateConditional(view.method, (name) => view.header(name), selected) === 'not-modified'
+}
+
+function only304(fields: readonly string[]): string[] {
+  const kept: string[] = []
+  for (let i = 0; i < fields.length; i += 2) {
+    if (fields304.has(fields[i]!.toLowerCase())) kept.push(fields[i]!, fields[i + 1]!)
+  }
+  return kept
+}
+
+function ranged(record: CacheRecord, form: StoredForm, view: RequestView, fields: readonly string[]): Reply {
+  const whole: Reply = { status: 200, fields, body: form.body }
+  const condition = view.header('if-range')
+  const lastModified = fieldOf(record.fields, 'last-modified')
+  if (condition !== undefined && !ifRangeHolds(condition, form.etag, lastModified, record.dateMs)) return whole
+  const length = form.body.byteLength
+  const range = singleRange(view.header('range'), length)
+  if (!range) return whole
+  if (range === 'unsatisfiable') {
+    const kept = without(fields, unsatisfiableDrops)
+    return { status: 416, fields: [...kept, 'Content-Range', `bytes */${length}`, 'Content-Length', '0'], body: empty }
+  }
+  const body = form.body.subarray(range.start, range.end + 1)
+  const kept = without(fields, lengthOnly)
+  const contentRange = `bytes ${range.start}-${range.end}/${length}`
+  return {
+    status: 206,
+    fields: [...kept, 'Content-Range', contentRange, 'Content-Length', String(body.byteLength)],
+    body,
+  }
+}
+
+const empty: Uint8Array = new Uint8Array(0)
+const lengthOnly = new Set(['content-length'])
+const unsatisfiableDrops = new Set(['content-length', 'content-type', 'content-encoding', 'etag', 'last-modified'])
+
+function without(fields: readonly string[], names: ReadonlySet<string>): string[] {
+  const kept: string[] = []
+  for (let i = 0; i < fields.length; i += 2) {
+    if (!names.has(fields[i]!.toLowerCase())) kept.push(fields[i]!, fields[i + 1]!)
+  }
+  return kept
+}
+
+/** A field's value in a flat list. `name` in lower case. */
+export function fieldOf(fields: readonly string[], name: string): string | undefined {
+  for (let i = 0; i < fields.length; i += 2) if (fields[i]!.toLowerCase() === name) return fields[i + 1]
+  return undefined
+}

@@ -1,0 +1,81 @@
+import type { Clock } from '../clock.ts'
+import { show } from '../errors.ts'
+import type { Events, SluiceEvents } from '../events.ts'
+import type { Pipeline } from '../exchange/exchange.ts'
+import { splitAuthority, splitTarget } from '../http/locate.ts'
+import { CacheCore } from './cache-core.ts'
+import { CachePipeline } from './cache-pipeline.ts'
+import { type ConditionOptions, conditionPipeline } from './condition.ts'
+import { badTarget, type InvalidationTarget, invalidate, invalidatePipeline, type TagSource } from './invalidation.ts'
+import { type CacheOptions, type CacheSettings, resolveCachePolicy } from './options.ts'
+import { everythingTag, routeTags, urlTags, userTag } from './record-tags.ts'
+import type { CacheCounters } from './stats.ts'
+import type { CacheStore, InvalidateMode, StoreUsage } from './store.ts'
+
+/** What `sluice.stats().cache` answers. */
+export type CacheStats = CacheCounters & StoreUsage
+
+/** The response cache of one instance: makes its pipelines, invalidates, counts. */
+export class ResponseCache {
+  readonly #core: CacheCore
+  readonly #defaults: CacheSettings
+
+  constructor(store: CacheStore, clock: Clock, events: Events<SluiceEvents>, defaults: CacheSettings) {
+    this.#core = new CacheCore(store, clock, events)
+    this.#defaults = defaults
+  }
+
+  /** @throws SluiceError when an option is wrong */
+  pipeline(options: CacheOptions): Pipeline {
+    return new CachePipeline(this.#core, resolveCachePolicy(options, this.#defaults))
+  }
+
+  invalidatePipeline(sources: readonly TagSource[]): Pipeline {
+    return invalidatePipeline(this.#core, sources)
+  }
+
+  conditionPipeline(options: ConditionOptions): Pipeline {
+    return conditionPipeline(this.#core, options)
+  }
+
+  /** Resolves when no process serves what was invalidated. */
+  async invalidate(target: InvalidationTarget, mode: InvalidateMode): Promise<void> {
+    await invalidate(this.#core, targetTags(target), mode)
+  }
+
+  stats(): CacheStats {
+    const { counters, store } = this.#core
+    return { ...counters, refused: { ...counters.refused }, ...store.usage() }
+  }
+}
+
+/** The tags of a target. @throws SluiceError for anything that is none */
+function targetTags(target: InvalidationTarget): string[] {
+  if (typeof target !== 'object' || target === null) throw badTarget(show(target))
+  const kinds = ['tags', 'url', 'route', 'all'].filter(
+    (kind) => (target as Record<string, unknown>)[kind] !== undefined,
+  )
+  const unknown = Object.keys(target).filter((key) => !['tags', 'url', 'route', 'params', 'all'].includes(key))
+  if (kinds.length !== 1 || unknown.length) throw badTarget(`the keys ${Object.keys(target).join(', ') || '(none)'}`)
+  if ('tags' in target && target.tags !== undefined) {
+    const tags = typeof target.tags === 'string' ? [target.tags] : target.tags
+    if (!Array.isArray(tags) || !tags.every((tag) => typeof tag === 'string' && tag !== '')) {
+      throw badTarget(`tags: ${show(target.tags)}`)
+    }
+    return tags.map(userTag)
+  }
+  if ('url' in target && target.url !== undefined) return addressTags(String(target.url))
+  if ('route' in target && target.route !== undefined) {
+    if (typeof target.route !== 'string') throw badTarget(`route: ${show(target.route)}`)
+    return routeTags(target.route, target.params)
+  }
+  if ((target as { all?: unknown }).all !== true) throw badTarget(`all: ${show((target as { all?: unknown }).all)}`)
+  return [everythingTag]
+}
+
+function addressTags(url: string): string[] {
+  const { scheme, authority, path, query } = splitTarget(url.split('#', 1)[0]!)
+  if (!path.startsWith('/')) throw badTarget(`url: ${show(url)}`)
+  const host = authority === undefined ? undefined : splitAuthority(authority).host
+  return urlTags({ scheme, authority: host, path, query: query === '' ? undefined : query })
+}

@@ -1,0 +1,49 @@
+import type { SluiceError } from './errors.ts'
+
+/** What `sluice.on(name, listener)` can be told of. */
+export interface SluiceEvents {
+  /** Something went wrong that Sluice survived: a store, a callback of the application's, a damaged snapshot. */
+  error: { readonly error: SluiceError; readonly route?: string | undefined }
+  /** A handler failed and a stale response was served in its place. */
+  'stale-served': { readonly route: string | undefined; readonly status: number; readonly cause: unknown }
+  /** A response was not stored because the handler read something that neither the key nor `Vary` covers. */
+  guard: { readonly route: string | undefined; readonly fields: readonly string[]; readonly advice: string }
+  /** A response was not stored. */
+  refused: { readonly route: string | undefined; readonly reason: string }
+  /** Tags, URLs or routes were invalidated. */
+  invalidated: { readonly tags: readonly string[]; readonly mode: 'purge' | 'expire' }
+}
+
+export type Listener<T> = (event: T) => void
+
+/** A typed set of listeners. A listener that throws does not disturb the others, nor the request. */
+export class Events<Map extends object> {
+  readonly #listeners = new Map<keyof Map, Set<Listener<never>>>()
+
+  /** Adds a listener; the answer removes it. */
+  on<Name extends keyof Map>(name: Name, listener: Listener<Map[Name]>): () => void {
+    const known = this.#listeners.get(name) ?? new Set()
+    this.#listeners.set(name, known.add(listener as Listener<never>))
+    return () => void known.delete(listener as Listener<never>)
+  }
+
+  /** Whether anybody listens: lets a hot path skip making the event. */
+  wants(name: keyof Map): boolean {
+    return (this.#listeners.get(name)?.size ?? 0) > 0
+  }
+
+  emit<Name extends keyof Map>(name: Name, event: Map[Name]): void {
+    const listeners = this.#listeners.get(name) as Set<Listener<Map[Name]>> | undefined
+    if (!listeners) return
+    for (const listener of [...listeners]) {
+      try {
+        listener(event)
+      } catch (error) {
+        // Out of the request's way, but not swallowed: an uncaught exception is what the listener asked for.
+        queueMicrotask(() => {
+          throw error
+        })
+      }
+    }
+  }
+}

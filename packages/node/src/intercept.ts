@@ -1,0 +1,242 @@
+import type { ServerResponse } from 'node:http'
+import {
+  type BodyPlan,
+  chain,
+  type Exchange,
+  Fields,
+  type MaybePromise,
+  type Outcome,
+  type Reply,
+  type ResponseHead,
+} from '@sluice/core'
+import { applyTouched, restoreFields, sendReply } from './send-reply.ts'
+
+type Callback = (error?: Error | null) => void
+type Chunk = string | Uint8Array
+
+/**
+ * Lets an exchange have its say in a response that somebody writes through `writeHead`, `write` and `end`.
+ *
+ * Each response is in one of these states. Methods stay replaced to the end, and only look at the state: whoever
+ * replaced them after us (a compressor) keeps working.
+ */
+type State =
+  /** Nothing sent: the head can still change. */
+  | 'open'
+  /** The handler's calls go on to the connection. */
+  | 'pass'
+  /** The same, and the body is copied beside. */
+  | 'tee'
+  /** The handler's calls are swallowed: another answer was sent in place of its own. */
+  | 'replaced'
+  /** The answer is being made: calls wait in a queue. */
+  | 'waiting'
+
+export function intercept(response: ServerResponse, method: string, exchange: Exchange): void {
+  const before = Fields.from(response.getHeaders())
+  const writeHead = response.writeHead as (...args: unknown[]) => ServerResponse
+  const write = response.write as (...args: unknown[]) => boolean
+  const end = response.end as (...args: unknown[]) => ServerResponse
+  const flushHeaders = response.flushHeaders
+  let state: State = 'open'
+  let headWritten = false
+  let head: ResponseHead | undefined
+  let copied: Buffer[] = []
+  let copiedBytes = 0
+  let limit = 0
+  const queue: (() => void)[] = []
+  let closed = false
+
+  const close = (outcome: Outcome): void => {
+    if (closed) return
+    closed = true
+    exchange.onClose(outcome)
+  }
+  response.once('finish', () => close('sent'))
+  response.once('close', () => close(response.writableFinished ? 'sent' : 'aborted'))
+
+  /** The head is known: ask what to do with the body. */
+  const decide = (body: ResponseHead['body'], length: number | undefined): BodyPlan => {
+    head = { status: response.statusCode, fields: Fields.from(response.getHeaders()), before, body, length }
+    const plan = exchange.onHead(head)
+    if (plan.mode === 'replace') {
+      state = 'replaced'
+    } else if (plan.mode !== 'hold') {
+      response.statusCode = head.status
+      applyTouched(response, head.fields)
+      state = plan.mode === 'tee' ? 'tee' : 'pass'
+      if (plan.mode === 'tee') limit = plan.limit
+    }
+    return plan
+  }
+
+  /** Runs `act` when whatever must be over before anything is sent (a purge) is over. */
+  const whenSettled = (act: () => void): void => {
+    const settled = exchange.settled?.()
+    if (!settled) return act()
+    const then = state
+    state = 'waiting'
+    void settled.then(() => {
+      state = then
+      act()
+      release()
+    })
+  }
+
+  const release = (): void => {
+    for (const call of queue.splice(0)) call()
+  }
+
+  const sendInstead = (reply: MaybePromise<Reply>, callback?: Callback): void => {
+    state = 'replaced'
+    void chain(reply, (answer) => {
+      if (callback) response.once('finish', callback)
+      restoreFields(response, before)
+      passThrough(() => sendReply(response, answer, method))
+    })
+  }
+
+  /** Calls of ours reach the connection whatever the state. */
+  const passThrough = (act: () => void): void => {
+    const then = state
+    state = 'pass'
+    try {
+      act()
+    } finally {
+      state = then
+    }
+  }
+
+  const copy = (chunk: Chunk | undefined, encoding: BufferEncoding | undefined): void => {
+    if (state !== 'tee' || chunk === undefined || limit < 0) return
+    const bytes = toBytes(chunk, encoding)
+    copiedBytes += bytes.byteLength
+    if (copiedBytes <= limit) copied.push(Buffer.from(bytes))
+    else {
+      // Too large to store: it goes on, the copy does not.
+      limit = -1
+      copied = []
+    }
+  }
+
+  const patched = {
+    writeHead(this: ServerResponse, status: number, reason?: unknown, fields?: unknown): ServerResponse {
+      if (state === 'replaced') return response
+      if (state === 'pass' || state === 'tee') return writeHead.call(response, status, reason, fields)
+      // Not sent yet, as node does not either: the head waits for the first piece of the body.
+      headWritten = true
+      response.statusCode = status
+      if (typeof reason === 'string') response.statusMessage = reason
+      putHead(response, typeof reason === 'string' ? fields : (fields ?? reason))
+      return response
+    },
+
+    write(this: ServerResponse, chunk: Chunk, encoding?: BufferEncoding | Callback, callback?: Callback): boolean {
+      if (state === 'waiting') {
+        queue.push(() => patched.write.call(response, chunk, encoding, callback))
+        return false
+      }
+      if (state === 'open') {
+        const plan = decide('pieces', undefined)
+        if (plan.mode === 'replace') sendInstead(plan.reply)
+        let accepted = true
+        whenSettled(() => {
+          accepted = patched.write.call(response, chunk, encoding, callback)
+        })
+        return (state as State) === 'waiting' ? false : accepted
+      }
+      if (state === 'replaced') {
+        done(typeof encoding === 'function' ? encoding : callback)
+        return true
+      }
+      copy(chunk, typeof encoding === 'string' ? encoding : undefined)
+      return write.call(response, chunk, encoding, callback)
+    },
+
+    end(
+      this: ServerResponse,
+      chunk?: Chunk | Callback | null,
+      encoding?: BufferEncoding | Callback,
+      callback?: Callback,
+    ): ServerResponse {
+      if (typeof chunk === 'function') return patched.end.call(response, undefined, undefined, chunk)
+      if (typeof encoding === 'function') return patched.end.call(response, chunk, undefined, encoding)
+      if (state === 'waiting') {
+        queue.push(() => patched.end.call(response, chunk, encoding, callback))
+        return response
+      }
+      if (state === 'replaced') {
+        done(callback)
+        return response
+      }
+      if (state === 'open') {
+        const body = chunk === undefined || chunk === null ? empty : toBytes(chunk, encoding)
+        const plan = decide('whole', body.byteLength)
+        whenSettled(() => {
+          if (plan.mode === 'hold') sendInstead(exchange.onBody!(head!, body), callback)
+          else if (plan.mode === 'replace') sendInstead(plan.reply, callback)
+          else patched.end.call(response, chunk, encoding, callback)
+        })
+        return response
+      }
+      copy(chunk ?? undefined, encoding)
+      // A client that went away may have ended the handler's work early: what came is then not the whole.
+      if (state === 'tee' && limit >= 0 && !closed) void exchange.onBody?.(head!, Buffer.concat(copied))
+      state = 'pass'
+      return end.call(response, chunk ?? undefined, encoding, callback)
+    },
+
+    flushHeaders(this: ServerResponse): void {
+      if (state === 'waiting') {
+        queue.push(() => patched.flushHeaders.call(response))
+        return
+      }
+      if (state === 'open') {
+        const plan = decide('pieces', undefined)
+        if (plan.mode === 'replace') sendInstead(plan.reply)
+        whenSettled(() => patched.flushHeaders.call(response))
+        return
+      }
+      if (state !== 'replaced') flushHeaders.call(response)
+    },
+  }
+  Object.assign(response, patched)
+  // To the handler the head it wrote is sent, though it still waits here.
+  const sent = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(response), 'headersSent') ?? inherited(response)
+  Object.defineProperty(response, 'headersSent', {
+    configurable: true,
+    enumerable: true,
+    get: () => headWritten || state === 'waiting' || state === 'replaced' || sent?.get?.call(response) === true,
+  })
+}
+
+function inherited(response: object): PropertyDescriptor | undefined {
+  for (let p = Object.getPrototypeOf(response); p; p = Object.getPrototypeOf(p)) {
+    const found = Object.getOwnPropertyDescriptor(p, 'headersSent')
+    if (found) return found
+  }
+  return undefined
+}
+
+const empty: Uint8Array = new Uint8Array(0)
+
+function toBytes(chunk: Chunk, encoding: BufferEncoding | undefined): Uint8Array {
+  return typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk
+}
+
+function done(callback: Callback | undefined): void {
+  if (callback) queueMicrotask(() => callback())
+}
+
+/** The fields given to `writeHead`: an object, or a flat list in which names may repeat. */
+function putHead(response: ServerResponse, fields: unknown): void {
+  if (Array.isArray(fields)) {
+    const flat = Array.isArray(fields[0]) ? fields.flat() : fields
+    for (let i = 0; i < flat.length; i += 2) response.removeHeader(flat[i])
+    for (let i = 0; i < flat.length; i += 2) response.appendHeader(flat[i], flat[i + 1])
+  } else if (typeof fields === 'object' && fields !== null) {
+    for (const [name, value] of Object.entries(fields)) {
+      if (value !== undefined) response.setHeader(name, value as string)
+    }
+  }
+}

@@ -1,0 +1,83 @@
+import type { IncomingMessage } from 'node:http'
+import type { RequestProperty, RequestView } from '@sluice/core'
+import { splitTarget } from '@sluice/core'
+import { refreshWith, ticketOf } from './refresh.ts'
+
+/** Anything node's HTTP servers hand out: HTTP/1.1, or HTTP/2 through the compatibility API. */
+export type NodeRequest = IncomingMessage & { originalUrl?: string }
+
+/** A request of plain node:http. The frameworks' views extend it with their own ideas of host, address and route. */
+export class NodeRequestView implements RequestView {
+  protected readonly request: NodeRequest
+  readonly method: string
+  readonly path: string
+  readonly query: string
+  readonly ticket: object | undefined
+  /** The fields as the client sent them, whatever is laid over them for the handler. */
+  protected readonly headers: NodeRequest['headers']
+
+  constructor(request: NodeRequest) {
+    this.request = request
+    this.method = request.method ?? 'GET'
+    this.headers = request.headers
+    this.ticket = ticketOf(request)
+    // Routers that strip their prefix from `url` keep the whole target here.
+    const target = splitTarget(request.originalUrl ?? request.url ?? '/')
+    this.path = target.path
+    this.query = target.query
+  }
+
+  get scheme(): string {
+    return (this.request.socket as { encrypted?: boolean } | undefined)?.encrypted ? 'https' : 'http'
+  }
+
+  get authority(): string {
+    return this.header(':authority') ?? this.header('host') ?? ''
+  }
+
+  get localPort(): number | undefined {
+    return this.request.socket?.localPort
+  }
+
+  get clientIp(): string | undefined {
+    return this.request.socket?.remoteAddress
+  }
+
+  get route(): string | undefined {
+    return undefined
+  }
+
+  get native(): object {
+    return this.request
+  }
+
+  get keyedFields(): readonly string[] {
+    return none
+  }
+
+  header(name: string): string | undefined {
+    const value = this.headers[name]
+    return Array.isArray(value) ? value.join(', ') : value
+  }
+
+  property(name: RequestProperty): unknown {
+    if (name === 'query') return (this.request as { query?: unknown }).query ?? queryObject(this.query)
+    return (this.request as unknown as Record<string, unknown>)[name]
+  }
+
+  refresh(ticket: object): Promise<void> {
+    return refreshWith(this.request, this.headers, ticket, undefined)
+  }
+}
+
+const none: readonly string[] = Object.freeze([])
+
+/** The query as plain node has it: nobody parsed it yet. Repeated names give arrays. No prototype, so any name works. */
+function queryObject(query: string): Record<string, string | string[]> {
+  const result: Record<string, string | string[]> = Object.create(null)
+  for (const [name, value] of new URLSearchParams(query)) {
+    const known = result[name]
+    result[name] = known === undefined ? value : Array.isArray(known) ? [...known, value] : [known, value]
+  }
+  return result
+}

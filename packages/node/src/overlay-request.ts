@@ -1,0 +1,100 @@
+import type { IncomingMessage } from 'node:http'
+import type { ReadObserver, RequestChange } from '@sluice/core'
+
+/**
+ * Lets the stages behind see the request as an exchange wants them to: fields changed or hidden, and every read of a
+ * field told to the observer. Only requests that go to a handler on behalf of the cache are touched.
+ */
+export function overlayHeaders(request: IncomingMessage, change: RequestChange): void {
+  const headers: Record<string, string | string[] | undefined> = { ...request.headers }
+  for (const [name, value] of Object.entries(change.fields ?? {})) {
+    if (value === undefined) delete headers[name]
+    else headers[name] = value
+  }
+  const { reads } = change
+  define(request, 'headers', reads ? watchHeaders(headers, reads) : headers)
+  if (!reads) return
+  // Lists of everything: whoever takes one has read all of it.
+  for (const name of ['rawHeaders', 'headersDistinct'] as const) watchProperty(request, name, '*', reads)
+}
+
+function watchHeaders(headers: object, reads: ReadObserver): object {
+  return new Proxy(headers, {
+    get(target, name, receiver) {
+      note(name, reads)
+      return Reflect.get(target, name, receiver)
+    },
+    has(target, name) {
+      note(name, reads)
+      return Reflect.has(target, name)
+    },
+    getOwnPropertyDescriptor(target, name) {
+      note(name, reads)
+      return Reflect.getOwnPropertyDescriptor(target, name)
+    },
+    ownKeys(target) {
+      reads.read('*')
+      return Reflect.ownKeys(target)
+    },
+  })
+}
+
+/** Methods of every object (`hasOwnProperty`, `toString`) are not fields. */
+function note(name: string | symbol, reads: ReadObserver): void {
+  if (typeof name === 'string' && !(name in Object.prototype)) reads.read(name.toLowerCase())
+}
+
+/**
+ * Tells the observer when `object[property]` is read, and changes nothing else: the value may be there already, come
+ * from a getter of the prototype, or be set later.
+ *
+ * @param as - the name the observer is told: `@user`
+ */
+export function watchProperty(object: object, property: string, as: string, reads: ReadObserver): void {
+  const own = Object.getOwnPropertyDescriptor(object, property)
+  if (own?.configurable === false || !Object.isExtensible(object)) return
+  let set = own !== undefined && 'value' in own
+  let value: unknown = set ? own!.value : undefined
+  const inherited = own && !set ? own : inheritedAccessor(object, property)
+  Object.defineProperty(object, property, {
+    configurable: true,
+    enumerable: own?.enumerable ?? false,
+    get() {
+      reads.read(as)
+      return set ? value : inherited?.get?.call(object)
+    },
+    set(next: unknown) {
+      if (inherited?.set && !set) inherited.set.call(object, next)
+      else {
+        set = true
+        value = next
+      }
+    },
+  })
+}
+
+/** {@link watchProperty} for several: property name to what the observer is told. */
+export function watchProperties(object: object, as: Readonly<Record<string, string>>, reads: ReadObserver): void {
+  for (const [property, told] of Object.entries(as)) watchProperty(object, property, told, reads)
+}
+
+/** Where authentication, session and cookie middleware leave what they found, on the `req` of node and Express. */
+export const identityProperties: Readonly<Record<string, string>> = Object.freeze({
+  user: '@user',
+  auth: '@user',
+  session: '@session',
+  cookies: '@cookies',
+  signedCookies: '@cookies',
+})
+
+function inheritedAccessor(object: object, property: string): PropertyDescriptor | undefined {
+  for (let p = Object.getPrototypeOf(object); p; p = Object.getPrototypeOf(p)) {
+    const found = Object.getOwnPropertyDescriptor(p, property)
+    if (found) return 'value' in found ? { get: () => found.value } : found
+  }
+  return undefined
+}
+
+function define(object: object, property: string, value: unknown): void {
+  Object.defineProperty(object, property, { configurable: true, enumerable: true, writable: true, value })
+}

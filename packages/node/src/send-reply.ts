@@ -1,0 +1,56 @@
+import type { ServerResponse } from 'node:http'
+import { type Fields, mergedFields, mergeLists, type Reply } from '@sluice/core'
+
+/**
+ * Sends a whole answer. What is on the response counts as set by earlier middleware: the reply's fields replace it, but
+ * for list fields, which are merged, and cookies, which are added.
+ */
+export function sendReply(response: ServerResponse, reply: Reply, method: string): void {
+  response.statusCode = reply.status
+  setFields(response, reply.fields)
+  if (reply.body === undefined || method === 'HEAD') response.end()
+  else response.end(reply.body)
+}
+
+/** Lays a flat list of fields over those of a response. */
+export function setFields(response: ServerResponse, fields: readonly string[]): void {
+  const bare = response.getHeaderNames().length === 0
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i]!
+    const value = fields[i + 1]!
+    if (repeats(fields, i)) response.appendHeader(name, value)
+    else if (bare) response.setHeader(name, value)
+    else layOver(response, name, value)
+  }
+}
+
+/** Whether an earlier pair of the list has this name: fields repeat side by side. */
+function repeats(fields: readonly string[], at: number): boolean {
+  return at >= 2 && fields[at - 2] === fields[at]
+}
+
+function layOver(response: ServerResponse, name: string, value: string): void {
+  const there = response.getHeader(name)
+  if (there === undefined) response.setHeader(name, value)
+  else if (name.toLowerCase() === 'set-cookie') response.appendHeader(name, value)
+  else if (mergedFields.has(name.toLowerCase())) response.setHeader(name, mergeLists(String(there), value))
+  else response.setHeader(name, value)
+}
+
+/** Puts the fields of a response back to what they were when the exchange began. */
+export function restoreFields(response: ServerResponse, before: Fields): void {
+  for (const name of response.getHeaderNames()) if (!before.has(name)) response.removeHeader(name)
+  for (const name of before.names()) {
+    const lines = before.lines(name)
+    response.setHeader(name, lines.length === 1 ? lines[0]! : [...lines])
+  }
+}
+
+/** Applies what an exchange changed in a head. */
+export function applyTouched(response: ServerResponse, fields: Fields): void {
+  for (const name of fields.touched()) {
+    const lines = fields.lines(name)
+    if (lines.length === 0) response.removeHeader(name)
+    else response.setHeader(name, lines.length === 1 ? lines[0]! : [...lines])
+  }
+}
