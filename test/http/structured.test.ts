@@ -195,6 +195,8 @@ describe('properties', () => {
     /\t *$/.test(value) ||
     // §4.2.4: it reads the decimal 1.0 as the integer 1.
     /\.0/.test(value) ||
+    // §4.2.9: it refuses a date with anything behind it.
+    /@-?\d+[^\d]/.test(value) ||
     // §4.2.10: it drops a byte order mark.
     /%ef%bb%bf/.test(value)
 
