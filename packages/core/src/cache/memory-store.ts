@@ -116,8 +116,7 @@ export class MemoryCacheStore implements CacheStore {
 
   set(key: string, variant: Variant, record: CacheRecord, vacancy: Vacancy): SetOutcome {
     if (this.#closed || this.#clock.now() >= record.deleteAt) return 'refused'
-    const { position } = vacancy
-    if (typeof position !== 'number' || this.#tags.invalidatedSince(recordTags(record), position)) return 'fenced'
+    if (!this.#mayFill(record, vacancy.position)) return 'fenced'
     const held = this.#lru.peek(key)
     const spec = joinSpecs(held?.kind === 'marker' ? held.spec : undefined, variant.spec)
     const own = withOwnBodies(record)
@@ -166,6 +165,12 @@ export class MemoryCacheStore implements CacheStore {
     this.#beforeClose?.(this)
     this.#lru = this.#emptyList()
     this.#entries = 0
+  }
+
+  /** Whether nothing that concerns the record was invalidated since that position, which must be one of this store's. */
+  #mayFill(record: CacheRecord, position: unknown): boolean {
+    if (typeof position !== 'number' || !(position <= this.#tags.position)) return false
+    return position === this.#tags.position || !this.#tags.invalidatedSince(recordTags(record), position)
   }
 
   #vacancy(reason: Vacancy['reason']): Vacancy {

@@ -92,7 +92,6 @@ export class TagClock {
 
   /** Whether one of the tags was purged or expired after `position`, or may have been. */
   invalidatedSince(tags: readonly string[], position: number): boolean {
-    if (position === this.#position) return false
     return this.purgedSince(tags, position) || this.expiredSince(tags, position) !== undefined
   }
 

@@ -1,0 +1,379 @@
+import { afterEach, describe, expect, test } from '@jest/globals'
+import type { CacheRecord } from '../../packages/core/src/cache/record.ts'
+import {
+  everythingTag,
+  groupTag,
+  routeTags,
+  serializeParams,
+  urlTags,
+  userTag,
+} from '../../packages/core/src/cache/record-tags.ts'
+import type { CacheStore, Vacancy, Variant } from '../../packages/core/src/cache/store.ts'
+import { bodyOf, makeRecord, plain, requestWith, type TestClock, target, testClock, variantFor } from './fixtures.ts'
+
+/** Makes a store that keeps time by the clock it is given. */
+export type MakeStore = (
+  clock: TestClock,
+  options?: { readonly maxVariants?: number },
+) => CacheStore | Promise<CacheStore>
+
+/** What every cache store must do, whatever holds its records. Run against each of them. */
+export function describeCacheStore(name: string, makeStore: MakeStore): void {
+  const opened: CacheStore[] = []
+
+  async function open(options?: { readonly maxVariants?: number }) {
+    const clock = testClock()
+    const store = await makeStore(clock, options)
+    opened.push(store)
+    const get = async (key: string, select = plain.select): Promise<CacheRecord | Vacancy> => store.get(key, select)
+    const put = async (key: string, body: string, over: Partial<CacheRecord> = {}, variant: Variant = plain) =>
+      store.set(key, variant, makeRecord(clock, body, over), await store.position(key))
+    const read = async (key: string, select = plain.select) => bodyOf(await get(key, select))
+    return { clock, store, get, put, read }
+  }
+
+  afterEach(async () => {
+    for (const store of opened.splice(0)) await store.close()
+  })
+
+  describe(`${name}: what is stored`, () => {
+    test('comes back with every part of it', async () => {
+      const { clock, store, get } = await open()
+      const record = makeRecord(clock, '', {
+        status: 404,
+        fields: ['Link', '</a>; rel="x"', 'Link', '</b>', 'X-Latin', 'é'],
+        forms: [
+          { coding: 'identity', body: Buffer.from([0, 255, 10, 13, 128]), etag: '"a"' },
+          { coding: 'br', body: Buffer.from([]), etag: undefined },
+        ],
+        initialAgeMs: 7_000,
+        mustRevalidate: true,
+        shared: false,
+        ownTag: false,
+        tags: ['cities', 'city:1'],
+        target: { ...target, query: undefined, route: undefined, params: undefined },
+      })
+      expect(await store.set('k', plain, record, await store.position('k'))).toBe('stored')
+      const found = (await get('k')) as CacheRecord
+      const { forms, ...rest } = found
+      const { forms: given, ...expected } = record
+      expect(rest).toEqual(expected)
+      expect(forms.map((f) => [f.coding, f.etag, [...f.body]])).toEqual(
+        given.map((f) => [f.coding, f.etag, [...f.body]]),
+      )
+    })
+
+    test('replaces what was under the key', async () => {
+      const { put, read, store } = await open()
+      await put('k', 'one')
+      await put('k', 'two')
+      expect(await read('k')).toBe('two')
+      expect((await store.usage()).entries).toBe(1)
+    })
+
+    test('is found under its own key only, whatever the key looks like', async () => {
+      const { put, read } = await open()
+      const keys = [
+        '__proto__',
+        'constructor',
+        '',
+        '\0',
+        'a\0b',
+        'a',
+        'b',
+        '*',
+        'é',
+        '漢',
+        '\ud800',
+        'x'.repeat(100_000),
+      ]
+      for (const [i, key] of keys.entries()) await put(key, String(i))
+      for (const [i, key] of keys.entries()) expect(await read(key)).toBe(String(i))
+      expect(await read('toString')).toBe('vacancy:key')
+    })
+
+    test('is not there before, nor after delete', async () => {
+      const { put, read, store } = await open()
+      expect(await read('k')).toBe('vacancy:key')
+      await put('k', 'one')
+      await store.delete('k')
+      expect(await read('k')).toBe('vacancy:key')
+    })
+
+    test('stays what it was when the buffer it came in is used again', async () => {
+      const { clock, store, read } = await open()
+      const pool = Buffer.alloc(64, 'a')
+      const record = makeRecord(clock)
+      const forms = [{ coding: 'identity', body: pool.subarray(0, 4), etag: undefined }]
+      await store.set('k', plain, { ...record, forms }, await store.position('k'))
+      pool.fill('b')
+      expect(await read('k')).toBe('aaaa')
+    })
+  })
+
+  describe(`${name}: time`, () => {
+    test('a record is given out until its deleteAt, fresh or stale, and never from then on', async () => {
+      const { clock, put, read } = await open()
+      const now = clock.now()
+      await put('k', 'one', { staleAt: now + 10, deleteAt: now + 50 })
+      clock.tick(49)
+      expect(await read('k')).toBe('one')
+      clock.tick(1)
+      expect(await read('k')).toBe('vacancy:key')
+    })
+
+    test('a TTL of 30 days is 30 days (timers overflow above 2^31 - 1 ms)', async () => {
+      const { clock, put, read } = await open()
+      const days30 = 30 * 86_400_000
+      await put('k', 'one', { staleAt: clock.now() + days30, deleteAt: clock.now() + days30 })
+      await new Promise((resolve) => setTimeout(resolve, 60))
+      expect(await read('k')).toBe('one')
+      clock.tick(days30 - 1)
+      expect(await read('k')).toBe('one')
+      clock.tick(1)
+      expect(await read('k')).toBe('vacancy:key')
+    })
+  })
+
+  describe(`${name}: variants (RFC 9111 §4.1)`, () => {
+    const english = { 'accept-language': 'en' }
+    const german = { 'accept-language': 'de' }
+
+    test('records under one key are told apart by the fields of the spec', async () => {
+      const { put, read } = await open()
+      await put('k', 'hello', {}, variantFor(['accept-language'], english))
+      expect(await read('k', requestWith(german))).toBe('vacancy:vary')
+      await put('k', 'hallo', {}, variantFor(['accept-language'], german))
+      expect(await read('k', requestWith(english))).toBe('hello')
+      expect(await read('k', requestWith(german))).toBe('hallo')
+      expect(await read('k', requestWith({}))).toBe('vacancy:vary')
+    })
+
+    test('a spec joins what the key had: a field once named goes on telling requests apart', async () => {
+      const { put, read } = await open()
+      await put('k', 'one', {}, variantFor(['accept-language'], english))
+      const both = { ...english, accept: 'text/html' }
+      await put('k', 'two', {}, variantFor(['accept'], both))
+      expect(await read('k', requestWith(both))).toBe('two')
+      expect(await read('k', requestWith({ ...both, 'accept-language': 'de' }))).toBe('vacancy:vary')
+      expect(await read('k', requestWith({ ...both, accept: 'text/plain' }))).toBe('vacancy:vary')
+      await put('k', 'three', {}, { spec: plain.spec, select: requestWith({ 'accept-language': 'fr' }) })
+      expect(await read('k', requestWith(both))).toBe('two')
+      expect(await read('k', requestWith({ 'accept-language': 'fr' }))).toBe('three')
+    })
+
+    test('what was stored without a spec does not answer for a variant, nor the other way about', async () => {
+      const { put, read } = await open()
+      await put('k', 'plain')
+      await put('k', 'hello', {}, variantFor(['accept-language'], english))
+      expect(await read('k', requestWith(german))).toBe('vacancy:vary')
+      expect(await read('k', requestWith(english))).toBe('hello')
+    })
+
+    test('codings are remembered in the order they were seen', async () => {
+      const { clock, store, get } = await open()
+      for (const coding of ['gzip', 'br', 'gzip']) {
+        const variant: Variant = {
+          spec: { fields: [], codings: [coding] },
+          select: (s) => JSON.stringify([s.codings, coding]),
+        }
+        await store.set('k', variant, makeRecord(clock, coding), await store.position('k'))
+      }
+      let seen: readonly string[] = []
+      await get('k', (spec) => {
+        seen = spec.codings
+        return ''
+      })
+      expect(seen).toEqual(['gzip', 'br'])
+    })
+
+    test('delete and purge take all of them', async () => {
+      const { put, read, store } = await open()
+      for (const end of [
+        () => store.delete('k'),
+        () => store.invalidate(urlTags({ path: '/cities', query: '' }), 'purge'),
+      ]) {
+        await put('k', 'hello', {}, variantFor(['accept-language'], english))
+        await put('k', 'hallo', {}, variantFor(['accept-language'], german))
+        await end()
+        for (const fields of [english, german]) expect(await read('k', requestWith(fields))).toMatch(/^vacancy/)
+      }
+    })
+
+    test('a key has at most so many; of one more, the oldest goes', async () => {
+      const { put, read } = await open({ maxVariants: 3 })
+      for (let i = 0; i < 10; i++) await put('k', `v${i}`, {}, variantFor(['x'], { x: String(i) }))
+      const left: string[] = []
+      for (let i = 0; i < 10; i++) left.push(await read('k', requestWith({ x: String(i) })))
+      expect(left.filter((body) => !body.startsWith('vacancy'))).toEqual(['v7', 'v8', 'v9'])
+    })
+  })
+
+  describe(`${name}: fencing`, () => {
+    const tags = ['cities']
+    for (const mode of ['purge', 'expire'] as const) {
+      test(`read starts, ${mode}, read finishes: what it read is not stored`, async () => {
+        const { clock, store, get, read } = await open()
+        const vacancy = (await get('k')) as Vacancy
+        await store.invalidate([userTag('cities')], mode)
+        expect(await store.set('k', plain, makeRecord(clock, 'old', { tags }), vacancy)).toBe('fenced')
+        expect(await read('k')).toBe('vacancy:key')
+      })
+    }
+
+    test('the same with a position taken for a refresh, and for a variant', async () => {
+      const { clock, store, put, read } = await open()
+      await put('k', 'old', { tags })
+      const vacancy = await store.position('k')
+      await store.invalidate([userTag('cities')], 'purge')
+      expect(await store.set('k', plain, makeRecord(clock, 'old', { tags }), vacancy)).toBe('fenced')
+      const variant = variantFor(['x'], {})
+      expect(await store.set('k', variant, makeRecord(clock, 'old', { tags }), vacancy)).toBe('fenced')
+      expect(await read('k')).toBe('vacancy:key')
+    })
+
+    test('an invalidation of something else does not hinder', async () => {
+      const { clock, store, get, read } = await open()
+      const vacancy = (await get('k')) as Vacancy
+      await store.invalidate([userTag('people')], 'purge')
+      expect(await store.set('k', plain, makeRecord(clock, 'new', { tags }), vacancy)).toBe('stored')
+      expect(await read('k')).toBe('new')
+    })
+
+    test('a fill that starts after the purge is stored', async () => {
+      const { store, put, read } = await open()
+      await store.invalidate([userTag('cities')], 'purge')
+      expect(await put('k', 'new', { tags })).toBe('stored')
+      expect(await read('k')).toBe('new')
+    })
+
+    test('a position the store did not give out is not believed', async () => {
+      const { clock, store } = await open()
+      for (const position of [undefined, null, 'x', {}, Number.NaN]) {
+        const vacancy: Vacancy = { kind: 'vacancy', reason: 'key', position }
+        expect(await store.set('k', plain, makeRecord(clock), vacancy)).not.toBe('stored')
+      }
+    })
+  })
+
+  describe(`${name}: purge and expire`, () => {
+    const route = '/cities/:id'
+    const params = (id: string) => serializeParams({ id })
+    const part: Partial<CacheRecord> = { target: { ...target, query: undefined } }
+    const hit = { ...target, path: '/cities/1', route, params: params('1'), query: 'a=1' }
+    const rows: readonly [what: string, over: Partial<CacheRecord>, tags: readonly string[], gone: boolean][] = [
+      ['its tag', { tags: ['a', 'b'] }, [userTag('b')], true],
+      ['another tag', { tags: ['a', 'b'] }, [userTag('c')], false],
+      ['one of several tags', { tags: ['a'] }, [userTag('c'), userTag('a')], true],
+      ['no tags', { tags: ['a'] }, [], false],
+      ['a tag named like its path', {}, [userTag('/cities'), userTag('*')], false],
+      ['everything', {}, [everythingTag], true],
+      ['its path', { target: hit }, urlTags({ path: '/cities/1', query: undefined }), true],
+      ['another path', { target: hit }, urlTags({ path: '/cities/2', query: undefined }), false],
+      ['its path here', { target: hit }, urlTags({ ...hit, query: undefined }), true],
+      ['its path elsewhere', { target: hit }, urlTags({ ...hit, authority: 'b.test', query: undefined }), false],
+      [
+        'its path, any scheme',
+        { target: hit },
+        urlTags({ authority: 'API.test:80', path: hit.path, query: 'a=1' }),
+        true,
+      ],
+      ['its path and query', { target: hit }, urlTags({ path: '/cities/1', query: 'a=1' }), true],
+      [
+        'its path and query, reordered and escaped',
+        { target: { ...hit, query: 'b=%61&a=1' } },
+        urlTags({ path: '/Cities/%31/', query: 'a=1&b=a' }),
+        true,
+      ],
+      ['its path and another query', { target: hit }, urlTags({ path: '/cities/1', query: 'a=2' }), false],
+      ['its path without a query', { target: hit }, urlTags({ path: '/cities/1', query: '' }), false],
+      ['any query, where its key holds a part', part, urlTags({ path: '/cities', query: 'x=1' }), true],
+      ['its route', { target: hit }, routeTags(route), true],
+      ['another route', { target: hit }, routeTags('/cities'), false],
+      ['its route and parameters', { target: hit }, routeTags(route, { id: 1 }), true],
+      ['its route and other parameters', { target: hit }, routeTags(route, { id: '2' }), false],
+      [
+        'its group (RFC 9875)',
+        { tags: [groupTag(target, 'g')] },
+        [groupTag({ scheme: 'HTTP', authority: 'api.test' }, 'g')],
+        true,
+      ],
+      [
+        'the group of another origin',
+        { tags: [groupTag(target, 'g')] },
+        [groupTag({ scheme: 'https', authority: 'api.test' }, 'g')],
+        false,
+      ],
+      ['a tag named like its group', { tags: [groupTag(target, 'g')] }, [userTag('g')], false],
+    ]
+    test.each(rows)('purging %s', async (_what, over, tags, gone) => {
+      const { put, read, store } = await open()
+      await put('k', 'one', over)
+      expect(await read('k')).toBe('one')
+      await store.invalidate(tags, 'purge')
+      expect(await read('k')).toBe(gone ? 'vacancy:key' : 'one')
+      expect(await read('k')).toBe(gone ? 'vacancy:key' : 'one')
+    })
+
+    test('a purged record is not served stale either (bentocache: deleteByTag with a grace period)', async () => {
+      const { clock, put, read, store } = await open()
+      const later = clock.now() + 1e6
+      await put('k', 'one', { tags: ['a'], whileRevalidateUntil: later, ifErrorUntil: later, deleteAt: later })
+      await store.invalidate([userTag('a')], 'purge')
+      expect(await read('k')).toBe('vacancy:key')
+    })
+
+    test('an expired record is stale from that moment, with its windows counted from there', async () => {
+      const { clock, get, put, store } = await open()
+      const now = clock.now()
+      await put('k', 'one', {
+        tags: ['a'],
+        staleAt: now + 60_000,
+        whileRevalidateUntil: now + 90_000,
+        ifErrorUntil: now + 160_000,
+        deleteAt: now + 200_000,
+      })
+      clock.tick(10_000)
+      await store.invalidate([userTag('a')], 'expire')
+      clock.tick(5_000)
+      const found = await get('k')
+      expect(found).toMatchObject({
+        storedAt: now,
+        staleAt: now + 10_000,
+        whileRevalidateUntil: now + 40_000,
+        ifErrorUntil: now + 110_000,
+        deleteAt: now + 150_000,
+      })
+      clock.tick(135_000)
+      expect(await get('k')).toMatchObject({ kind: 'vacancy' })
+    })
+
+    test('expiring what is stale already changes nothing, and one without windows is gone', async () => {
+      const { clock, get, put, store } = await open()
+      const now = clock.now()
+      await put('k', 'one', {
+        staleAt: now + 10,
+        whileRevalidateUntil: now + 90,
+        deleteAt: now + 90,
+        ifErrorUntil: now,
+      })
+      await put('l', 'two', {})
+      clock.tick(20)
+      await store.invalidate([everythingTag], 'expire')
+      expect(await get('k')).toMatchObject({ staleAt: now + 10, whileRevalidateUntil: now + 90, deleteAt: now + 90 })
+      expect(await get('l')).toMatchObject({ kind: 'vacancy' })
+    })
+
+    test('purge wins over an expire, in either order', async () => {
+      const { clock, put, read, store } = await open()
+      for (const order of [
+        ['purge', 'expire'],
+        ['expire', 'purge'],
+      ] as const) {
+        await put('k', 'one', { tags: ['a'], deleteAt: clock.now() + 1e6 })
+        for (const mode of order) await store.invalidate([userTag('a')], mode)
+        expect(await read('k')).toBe('vacancy:key')
+      }
+    })
+  })
+}
