@@ -48,7 +48,8 @@ export async function buildCjs(packages) {
 /** Builds everything that is published, and the examples. */
 export async function build() {
   const packages = workspacePackages('packages')
-  const examples = workspacePackages('examples')
+  // An example in plain JavaScript has nothing to build.
+  const examples = workspacePackages('examples').filter(({ dir }) => existsSync(join(dir, 'tsconfig.json')))
   say(`Building ES modules: ${[...packages, ...examples].map(({ name }) => name).join(', ')}`)
   await buildEsm([...packages, ...examples])
   say('Building CommonJS')
