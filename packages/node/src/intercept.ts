@@ -73,7 +73,10 @@ export function intercept(response: ServerResponse, method: string, exchange: Ex
   /** Runs `act` when whatever must be over before anything is sent (a purge) is over. */
   const whenSettled = (act: () => void): void => {
     const settled = exchange.settled?.()
-    if (!settled) return act()
+    if (!settled) {
+      act()
+      return
+    }
     const then = state
     state = 'waiting'
     void settled.then(() => {

@@ -12,7 +12,7 @@ import { type CacheKey, cacheKey, type NoKey } from './key.ts'
 import type { CachePolicy } from './options.ts'
 import { PassExchange } from './pass-exchange.ts'
 import type { CacheRecord } from './record.ts'
-import { replyFrom } from './reply.ts'
+import { replyFrom, replyToHit } from './reply.ts'
 import { type RequestTerms, requestTerms } from './request-terms.ts'
 import { type StatusParts, statusLine } from './status-line.ts'
 import type { Vacancy } from './store.ts'
@@ -26,6 +26,12 @@ interface Ticket {
   readonly stale: CacheRecord
 }
 
+/** `hit`, or what a request that waited for another's handler says. */
+function hitParts(record: CacheRecord, now: number, attempt: number): StatusParts {
+  const ttl = Math.floor((record.staleAt - now) / 1000)
+  return attempt > 0 ? { fwd: 'uri-miss', collapsed: true, ttl } : { hit: true, ttl }
+}
+
 /** How often a request waits for others before it runs its own handler. */
 const patience = 3
 
@@ -34,6 +40,7 @@ export class CachePipeline implements Pipeline {
   readonly name = 'cache'
   readonly #core: CacheCore
   readonly #policy: CachePolicy
+  readonly #hitLine = (ttl: number): string => statusLine(this.#policy, undefined, { hit: true, ttl })
 
   constructor(core: CacheCore, policy: CachePolicy) {
     this.#core = core
@@ -113,17 +120,19 @@ export class CachePipeline implements Pipeline {
     now: number,
     attempt: number,
   ): MaybePromise<Opening> {
-    const ttl = Math.floor((record.staleAt - now) / 1000)
-    const parts: StatusParts = attempt > 0 ? { fwd: 'uri-miss', collapsed: true, ttl } : { hit: true, ttl }
-    const reply = replyFrom(record, view, now, statusLine(this.#policy, key, parts))
+    const policy = this.#policy
+    const reply =
+      attempt > 0 || policy.showKey
+        ? replyFrom(record, view, now, statusLine(policy, key, hitParts(record, now, attempt)))
+        : replyToHit(record, view, now, policy, this.#hitLine)
     // The coding held is one this client refuses: the store tells codings apart, so this is an empty Accept-Encoding list.
     if (!reply) return this.#runAlone(view, key, { status: { fwd: 'vary-miss' }, ownConditions: false })
     const { counters } = this.#core
     if (attempt > 0) counters.coalesced++
-    else if (ttl >= 0) counters.hits++
+    else if (now < record.staleAt) counters.hits++
     else counters.stale++
     if (reply.status !== record.status) counters.notModified++
-    const { earlyRefresh } = this.#policy
+    const { earlyRefresh } = policy
     if (earlyRefresh > 0 && now - record.fillMs * earlyRefresh * Math.log(Math.random()) >= record.staleAt) {
       this.#refresh(view, key, place, record)
     }

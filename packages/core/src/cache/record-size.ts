@@ -5,7 +5,7 @@ import type { VariantSpec } from './store.ts'
  * What the objects of an entry take beside the characters and bytes they hold: record, target, lists, buffer, its place
  * in the LRU list and the map. Measured by `test/bench/entry-heap.ts`, rounded up.
  */
-export const overheadPerRecord = 600
+export const overheadPerRecord = 820
 
 /** Likewise for each further form of a record. */
 const overheadPerForm = 220
@@ -14,7 +14,7 @@ const overheadPerForm = 220
 export const overheadPerVariant = 160
 
 /** Likewise for what stands under a key that has variants. */
-export const overheadPerMarker = 500
+export const overheadPerMarker = 340
 
 /** What a pointer in a list takes, and the header of a string. */
 const overheadPerText = 24

@@ -9,12 +9,14 @@ import { ifRangeHolds, singleRange } from '../http/range.ts'
 import type { CacheRecord, StoredForm } from './record.ts'
 
 /**
- * The heads of a record that were rendered last, one per form: they change once a second (Age, ttl), and a hot entry is
- * sent thousands of times in that second.
+ * The head of a form as the last hit rendered it: it changes once a second (Age, ttl), and a hot entry is sent thousands
+ * of times in that second.
  */
 interface Rendered {
-  readonly second: number
-  readonly status: string
+  readonly age: number
+  readonly ttl: number
+  /** Whose line it is: two caches may share a record and name themselves differently. */
+  readonly by: object
   readonly fields: readonly string[]
 }
 
@@ -24,11 +26,35 @@ const rendered = Symbol('sluice.rendered')
 type MemoForm = StoredForm & { [rendered]?: Rendered }
 
 /**
+ * The answer to a plain hit, remembered for the second it holds.
+ *
+ * @param by - the policy the line is written for
+ * @param line - writes the `Cache-Status` member
+ */
+export function replyToHit(
+  record: CacheRecord,
+  view: RequestView,
+  now: number,
+  by: object,
+  line: (ttl: number) => string,
+): Reply | undefined {
+  const form: MemoForm | undefined = chooseForm(record, view)
+  if (!form) return undefined
+  const age = ageOf(record, now)
+  const ttl = Math.floor((record.staleAt - now) / 1000)
+  let memo = form[rendered]
+  if (!memo || memo.age !== age || memo.ttl !== ttl || memo.by !== by) {
+    memo = { age, ttl, by, fields: head(record, form, now, line(ttl)) }
+    form[rendered] = memo
+  }
+  return answer(record, form, view, memo.fields)
+}
+
+/**
  * The answer a record gives a request: 304 to a condition that holds (RFC 9111 §4.3.2), 206 to a single range of a 200
  * (RFC 9110 §14), else the whole of the form this client likes best. `undefined` where it accepts none that is held.
  *
- * @param statusLine - the `Cache-Status` member. Its text may only change once a second for one record, or not be one of a
- *   plain hit: it is part of what is remembered.
+ * @param statusLine - the `Cache-Status` member
  */
 export function replyFrom(record: CacheRecord, view: RequestView, now: number, statusLine: string): Reply | undefined {
   const form = chooseForm(record, view)
@@ -77,15 +103,22 @@ function chooseForm(record: CacheRecord, view: RequestView): StoredForm | undefi
   return forms.find((f) => f.coding === best)
 }
 
-function head(record: CacheRecord, form: MemoForm, now: number, statusLine: string): readonly string[] {
-  const second = Math.max(0, Math.floor((record.initialAgeMs + now - record.storedAt) / 1000))
-  const memo = form[rendered]
-  if (memo && memo.second === second && memo.status === statusLine) return memo.fields
-  const fields = [...record.fields, 'Date', formatHttpDate(record.dateMs), 'Age', String(second)]
-  fields.push(...formFields(record, form))
-  fields.push('Cache-Status', statusLine)
-  form[rendered] = { second, status: statusLine, fields }
-  return fields
+function head(record: CacheRecord, form: StoredForm, now: number, statusLine: string): readonly string[] {
+  return [
+    ...record.fields,
+    'Date',
+    formatHttpDate(record.dateMs),
+    'Age',
+    String(ageOf(record, now)),
+    ...formFields(record, form),
+    'Cache-Status',
+    statusLine,
+  ]
+}
+
+/** Whole seconds (RFC 9111 §4.2.3 current_age). */
+function ageOf(record: CacheRecord, now: number): number {
+  return Math.max(0, Math.floor((record.initialAgeMs + now - record.storedAt) / 1000))
 }
 
 /** What differs between the forms of one response. */

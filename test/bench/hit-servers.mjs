@@ -1,0 +1,111 @@
+/** The servers that send the same 10 kB: bare, from Sluice's cache, from others'. `node hit-servers.mjs NAME`. */
+import { createServer } from 'node:http'
+import { createRequire } from 'node:module'
+import express from 'express'
+import Fastify from 'fastify'
+import Koa from 'koa'
+import { serve } from './lib/compare.mjs'
+
+const require = createRequire(import.meta.url)
+const body = Buffer.from(
+  JSON.stringify(
+    Array.from({ length: 130 }, (_, i) => ({ id: i, name: `City number ${i}`, population: i * 1000, country: 'NO' })),
+  ).padEnd(10_240),
+)
+const type = 'application/json; charset=utf-8'
+/** What a hit of ours sends, so that the bare servers send as much. */
+const bareHead = {
+  'Content-Type': type,
+  'Cache-Control': 'public, max-age=0, must-revalidate',
+  ETag: '"-44g_C5MPySMYMOb1lLzwTRy"',
+  Age: '1',
+  'Cache-Status': 'Sluice; hit; ttl=299',
+  'Content-Length': String(body.length),
+}
+const nodeHandler = (_req, res) => {
+  res.writeHead(200, bareHead)
+  res.end(body)
+}
+
+const servers = {
+  node: () => createServer(nodeHandler),
+  'node + sluice': async () => {
+    const { createSluice } = await import('@sluice/node')
+    const cached = createSluice().cache('5m')
+    return createServer((req, res) => cached(req, res, () => send(res)))
+  },
+  express: () => createServer(express().use(nodeHandler)),
+  'express + sluice': async () => {
+    const { createSluice } = await import('@sluice/express')
+    const app = express()
+    app.use(createSluice().cache('5m'))
+    app.use((_req, res) => send(res))
+    return createServer(app)
+  },
+  'express + apicache': () => {
+    const app = express()
+    app.use(require('apicache').middleware('5 minutes'))
+    app.use((_req, res) => void res.type(type).send(body))
+    return createServer(app)
+  },
+  koa: () => createServer(bareKoa().callback()),
+  'koa + sluice': async () => {
+    const { createSluice } = await import('@sluice/koa')
+    const app = new Koa()
+    app.use(createSluice().cache('5m'))
+    app.use(koaSend)
+    return createServer(app.callback())
+  },
+  'koa + koa-cash': async () => {
+    const app = new Koa()
+    const held = new Map()
+    app.use(
+      require('koa-cash')({
+        get: async (key) => held.get(key),
+        set: async (key, value) => void held.set(key, value),
+        compression: false,
+      }),
+    )
+    app.use(async (ctx) => {
+      if (await ctx.cashed()) return
+      koaSend(ctx)
+    })
+    return createServer(app.callback())
+  },
+  fastify: async () => {
+    const app = Fastify()
+    app.get('/', (_request, reply) => reply.headers(bareHead).send(body))
+    await app.ready()
+    return app.server
+  },
+  'fastify + sluice': async () => {
+    const { default: sluice } = await import('@sluice/fastify')
+    const app = Fastify()
+    await app.register(sluice)
+    app.get('/', { config: { sluice: { cache: '5m' } } }, (_request, reply) => reply.type(type).send(body))
+    await app.ready()
+    return app.server
+  },
+}
+
+function send(res) {
+  res.setHeader('Content-Type', type)
+  res.end(body)
+}
+
+function koaSend(ctx) {
+  ctx.type = type
+  ctx.body = body
+}
+
+function bareKoa() {
+  const app = new Koa()
+  app.use((ctx) => {
+    ctx.set(bareHead)
+    ctx.body = body
+    ctx.type = type
+  })
+  return app
+}
+
+serve(await servers[process.argv[2]]())
