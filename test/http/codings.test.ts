@@ -35,6 +35,7 @@ describe('bestCoding (RFC 9110 §12.5.3), of br, gzip, identity', () => {
     ['a negative weight: left out', 'br;q=-1, gzip', 'gzip'],
     ['identity with a weight that cannot be read', 'identity;q=x', 'identity'],
     ['named twice: the lower', 'br, br;q=0, gzip', 'gzip'],
+    ['named twice: the lower, in either order', 'br;q=0, br, gzip', 'gzip'],
     ['nonsense', '???, ;;;', 'identity'],
     ['quotes', '"br", gzip', 'gzip'],
     ['__proto__', '__proto__, gzip;q=0.5', 'gzip'],

@@ -57,8 +57,8 @@ function instant(year: number, parts: Record<string, string>): number | undefine
   // Date.UTC would take the years 0 to 99 for 1900 to 1999.
   const date = new Date(0)
   date.setUTCFullYear(year, monthIndex, day)
-  // 30 February would be carried over into March.
-  if (date.getUTCDate() !== day || date.getUTCMonth() !== monthIndex) return undefined
+  // 30 February is carried over into March, and the 0th back into the month before.
+  if (date.getUTCMonth() !== monthIndex) return undefined
   return date.setUTCHours(hour, minute, second)
 }
 
