@@ -165,6 +165,9 @@ describe.each(kinds)('%s', (kind) => {
             expect(algorithm.remaining(state, now + resetMs)).toBeGreaterThan(remaining)
             expect(algorithm.remaining(state, now + resetMs - 1)).toBe(remaining)
           }
+          const fullMs = algorithm.fullMs(state, now)
+          expect(algorithm.remaining(state, now + fullMs)).toBe(algorithm.limit)
+          if (fullMs > 0) expect(algorithm.remaining(state, now + fullMs - 1)).toBeLessThan(algorithm.limit)
         }
       }),
       { numRuns: 200 },

@@ -41,6 +41,8 @@ export interface LimitAlgorithm<S = unknown> {
   remaining(state: S, nowMs: number): number
   /** How long until more is there than now; 0 where the quota is full. */
   resetMs(state: S, nowMs: number): number
+  /** How long until all is there again. */
+  fullMs(state: S, nowMs: number): number
 }
 
 /** What a store decided about one charge. */
@@ -58,12 +60,21 @@ export interface Verdict {
   readonly permanent: boolean
   /** When the charge was made, by the store's clock: what `settle` wants to be told. */
   readonly atMs: number
-  /** How the decision came about where it was not the store's: `open`, `closed` or `local` while the store is out. */
-  readonly outage?: 'open' | 'closed' | 'local' | undefined
+  /**
+   * Who decided: the store from the key's own state; `overflow`: from the bucket that unknown keys share while the store
+   * is saturated; the others while the store is out, as the policy's `onOutage` says.
+   */
+  readonly via: 'store' | 'overflow' | 'open' | 'closed' | 'local'
 }
 
 /** The verdict about a state as it is now. `waitMs`: what the algorithm answered before charging. */
-export function verdictOf<S>(algorithm: LimitAlgorithm<S>, state: S, waitMs: number, nowMs: number): Verdict {
+export function verdictOf<S>(
+  algorithm: LimitAlgorithm<S>,
+  state: S,
+  waitMs: number,
+  nowMs: number,
+  via: Verdict['via'] = 'store',
+): Verdict {
   return {
     allowed: waitMs === 0,
     limit: algorithm.limit,
@@ -72,6 +83,7 @@ export function verdictOf<S>(algorithm: LimitAlgorithm<S>, state: S, waitMs: num
     resetMs: algorithm.resetMs(state, nowMs),
     permanent: waitMs === Number.POSITIVE_INFINITY,
     atMs: nowMs,
+    via,
   }
 }
 

@@ -89,5 +89,7 @@ export function concurrent(limit: number, leaseMs: number): ConcurrentAlgorithm 
       for (const until of state.untilMs) if (nowMs < until && until < first) first = until
       return first === Number.POSITIVE_INFINITY ? 0 : first - nowMs
     },
+
+    fullMs: (state, nowMs) => Math.max(0, ...state.untilMs.map((until) => until - nowMs)),
   }
 }

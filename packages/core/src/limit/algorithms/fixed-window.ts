@@ -15,6 +15,8 @@ import type { LimitAlgorithm } from './algorithm.ts'
  * - the wait is `start + windowMs − now`.
  */
 export function fixedWindow(quota: number, windowMs: number): LimitAlgorithm<number[]> {
+  const resetMs = (state: number[], nowMs: number): number =>
+    usedAt(state, nowMs) > 0 ? state[0]! + windowMs - nowMs : 0
   const usedAt = (state: number[], nowMs: number): number => (nowMs < state[0]! + windowMs ? state[1]! : 0)
 
   return {
@@ -45,6 +47,7 @@ export function fixedWindow(quota: number, windowMs: number): LimitAlgorithm<num
     },
 
     remaining: (state, nowMs) => quota - usedAt(state, nowMs),
-    resetMs: (state, nowMs) => (usedAt(state, nowMs) > 0 ? state[0]! + windowMs - nowMs : 0),
+    resetMs,
+    fullMs: resetMs,
   }
 }

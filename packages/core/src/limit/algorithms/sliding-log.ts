@@ -88,5 +88,11 @@ export function slidingLog(quota: number, windowMs: number): LimitAlgorithm<numb
       }
       return 0
     },
+
+    fullMs(state, nowMs) {
+      const live = firstLive(state, timeOf(state, nowMs))
+      for (let at = state.length - 2; at >= live; at -= 2) if (state[at + 1]! > 0) return state[at]! + windowMs - nowMs
+      return 0
+    },
   }
 }

@@ -102,5 +102,11 @@ export function slidingWindow(quota: number, windowMs: number): LimitAlgorithm<n
       }
       return 0
     },
+
+    fullMs(state, nowMs) {
+      const live = firstLive(state, current(state, nowMs))
+      for (let at = state.length - 2; at >= live; at -= 2) if (state[at + 1]! > 0) return endOf(state[at]!) - nowMs
+      return 0
+    },
   }
 }

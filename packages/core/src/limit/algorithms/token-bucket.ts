@@ -68,6 +68,8 @@ export function tokenBucket(quota: number, windowMs: number, burst: number = quo
       const until = m > capacity - perToken ? m - (capacity - perToken) : m % perToken || perToken
       return Math.ceil(until / perMs)
     },
+
+    fullMs: (state, nowMs) => Math.ceil(missing(state, nowMs) / perMs),
   }
 }
 

@@ -1,0 +1,35 @@
+import type { SluiceEvents } from '../events.ts'
+import type { Verdict } from './store.ts'
+
+/** One policy's part in a decision. */
+export interface PolicyVerdict {
+  /** The policy's name; with a number behind it where the policy has several rates: `search`, `search-2`. */
+  readonly policy: string
+  readonly verdict: Verdict
+}
+
+/** What `sluice.on(name, listener)` can be told of limits. No event carries an address or another key. */
+export interface LimitEvents extends Pick<SluiceEvents, 'error'> {
+  /** A request went on. */
+  allowed: { readonly route: string | undefined; readonly policies: readonly PolicyVerdict[] }
+  /** A request was refused; `violated` names the policies that did it. */
+  denied: {
+    readonly route: string | undefined
+    readonly policies: readonly PolicyVerdict[]
+    readonly violated: readonly string[]
+  }
+  /** A request went on that a shadow policy would have refused. */
+  'shadow-denied': { readonly route: string | undefined; readonly violated: readonly string[] }
+  /** The store failed or was late, and the policies' `onOutage` decided. */
+  'store-error': { readonly error: unknown; readonly policies: readonly string[] }
+}
+
+/** Where a limiter reports: an `Events` of an instance, or anything shaped like it. */
+export interface LimitSink {
+  /** Whether anybody listens: without listeners no event is made. */
+  wants(name: keyof LimitEvents): boolean
+  emit<Name extends keyof LimitEvents>(name: Name, event: LimitEvents[Name]): void
+}
+
+/** For limiters that report to nobody. */
+export const nobody: LimitSink = Object.freeze({ wants: () => false, emit: () => undefined })

@@ -1,0 +1,175 @@
+import type { Clock } from '../clock.ts'
+import { RequestContext } from '../exchange/context.ts'
+import type { Exchange, Opening, Pipeline } from '../exchange/exchange.ts'
+import type { RequestView } from '../exchange/request-view.ts'
+import { chain, isPromise, type MaybePromise } from '../maybe-promise.ts'
+import { denialOf, denialReply, quotaFieldsOf, refuses, type Told } from './answer.ts'
+import type { Callbacks } from './callbacks.ts'
+import { type Decider, type Decision, toldOf } from './decide.ts'
+import type { LimitSink } from './events.ts'
+import { LimitExchange, type Made } from './limit-exchange.ts'
+import type { LimitCounters } from './limiter-stats.ts'
+import type { Policy } from './policy.ts'
+import type { PolicyCharge, Reckoned, Reckoner } from './reckon.ts'
+import { type Mark, RequestMarks } from './request-marks.ts'
+
+/** A stage of requests that counts them against one or several policies, charged together or not at all. */
+export interface LimitPipeline extends Pipeline {
+  /** On Fastify: `preHandler` as soon as one of the policies asks for it. */
+  readonly phase: 'onRequest' | 'preHandler'
+  /** The same policies, with a quota of its own for each route: matched pattern and method, never the raw URL. */
+  per(what: 'route'): LimitPipeline
+}
+
+/** What the pipelines of one limiter share. */
+export interface LimiterParts {
+  readonly clock: Clock
+  readonly sink: LimitSink
+  readonly callbacks: Callbacks
+  readonly reckoner: Reckoner
+  readonly decider: Decider
+  readonly marks: RequestMarks
+  readonly counters: LimitCounters
+}
+
+const proceed: Opening = Object.freeze({ kind: 'proceed' })
+
+/** @param policies - at least one, no name twice */
+export function limitPipeline(parts: LimiterParts, policies: readonly Policy[]): LimitPipeline {
+  const single = policies.length === 1 ? policies[0] : undefined
+  return Object.freeze({
+    name: 'limit',
+    phase: policies.some(({ phase }) => phase === 'preHandler') ? 'preHandler' : 'onRequest',
+    per: () =>
+      limitPipeline(
+        parts,
+        policies.map((policy) => Object.freeze({ ...policy, perRoute: true })),
+      ),
+    open(view: RequestView): MaybePromise<Opening> {
+      // A refresh in the background is made by us, for nobody.
+      if (view.ticket !== undefined) return proceed
+      const mark = parts.marks.get(view.native)
+      if (mark?.exempt) return proceed
+      const c = new RequestContext(view)
+      if (single) {
+        const reckoned = parts.reckoner.reckon(single, c)
+        return chain(reckoned, (r) => decide(parts, view, c, policies, [r], mark))
+      }
+      const all = policies.map((policy) => parts.reckoner.reckon(policy, c))
+      return all.some(isPromise)
+        ? Promise.all(all).then((r) => decide(parts, view, c, policies, r, mark))
+        : decide(parts, view, c, policies, all as Reckoned[], mark)
+    },
+  } satisfies LimitPipeline)
+}
+
+function decide(
+  parts: LimiterParts,
+  view: RequestView,
+  c: RequestContext,
+  policies: readonly Policy[],
+  reckoned: readonly Reckoned[],
+  mark: Mark | undefined,
+): MaybePromise<Opening> {
+  const unknown = policies.filter((_, i) => reckoned[i] === 'unknown-rate')
+  if (unknown.length > 0) return unavailable(parts, c, unknown)
+  let charges = (reckoned.length === 1 ? reckoned[0] : reckoned.flat()) as readonly PolicyCharge[]
+  // A bucket that an earlier limiter has charged for this request is not charged again.
+  if (mark) charges = charges.filter(({ key }) => !mark.made.some(({ charge }) => charge.key === key))
+  if (charges.length === 0) return proceed
+  return chain(parts.decider.decide(charges), (decision) => answer(parts, view, c, decision, mark))
+}
+
+function answer(
+  parts: LimiterParts,
+  view: RequestView,
+  c: RequestContext,
+  decision: Decision,
+  mark: Mark | undefined,
+): MaybePromise<Opening> {
+  const told = [...RequestMarks.told(mark), ...toldOf(decision)]
+  report(parts, c, decision)
+  if (!decision.allowed) return deny(parts, c, decision, told)
+  parts.marks.add(view.native, decision.charges, decision.verdicts)
+  const fields = quotaFieldsOf(told, parts.clock.wall())
+  return { kind: 'proceed', fields, exchange: exchangeFor(parts, view, decision) }
+}
+
+function exchangeFor(parts: LimiterParts, view: RequestView, decision: Decision): Exchange | undefined {
+  if (!LimitExchange.needed(decision.charges)) return undefined
+  const made: Made[] = []
+  decision.charges.forEach((charge, i) => {
+    const verdict = decision.verdicts[i]
+    if (verdict?.allowed) made.push({ charge, verdict })
+  })
+  return new LimitExchange(view, made, parts.callbacks, (back) => parts.decider.giveBack(back))
+}
+
+function deny(
+  parts: LimiterParts,
+  c: RequestContext,
+  decision: Decision,
+  told: readonly Told[],
+): MaybePromise<Opening> {
+  const denial = denialOf(c, told)
+  const standard = (): Opening => ({ kind: 'reply', reply: denialReply(denial, told, parts.clock.wall(), undefined) })
+  const policy = decision.charges.find(({ quota, policy }, i) => {
+    const verdict = decision.verdicts[i]
+    return policy.respond && verdict && refuses({ quota, verdict })
+  })?.policy
+  if (!policy) return standard()
+  const respond = policy.respond!
+  const option = `${policy.where}.respond`
+  return chain(
+    parts.callbacks.attempt(option, () => respond(denial), undefined),
+    (body) =>
+      body === undefined
+        ? standard()
+        : (parts.callbacks.attempt<Opening>(
+            option,
+            () => ({ kind: 'reply', reply: denialReply(denial, told, parts.clock.wall(), body) }),
+            standard(),
+          ) as Opening),
+  )
+}
+
+/** A policy whose rate is not known is like one whose store is out and that says `closed`: never no limit. */
+function unavailable(parts: LimiterParts, c: RequestContext, policies: readonly Policy[]): Opening {
+  parts.counters.count('denied')
+  for (const { name } of policies) parts.counters.of(name).denied++
+  const violated = policies.map(({ name }) => name)
+  if (parts.sink.wants('denied')) parts.sink.emit('denied', { route: c.route, policies: [], violated })
+  const denial = { request: c, status: 503, violated, permanent: false, retryAfterMs: 1_000, verdicts: [] }
+  return { kind: 'reply', reply: denialReply(denial, [], parts.clock.wall(), undefined) }
+}
+
+/** Counts and events of one decision. */
+export function report(parts: LimiterParts, c: Pick<RequestContext, 'route'> | undefined, decision: Decision): void {
+  const { counters, sink } = parts
+  let shadowed: string[] | undefined
+  for (let i = 0; i < decision.charges.length; i++) {
+    const { quota } = decision.charges[i]!
+    const verdict = decision.verdicts[i]
+    if (!verdict) continue
+    const counter = counters.of(quota.policy)
+    if (verdict.allowed) {
+      if (decision.allowed) counter.allowed++
+    } else if (quota.shadow) {
+      counter.shadowDenied++
+      shadowed ??= []
+      shadowed.push(quota.name)
+    } else counter.denied++
+  }
+  counters.count(decision.allowed ? 'allowed' : 'denied')
+  if (shadowed) {
+    counters.count('shadowDenied')
+    if (sink.wants('shadow-denied')) sink.emit('shadow-denied', { route: c?.route, violated: shadowed })
+  }
+  const name = decision.allowed ? 'allowed' : 'denied'
+  if (!sink.wants(name)) return
+  const told = toldOf(decision)
+  const policies = told.map(({ quota, verdict }) => ({ policy: quota.name, verdict }))
+  const violated = told.filter(refuses).map(({ quota }) => quota.name)
+  if (decision.allowed) sink.emit('allowed', { route: c?.route, policies })
+  else sink.emit('denied', { route: c?.route, policies, violated })
+}

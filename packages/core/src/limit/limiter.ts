@@ -1,0 +1,273 @@
+import { randomBytes } from 'node:crypto'
+import { type Clock, systemClock } from '../clock.ts'
+import { optionError, SluiceError } from '../errors.ts'
+import { by } from '../exchange/by.ts'
+import { clientAddress } from '../exchange/client-address.ts'
+import type { Pipeline } from '../exchange/exchange.ts'
+import { chain, isPromise, type MaybePromise } from '../maybe-promise.ts'
+import { checkOptions, rule, suggest } from '../options.ts'
+import { refuses } from './answer.ts'
+import { Callbacks } from './callbacks.ts'
+import { Decider, type Decision, strictest, toldOf } from './decide.ts'
+import { type LimitSink, nobody } from './events.ts'
+import { guardedStore } from './guarded-store.ts'
+import { type LimiterParts, type LimitPipeline, limitPipeline, report } from './limit-pipeline.ts'
+import { LimitCounters, type LimitStats } from './limiter-stats.ts'
+import { MemoryLimitStore } from './memory-limit-store.ts'
+import { checkHeaders, type HeaderStyle, type PolicyInput } from './options.ts'
+import { Permits } from './permits.ts'
+import { type Policy, resolvePolicy, unknownPolicy } from './policy.ts'
+import { looksLikeRate } from './rate.ts'
+import { type PolicyCharge, Reckoner } from './reckon.ts'
+import { RequestMarks } from './request-marks.ts'
+import type { LimitStore, Verdict } from './store.ts'
+import { keyedHash } from './subject.ts'
+
+export interface LimiterOptions {
+  /** Policies by name. */
+  readonly limits?: Readonly<Record<string, PolicyInput>> | undefined
+  /** The fields policies send unless they say otherwise. Default `draft-11`. */
+  readonly headers?: HeaderStyle | undefined
+  readonly clock?: Clock | undefined
+  /** Default: memory, 100,000 keys. */
+  readonly store?: LimitStore | undefined
+  /** Where events go. Default: nowhere. */
+  readonly events?: LimitSink | undefined
+  /** What keys are hashed with. Default: the store's, else random. Processes that share a store must share it. */
+  readonly secret?: string | undefined
+  /** How long a remote store may take to decide, in milliseconds. Default 100. */
+  readonly deadlineMs?: number | undefined
+}
+
+/** Whom to charge, without a request. */
+export interface CheckOptions {
+  /** What the policy's key function would answer. Addresses may stand in any notation where the policy is by address. */
+  readonly key: string
+  /** Units. Default: the policy's cost where that is a number, else 1. */
+  readonly cost?: number | undefined
+  /** The rate, where the policy's is a function of the request. */
+  readonly rate?: string | undefined
+}
+
+/** A verdict on its own: of several rates the one that refuses longest, else the one with the least left. */
+export type CheckResult = Verdict & {
+  /** Gives the permit of a concurrency back. It stays out, and is prolonged, until this is called. */
+  readonly release?: () => void
+}
+
+export interface Limiter {
+  /**
+   * A stage that counts requests against these policies, together: names from `limits`, rates, or policies given in
+   * place. Reuse it, do not make one per request.
+   *
+   * @throws SluiceError `ERR_SLUICE_POLICY` for an unknown name, `ERR_SLUICE_RATE`, `ERR_SLUICE_OPTION`
+   */
+  pipeline(...policies: readonly PolicyInput[]): LimitPipeline
+  /** A stage whose requests are not limited: neither by limiters behind it, nor (given back) by those before it. */
+  exempt(): Pipeline
+  /** Charges a policy without a request: jobs, web sockets. At once in memory. */
+  check(name: string, options: CheckOptions): MaybePromise<CheckResult>
+  /** What `check` would answer, charging nothing. */
+  peek(name: string, options: CheckOptions): MaybePromise<Verdict>
+  /** Gives units back that `check` or a request took: the newest. Not for concurrencies, which are released. */
+  refund(name: string, options: CheckOptions): MaybePromise<void>
+  /** Forgets what a key has used. */
+  reset(name: string, options: Pick<CheckOptions, 'key' | 'rate'>): MaybePromise<void>
+  stats(): LimitStats
+  /** Gives every permit back and closes the store. */
+  close(): MaybePromise<void>
+}
+
+/**
+ * Rate limiting without a framework.
+ *
+ * @throws SluiceError `ERR_SLUICE_OPTION`, `ERR_SLUICE_RATE` for configuration that makes no sense
+ * @example
+ * ```ts
+ * const limiter = createLimiter({ limits: { mail: '5 per 15 minutes' } })
+ * const { allowed, retryAfterMs } = await limiter.check('mail', { key: user.id })
+ * ```
+ */
+export function createLimiter(options: LimiterOptions = {}): Limiter {
+  checkOptions<LimiterOptions>('', options, {
+    limits: rule.object,
+    headers: checkHeaders,
+    clock: rule.object,
+    store: rule.object,
+    events: rule.object,
+    secret: rule.string,
+    deadlineMs: rule.positiveInteger,
+  })
+  const clock = options.clock ?? systemClock()
+  const sink = options.events ?? nobody
+  const counters = new LimitCounters()
+  const failed = (error: unknown, policies: readonly string[]): void => {
+    counters.storeError()
+    if (sink.wants('store-error')) sink.emit('store-error', { error, policies })
+  }
+  const guards = new Map<LimitStore, LimitStore>()
+  const guarded = (store: LimitStore): LimitStore => {
+    if (store.kind === 'local') return store
+    let guard = guards.get(store)
+    if (!guard) {
+      guard = guardedStore(store, { clock, deadlineMs: options.deadlineMs ?? 100, failed })
+      guards.set(store, guard)
+    }
+    return guard
+  }
+
+  const given: LimitStore = options.store ?? new MemoryLimitStore(clock)
+  const store = guarded(given)
+  const callbacks = new Callbacks(sink)
+  // A remote store without a secret of its own: every process must come to the same keys.
+  const secret = options.secret ?? given.secret ?? (given.kind === 'remote' ? 'sluice' : undefined)
+  const reckoner = new Reckoner(callbacks, keyedHash(secret), `${randomBytes(9).toString('base64url')}:`)
+  const permits = new Permits(clock, (on, charges) => {
+    try {
+      const done = on.renew(charges)
+      if (isPromise(done)) done.then(undefined, (error) => failed(error, []))
+    } catch (error) {
+      failed(error, [])
+    }
+  })
+  const decider = new Decider((policy) => (policy.store ? guarded(policy.store) : store), permits, failed)
+  const marks = new RequestMarks()
+  const parts: LimiterParts = { clock, sink, callbacks, reckoner, decider, marks, counters }
+
+  const defaults = { headers: options.headers ?? 'draft-11', store: given }
+  const policies = new Map<string, Policy>()
+  const configured = new Set<string>()
+  for (const [name, input] of Object.entries(options.limits ?? {})) {
+    if (name === '') throw optionError('limits', 'must have names for its policies', name)
+    policies.set(name, resolvePolicy(name, input, defaults))
+    configured.add(name)
+  }
+  let pipelines = 0
+  let closed = false
+
+  /** A name, a rate, or a policy given in place; the same name is the same bucket wherever it is mounted. */
+  function policyOf(input: PolicyInput): Policy {
+    if (typeof input === 'string') {
+      const known = policies.get(input)
+      if (known) return known
+      if (!looksLikeRate(input)) throw unknownPolicy(input, suggest(input, [...configured]))
+    }
+    const policy = resolvePolicy(undefined, input, defaults)
+    const known = policies.get(policy.name)
+    if (known && known.input !== input && !same(known.input, input)) {
+      throw new SluiceError(
+        'ERR_SLUICE_POLICY',
+        `Two different policies are both called ${JSON.stringify(policy.name)}, and would share a bucket. Give one of them a \`name\`.`,
+      )
+    }
+    if (known) return known
+    policies.set(policy.name, policy)
+    return policy
+  }
+
+  function named(name: string): Policy {
+    if (closed) throw new SluiceError('ERR_SLUICE_CLOSED', 'The limiter is closed. Do not use it after `close()`.')
+    const policy = policies.get(name)
+    if (!policy) throw unknownPolicy(String(name), suggest(String(name), [...configured]))
+    return policy
+  }
+
+  function chargesFor(name: string, { key, cost, rate }: CheckOptions): readonly PolicyCharge[] {
+    const policy = named(name)
+    if (typeof key !== 'string') throw optionError('key', 'must be a string: what the policy counts by', key)
+    if (cost !== undefined && !(Number.isSafeInteger(cost) && cost >= 0)) {
+      throw optionError('cost', 'must be a whole number of 0 or more', cost)
+    }
+    if (policy.rate && rate === undefined) {
+      throw optionError('rate', `must be given: the rate of policy \`${name}\` is a function of the request`, rate)
+    }
+    const quotas = rate === undefined ? policy.quotas : policy.quotasOf(rate)
+    const byIp = policy.key === by.ip
+    const subject = byIp ? clientAddress(key, { ipv6Prefix: policy.ipv6Prefix }) : key
+    const units = cost ?? (typeof policy.cost === 'number' ? policy.cost : 1)
+    return reckoner.charges(policy, quotas, reckoner.subjectOf(policy, subject, undefined), units)
+  }
+
+  const storeFor = (charges: readonly PolicyCharge[]): LimitStore => {
+    const own = charges[0]!.policy.store
+    return own ? guarded(own) : store
+  }
+
+  function checked(decision: Decision): CheckResult {
+    report(parts, undefined, decision)
+    const told = decision.charges.length === 1 ? undefined : toldOf(decision)
+    const charge = decision.charges[0]!
+    const { quota, verdict } = told ? strictest(told) : { quota: charge.quota, verdict: decision.verdicts[0]! }
+    const held = decision.allowed ? decision.charges.filter(({ permit }) => permit !== '') : []
+    if (held.length === 0) return quota.shadow && !verdict.allowed ? { ...verdict, allowed: true } : verdict
+    const made = held.map((one) => ({ charge: one, verdict: decision.verdicts[decision.charges.indexOf(one)]! }))
+    let released = false
+    return {
+      ...verdict,
+      allowed: true,
+      release() {
+        if (released) return
+        released = true
+        decider.giveBack(made)
+      },
+    }
+  }
+
+  async function closeAll(): Promise<void> {
+    const back = permits.close().map(async ({ charge, verdict, store: on }) => {
+      await on.settle([{ charge, verdict, refund: charge.cost }])
+    })
+    for (const { reason } of (await Promise.allSettled(back)).filter((one) => one.status === 'rejected'))
+      failed(reason, [])
+    await Promise.all([...new Set([store, ...guards.values()])].map((one) => one.close()))
+  }
+
+  return Object.freeze<Limiter>({
+    pipeline(...inputs) {
+      if (inputs.length === 0) throw optionError('limit(...)', 'must be given at least one policy', undefined)
+      if (++pipelines > 1) marks.needed = true
+      return limitPipeline(parts, [...new Set(inputs.map(policyOf))])
+    },
+    exempt() {
+      marks.needed = true
+      return Object.freeze<Pipeline>({
+        name: 'exempt',
+        open(view) {
+          decider.giveBack(marks.exempt(view.native).filter(({ verdict }) => verdict.allowed))
+          return { kind: 'proceed' }
+        },
+      })
+    },
+    check: (name, check) => chain(decider.decide(chargesFor(name, check)), checked),
+    peek(name, check) {
+      const charges = chargesFor(name, check)
+      return chain(storeFor(charges).peek(charges), (verdicts) => {
+        const told = charges.map(({ quota }, i) => ({ quota, verdict: verdicts[i]! }))
+        const { verdict } = strictest(told)
+        return told.some(refuses) === !verdict.allowed ? verdict : { ...verdict, allowed: true }
+      })
+    },
+    refund(name, check) {
+      const charges = chargesFor(name, check)
+      return storeFor(charges).refund(charges)
+    },
+    reset(name, check) {
+      const charges = chargesFor(name, check)
+      return storeFor(charges).reset(charges)
+    },
+    stats: () => counters.read(permits.size, store),
+    close() {
+      if (closed) return
+      closed = true
+      return closeAll()
+    },
+  })
+}
+
+/** Whether two inputs are the same policy: the same object, or objects (and rates) that say the same. */
+function same(a: PolicyInput, b: PolicyInput): boolean {
+  const [left, right] = [a, b].map((input) => (typeof input === 'string' ? { rate: input } : input))
+  const keys = new Set([...Object.keys(left!), ...Object.keys(right!)]) as Set<keyof typeof left>
+  for (const key of keys) if (left![key] !== right![key]) return false
+  return true
+}
