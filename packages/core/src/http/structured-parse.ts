@@ -84,14 +84,17 @@ function readerOf(text: string): Reader {
   }
 }
 
-/** Steps to the next member of a list or dictionary; false at the end. A comma with nothing behind it is malformed. */
+/**
+ * Steps to the next member of a list or dictionary; false at the end. Behind a comma there is one, or reading it fails:
+ * a trailing comma is malformed.
+ */
 function nextMember(reader: Reader): boolean {
   const before = reader.match(/[ \t]*/y)
   // §4.2 step 6: only spaces may trail; a tab is whitespace between members and nowhere else.
   if (reader.ended()) return before.includes('\t') ? fail() : false
   if (!reader.take(',')) fail()
   reader.match(/[ \t]*/y)
-  return reader.ended() ? fail() : true
+  return true
 }
 
 function readMember(reader: Reader): SfMember {
