@@ -13,7 +13,7 @@ import { notStorable } from '../../packages/core/src/http/storable.ts'
  * - It reads `60s`, `1.5` and `1e3` as the number they begin with (`parseInt`), where they are invalid (§1.2.2).
  * - It splits inside of quoted-strings (§5.2).
  * - It reads `Expires` with `Date.parse`, and so takes ISO 8601 for a date (RFC 9110 §5.6.7).
- * - `s-maxage` makes it answer 0 for anything that has `proxy-revalidate` beside it.
+ * - `proxy-revalidate` makes it answer 0, where it only forbids serving stale (RFC 9111 §5.2.2.8).
  * - It refuses statuses it does not know, and stores anything that could be fresh by a guess; it knows no targeted fields
  *   and no Vary lists with more than `*` alone.
  */
