@@ -128,6 +128,16 @@ describe('the cap on bytes', () => {
     expect(store.usage().bytes).toBeLessThanOrEqual(200_000 / 8 + 2_000)
   })
 
+  test('holds while a full store is invalidated: what is remembered of purges takes the room of entries', () => {
+    const { store, put } = open({ maxBytes: 200_000 })
+    for (let i = 0; i < 500; i++) put(`k${i}`, 'x'.repeat(100))
+    for (let i = 0; i < 2_000; i++) {
+      store.invalidate([userTag(`t${i}`)], 'expire')
+      expect(store.usage().bytes).toBeLessThanOrEqual(200_000)
+    }
+    expect(store.usage().entries).toBeGreaterThan(100)
+  })
+
   test('is empty when everything is', () => {
     const { store, put } = open()
     for (let i = 0; i < 20; i++) {
