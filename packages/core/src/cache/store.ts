@@ -25,7 +25,8 @@ export interface CacheStore {
   delete(key: string): MaybePromise<void>
   /**
    * `purge`: none of the records with one of these tags is ever given out again. `expire`: they are stale from now on.
-   * Costs the same for one record and for a million.
+   * Costs the same for one record and for a million. The tags are those `record-tags.ts` makes: `userTag('cities')`,
+   * `urlTags(...)`, `routeTags(...)`, `everythingTag`.
    */
   invalidate(tags: readonly string[], mode: InvalidateMode): MaybePromise<void>
   /** For `stats()`: what is held now. */
