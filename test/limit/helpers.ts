@@ -111,7 +111,7 @@ export function exchangeOf(opening: Opening): Exchange {
 }
 
 export function head(status: number, fields: Record<string, string> = {}) {
-  return { status, fields: Fields.from(fields), before: Fields.from(), body: 'whole' as const }
+  return { status, fields: Fields.from(fields), before: Fields.from(), body: 'whole' as const, length: 0 }
 }
 
 /** Keeps every event. */

@@ -14,10 +14,10 @@ import { guardedStore } from './guarded-store.ts'
 import { type LimiterParts, type LimitPipeline, limitPipeline, report } from './limit-pipeline.ts'
 import { LimitCounters, type LimitStats } from './limiter-stats.ts'
 import { MemoryLimitStore } from './memory-limit-store.ts'
-import { checkHeaders, type HeaderStyle, type PolicyInput } from './options.ts'
+import { checkHeaders, type HeaderStyle, type PolicyInput, type PolicyOptions } from './options.ts'
 import { Permits } from './permits.ts'
 import { type Policy, resolvePolicy, unknownPolicy } from './policy.ts'
-import { looksLikeRate } from './rate.ts'
+import { looksLikeRate, parseRate, rateText } from './rate.ts'
 import { type PolicyCharge, Reckoner } from './reckon.ts'
 import { RequestMarks } from './request-marks.ts'
 import type { LimitStore, Verdict } from './store.ts'
@@ -183,7 +183,8 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
     }
     const quotas = rate === undefined ? policy.quotas : policy.quotasOf(rate)
     const byIp = policy.key === by.ip
-    const subject = byIp ? clientAddress(key, { ipv6Prefix: policy.ipv6Prefix }) : key
+    // A policy nobody gave a key is by address, but a job may count whatever it likes by it.
+    const subject = byIp ? (clientAddress(key, { ipv6Prefix: policy.ipv6Prefix }) ?? key) : key
     const units = cost ?? (typeof policy.cost === 'number' ? policy.cost : 1)
     return reckoner.charges(policy, quotas, reckoner.subjectOf(policy, subject, undefined), units)
   }
@@ -267,7 +268,12 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
 /** Whether two inputs are the same policy: the same object, or objects (and rates) that say the same. */
 function same(a: PolicyInput, b: PolicyInput): boolean {
   const [left, right] = [a, b].map((input) => (typeof input === 'string' ? { rate: input } : input))
-  const keys = new Set([...Object.keys(left!), ...Object.keys(right!)]) as Set<keyof typeof left>
-  for (const key of keys) if (left![key] !== right![key]) return false
+  const keys = new Set([...Object.keys(left!), ...Object.keys(right!)]) as Set<keyof PolicyOptions>
+  for (const key of keys) {
+    const [x, y] = [left![key], right![key]]
+    if (x === y) continue
+    if (key !== 'rate' || typeof x !== 'string' || typeof y !== 'string') return false
+    if (rateText(parseRate('rate', x)) !== rateText(parseRate('rate', y))) return false
+  }
   return true
 }
