@@ -1,0 +1,49 @@
+import { announcement } from './announce.ts'
+import { type Cities, createCities } from './data/cities.ts'
+import { openDatabase } from './data/database.ts'
+import { loadCities } from './data/load.ts'
+import { type Api, cannotListen, checkPort } from './http/listen.ts'
+import { createProgress } from './progress.ts'
+import { readSettings } from './settings.ts'
+import { StartError } from './start-error.ts'
+
+// Only the chosen framework is loaded.
+const servers: Record<string, (cities: Cities) => Promise<Api>> = {
+  express: async (cities) => (await import('./servers/express.ts')).createExpressApi(cities),
+}
+
+async function main(): Promise<void> {
+  const settings = readSettings(process.argv.slice(2), process.env)
+  await checkPort(settings.port, settings.host)
+  const database = await openDatabase(settings, (message) => console.log(message))
+  await loadCities(database, createProgress('Loading cities', process.stdout))
+  const api = await servers[settings.framework]!(createCities(database))
+  const { port } = await api.listen(settings.port, settings.host).catch((error) => {
+    throw cannotListen(settings.port, settings.host, error)
+  })
+  stopOnSignal(async () => {
+    await api.close()
+    await database.close()
+  })
+  console.log(announcement(settings, database.name, port))
+}
+
+/** Ctrl-C and `kill` end the program in order: exit code 0, nothing half-written. */
+function stopOnSignal(close: () => Promise<void>): void {
+  let stopping = false
+  const stop = async () => {
+    if (stopping) return
+    stopping = true
+    console.log('Stopping …')
+    await close()
+    process.exit(0)
+  }
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop().catch(fail))
+}
+
+function fail(error: unknown): void {
+  console.error(error instanceof StartError ? error.message : error)
+  process.exit(1)
+}
+
+main().catch(fail)

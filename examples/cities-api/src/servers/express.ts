@@ -1,0 +1,63 @@
+import { createSluice } from '@sluice/express'
+import express, { type ErrorRequestHandler } from 'express'
+import type { Cities } from '../data/cities.ts'
+import { found, readChange, readId, readSearch } from '../http/input.ts'
+import { type Api, httpApi } from '../http/listen.ts'
+import { describeProblem, Problem, problemType } from '../http/problem.ts'
+import { routes } from '../http/routes.ts'
+import { cityTag, cityTags } from '../http/tags.ts'
+
+export function createExpressApi(cities: Cities): Api {
+  const sluice = createSluice({ cache: { maxBytes: '64mb' } })
+  const app = express()
+  app.disable('x-powered-by')
+
+  app.get('/', (_req, res) => {
+    res.json({ routes, cache: sluice.stats().cache })
+  })
+
+  // `query` names the parameters that shape the answer: `?utm_source=…` then finds the same stored page.
+  const search = sluice.cache('5m', { tags: ['cities'], query: ['country', 'q', 'page'] })
+  app.get('/cities', search, async (req, res) => {
+    res.json(await cities.search(readSearch(req.query)))
+  })
+
+  const oneCity = sluice.cache('5m', { tags: (r) => [cityTag(r.params.id)], query: [] })
+  app.get('/cities/:id', oneCity, async (req, res) => {
+    const id = readId(req.params)
+    res.json(found(await cities.find(id), id))
+  })
+
+  app.get('/cities/:id/nearby', oneCity, async (req, res) => {
+    const id = readId(req.params)
+    const { city, nearby } = found(await cities.nearby(id), id)
+    // Known only now: a change of any of them is to purge this answer too.
+    res.sluice.tag(...cityTags(nearby))
+    res.json({ city, nearby })
+  })
+
+  app.get('/countries', sluice.cache('1h', { tags: ['countries'], query: [] }), async (_req, res) => {
+    res.json(await cities.countries())
+  })
+
+  // Purges only if the change succeeded, and before the client hears of it.
+  const changed = sluice.invalidate('cities', 'countries', (r) => cityTag(r.params.id))
+  app.patch('/cities/:id', express.json(), changed, async (req, res) => {
+    const id = readId(req.params)
+    res.json(found(await cities.change(id, readChange(req.body)), id))
+  })
+
+  app.use((req) => {
+    throw new Problem(404, `There is nothing at ${req.method} ${req.path}.`)
+  })
+  app.use(sendProblem)
+
+  return httpApi(app, () => sluice.close())
+}
+
+// Express knows an error handler by its four parameters.
+const sendProblem: ErrorRequestHandler = (error, _req, res, next) => {
+  if (res.headersSent) return next(error)
+  const problem = describeProblem(error)
+  res.status(problem.status).type(problemType).json(problem)
+}

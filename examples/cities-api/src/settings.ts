@@ -1,0 +1,41 @@
+import { join } from 'node:path'
+import { StartError } from './start-error.ts'
+
+export const frameworks = ['express'] as const
+export type Framework = (typeof frameworks)[number]
+
+export interface Settings {
+  readonly framework: Framework
+  readonly port: number
+  readonly host: string
+  /** A PostgreSQL server; without one the database is embedded. */
+  readonly databaseUrl: string | undefined
+  /** Where the embedded database keeps its files between two starts. */
+  readonly dataDirectory: string
+}
+
+/** What the command line and the environment ask for. @throws StartError where that makes no sense */
+export function readSettings(args: readonly string[], env: NodeJS.ProcessEnv): Settings {
+  return {
+    framework: readFramework(args),
+    port: readPort(env.PORT || '3000'),
+    host: env.HOST || 'localhost',
+    databaseUrl: env.DATABASE_URL || undefined,
+    dataDirectory: env.DATA_DIR || join(import.meta.dirname, '..', '.data'),
+  }
+}
+
+function readFramework([name = 'express', ...more]: readonly string[]): Framework {
+  const framework = frameworks.find((known) => known === name.toLowerCase())
+  if (!framework || more.length > 0) {
+    throw new StartError(`Unknown argument "${[name, ...more].join(' ')}": choose one of ${frameworks.join(', ')}.`)
+  }
+  return framework
+}
+
+function readPort(text: string): number {
+  const port = Number(text)
+  if (!/^\d+$/.test(text) || port > 65_535)
+    throw new StartError(`PORT must be a number from 0 to 65535, not "${text}".`)
+  return port
+}

@@ -1,0 +1,290 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
+import { lockDirectory } from '../../examples/cities-api/src/data/lock.ts'
+import { Program } from './support/program.ts'
+
+/** Three processes, and one load of 135,000 rows: seconds here, and several times that on a slow machine. */
+jest.setTimeout(120_000)
+
+const shell = promisify(execFile)
+const paris = 2988507
+const gentilly = 3016292
+const programs: Program[] = []
+let dataDirectory: string
+
+/** All share one data directory, one after the other: it is loaded once, and each later start is a second start. */
+function run(framework: string, env: Readonly<Record<string, string>> = {}): Program {
+  const program = new Program('cities-api/src/main.ts', [framework], { PORT: '0', DATA_DIR: dataDirectory, ...env })
+  programs.push(program)
+  return program
+}
+
+beforeAll(async () => {
+  dataDirectory = await mkdtemp(join(tmpdir(), 'cities-api-test-'))
+})
+
+afterAll(async () => {
+  await Promise.all(programs.map((program) => program.end('SIGKILL')))
+  await rm(dataDirectory, { recursive: true, force: true })
+})
+
+test('a first start that is killed while it loads leaves nothing half-loaded behind', async () => {
+  const first = run('express')
+  await first.said(/Loading cities: 25 %/)
+  expect(await first.end('SIGKILL')).toBeNull()
+
+  const second = run('express')
+  await second.said(/Loading cities: 100 %/)
+  const [, base] = await second.said(/listens on (\S+)\n/)
+  const { body } = await ask(`${base}/cities`)
+  expect(body.total).toBe(135_233)
+  expect(await second.end('SIGTERM')).toBe(0)
+})
+
+describe.each(['express'])('cities-api on %s', (framework) => {
+  let program: Program
+  let base: string
+
+  beforeAll(async () => {
+    program = run(framework)
+    base = (await program.said(/listens on (\S+)\n[\s\S]*Ctrl-C/))[1]!
+  })
+
+  const get = (path: string, headers: Record<string, string> = {}) => ask(base + path, { headers })
+  const patch = (id: number | string, body: string, type = 'application/json') =>
+    ask(`${base}/cities/${id}`, { method: 'PATCH', body, headers: { 'content-type': type } })
+
+  test('finds the data that an earlier start loaded', () => {
+    expect(program.output).not.toMatch(/Loading|Creating/)
+  })
+
+  test('a search is a miss, then a hit with the same bytes and an Age, then a 304', async () => {
+    const miss = await get('/cities?q=haven')
+    expect(miss).toMatchObject({ status: 200, cacheStatus: 'Sluice; fwd=uri-miss; stored' })
+    const hit = await get('/cities?q=haven')
+    expect(hit.cacheStatus).toMatch(/^Sluice; hit; ttl=\d+$/)
+    expect(hit.headers.get('age')).toMatch(/^\d+$/)
+    expect(hit.text).toBe(miss.text)
+    expect(hit.headers.get('etag')).toBe(miss.headers.get('etag'))
+    const known = await get('/cities?q=haven', { 'if-none-match': hit.headers.get('etag')! })
+    expect(known).toMatchObject({ status: 304, text: '' })
+    expect(known.cacheStatus).toMatch(/^Sluice; hit/)
+  })
+
+  test('its curl lines, which are also the README’s, show a miss, a hit and a 304', async () => {
+    const printed = curlLines(program.output)
+    const readme = await readFile(new URL('../../examples/cities-api/README.md', import.meta.url), 'utf8')
+    expect(curlLines(readme.replaceAll('http://localhost:3000', base)).slice(0, 3)).toEqual(printed)
+
+    const heads: string[] = []
+    for (const line of printed) heads.push((await shell('sh', ['-c', line])).stdout)
+    const [miss, hit, notModified] = heads
+    expect(miss).toMatch(/^HTTP\/1.1 200 [\s\S]*^cache-status: Sluice; fwd=uri-miss; stored/im)
+    expect(hit).toMatch(/^HTTP\/1.1 200 [\s\S]*^cache-status: Sluice; hit/im)
+    expect(notModified).toMatch(/^HTTP\/1.1 304 [\s\S]*^cache-status: Sluice; hit/im)
+  })
+
+  test('parameters that do not shape the answer find the same page', async () => {
+    const { text } = await get('/cities?country=NL&page=2')
+    const hit = await get('/cities?utm_source=mail&page=2&country=NL')
+    expect(hit.cacheStatus).toMatch(/^Sluice; hit/)
+    expect(hit.text).toBe(text)
+  })
+
+  test('searches by country and part of the name, the largest first, in pages', async () => {
+    const { body: first } = await get('/cities?country=de&q=BURG')
+    const { body: second } = await get('/cities?country=de&q=BURG&page=2')
+    expect(first).toMatchObject({ page: 1, pages: Math.ceil(first.total / 20) })
+    expect(first.cities[0].name).toBe('Hamburg')
+    const cities = [...first.cities, ...second.cities]
+    expect(new Set(cities.map((city) => city.id)).size).toBe(40)
+    expect(cities.every((city) => city.country === 'DE' && /burg/i.test(city.name))).toBe(true)
+    const populations = cities.map((city) => city.population)
+    expect(populations).toEqual(populations.toSorted((a, b) => b - a))
+  })
+
+  test('% and _ in a search mean themselves', async () => {
+    expect((await get('/cities?q=%25')).body).toMatchObject({ total: 0, cities: [] })
+    expect((await get('/cities?q=_')).body).toMatchObject({ total: 0 })
+  })
+
+  test('ten searches at once ask the database once', async () => {
+    const before = (await get('/')).body.cache
+    const answers = await Promise.all(Array.from({ length: 10 }, () => get('/cities?q=castle')))
+    const after = (await get('/')).body.cache
+    expect(after.misses - before.misses).toBe(1)
+    expect(new Set(answers.map((answer) => answer.text)).size).toBe(1)
+  })
+
+  test('PATCH changes the row and everything that shows it is fresh at once', async () => {
+    const shown = [`/cities/${paris}`, `/cities/${paris}/nearby`, '/cities?q=paris', '/countries']
+    for (const path of shown) await get(path)
+    for (const path of shown) expect((await get(path)).cacheStatus).toMatch(/^Sluice; hit/)
+    const untouched = '/cities/2643743'
+    await get(untouched)
+
+    const { population } = (await get(`/cities/${paris}`)).body
+    const changed = await patch(paris, JSON.stringify({ population: population + 1 }))
+    expect(changed).toMatchObject({ status: 200, body: { id: paris, population: population + 1 } })
+
+    for (const path of shown) expect((await get(path)).cacheStatus).toBe('Sluice; fwd=uri-miss; stored')
+    expect((await get(`/cities/${paris}`)).body.population).toBe(population + 1)
+    expect((await get('/cities?q=paris')).body.cities[0]).toMatchObject({ id: paris, population: population + 1 })
+    expect((await get(`/cities/${paris}/nearby`)).body.city.population).toBe(population + 1)
+    expect((await get(untouched)).cacheStatus).toMatch(/^Sluice; hit/)
+  })
+
+  test('a change of a neighbour is seen in the neighbourhood', async () => {
+    await get(`/cities/${paris}/nearby`)
+    await patch(gentilly, JSON.stringify({ name: `Gentilly (${framework})` }))
+    const { body, cacheStatus } = await get(`/cities/${paris}/nearby`)
+    expect(cacheStatus).toBe('Sluice; fwd=uri-miss; stored')
+    expect(body.nearby.map((city: { name: string }) => city.name)).toContain(`Gentilly (${framework})`)
+  })
+
+  test.each([
+    ['not JSON', '{"population":', 'application/json', 400],
+    ['another type', 'population=1', 'application/x-www-form-urlencoded', [400, 415]],
+    ['no object', '[1]', 'application/json', 400],
+    ['nothing to change', '{}', 'application/json', 400],
+    ['an unknown field', '{"population": 1, "country": "XX"}', 'application/json', 400],
+    ['a fraction', '{"population": 1.5}', 'application/json', 400],
+    ['more than an integer', '{"population": 3e9}', 'application/json', 400],
+    ['a name that is blank', '{"name": "  "}', 'application/json', 400],
+    ['a name with a NUL', '{"name": "a\\u0000b"}', 'application/json', 400],
+  ])('a PATCH with %s is refused as a problem, and purges nothing', async (_what, body, type, status) => {
+    await get(`/cities/${paris}`)
+    const refused = await patch(paris, body, type)
+    expect([status].flat()).toContain(refused.status)
+    expect(refused.headers.get('content-type')).toMatch(/^application\/problem\+json/)
+    expect(refused.body).toMatchObject({
+      status: refused.status,
+      title: expect.any(String),
+      detail: expect.any(String),
+    })
+    expect((await get(`/cities/${paris}`)).cacheStatus).toMatch(/^Sluice; hit/)
+  })
+
+  test('nearby answers the ten nearest, the nearest first', async () => {
+    const { body } = await get(`/cities/${paris}/nearby`)
+    const distances = body.nearby.map((city: { km: number }) => city.km)
+    expect(distances).toHaveLength(10)
+    expect(distances).toEqual(distances.toSorted((a: number, b: number) => a - b))
+    expect(distances[0]).toBe(4.4)
+    // Fiji, at the date line: its nearest are on both sides of it.
+    const fiji = (await get('/cities?country=FJ&q=labasa')).body.cities[0]
+    expect((await get(`/cities/${fiji.id}/nearby`)).body.nearby[0].km).toBeLessThan(200)
+  })
+
+  test('countries counts all rows', async () => {
+    const { body } = await get('/countries')
+    expect(body).toHaveLength(246)
+    expect(body.reduce((sum: number, country: { cities: number }) => sum + country.cities, 0)).toBe(135_233)
+    expect(body).toContainEqual(expect.objectContaining({ country: 'CN', largest: 'Shanghai' }))
+  })
+
+  test.each([
+    ['GET', '/cities/1', 404],
+    ['GET', '/cities/abc', 404],
+    ['GET', '/cities/99999999999', 404],
+    ['GET', '/cities/1/nearby', 404],
+    ['GET', '/nothing', 404],
+    ['PATCH', '/cities/1', 404],
+    ['GET', '/cities?page=0', 400],
+    ['GET', '/cities?page=x', 400],
+    ['GET', '/cities?country=Germany', 400],
+    ['GET', '/cities?q=a&q=b', 400],
+    ['GET', '/cities?q=%00', 400],
+    ['GET', `/cities?q=${'a'.repeat(101)}`, 400],
+  ])('%s %s is a problem of status %i, and is not stored', async (method, path, status) => {
+    const body = method === 'PATCH' ? '{"population": 1}' : null
+    for (let time = 0; time < 2; time++) {
+      const answer = await ask(base + path, { method, body, headers: { 'content-type': 'application/json' } })
+      expect(answer).toMatchObject({ status, body: { type: 'about:blank', status } })
+      expect(answer.headers.get('content-type')).toMatch(/^application\/problem\+json/)
+      expect(answer.cacheStatus ?? '').not.toMatch(/hit|stored/)
+    }
+  })
+
+  test('GET / lists the routes and counts the hits', async () => {
+    const { body } = await get('/')
+    expect(Object.keys(body.routes)).toContain('PATCH /cities/:id')
+    expect(body.cache.hits).toBeGreaterThan(0)
+  })
+
+  test('SIGTERM ends it with exit code 0, and nothing is said of errors', async () => {
+    expect(await program.end('SIGTERM')).toBe(0)
+    expect(program.errors).toBe('')
+  })
+})
+
+describe('what makes a start impossible is told in one sentence, with exit code 1', () => {
+  test.each<[string, string, Record<string, string>, RegExp]>([
+    ['an unknown framework', 'hapi', {}, /^Unknown argument "hapi": choose one of express\.\n$/],
+    ['a PORT that is none', 'express', { PORT: '99999' }, /^PORT must be a number from 0 to 65535, not "99999"\.\n$/],
+    ['a DATABASE_URL that is none', 'express', { DATABASE_URL: 'localhost' }, /^DATABASE_URL must look like \S+\.\n$/],
+    [
+      'a database that is not there',
+      'express',
+      { DATABASE_URL: 'postgres://me:secret@127.0.0.1:1/cities' },
+      /^Cannot use the database of DATABASE_URL, 127\.0\.0\.1:1\/cities \(.*ECONNREFUSED.*\): correct it, .*\.\n$/,
+    ],
+    [
+      'a HOST that is not ours',
+      'express',
+      { HOST: '192.0.2.1' },
+      /^This machine does not have the address 192\.0\.2\.1: .*\n$/,
+    ],
+  ])('%s', async (_what, framework, env, sentence) => {
+    const program = run(framework, env)
+    expect(await program.end()).toBe(1)
+    expect(program.errors).toMatch(sentence)
+  })
+
+  test('a busy port, before anything is loaded', async () => {
+    const server = createServer().listen(0, '127.0.0.1')
+    await new Promise((resolve) => server.once('listening', resolve))
+    const { port } = server.address() as AddressInfo
+    const program = run('express', { HOST: '127.0.0.1', PORT: String(port), DATA_DIR: join(dataDirectory, 'unused') })
+    const code = await program.end()
+    server.close()
+    expect(code).toBe(1)
+    expect(program.errors).toMatch(new RegExp(`^Port ${port} on 127\\.0\\.0\\.1 is in use: stop .*\\.\\n$`))
+    expect(program.output).toBe('')
+  })
+})
+
+test('a data directory belongs to one process at a time, and is free again after it', async () => {
+  const unlock = await lockDirectory(dataDirectory)
+  expect(unlock).toBeDefined()
+  expect(await lockDirectory(dataDirectory)).toBeUndefined()
+  await unlock?.()
+  const again = await lockDirectory(dataDirectory)
+  expect(again).toBeDefined()
+  await again?.()
+})
+
+async function ask(url: string, init: RequestInit = {}) {
+  const response = await fetch(url, init)
+  const text = await response.text()
+  return {
+    status: response.status,
+    headers: response.headers,
+    cacheStatus: response.headers.get('cache-status'),
+    text,
+    // biome-ignore lint/suspicious/noExplicitAny: each route answers its own
+    body: (text && JSON.parse(text)) as any,
+  }
+}
+
+function curlLines(text: string): string[] {
+  return text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line.startsWith('curl '))
+}

@@ -1,0 +1,60 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+
+const loader = new URL('./run-typescript.mjs', import.meta.url).href
+
+/** A program of `examples/` as a child process, run from its sources. */
+export class Program {
+  readonly #child: ChildProcess
+  readonly #ended: Promise<unknown>
+  #output = ''
+  #errors = ''
+
+  /** @param main path below `examples/` */
+  constructor(main: string, args: readonly string[], env: Readonly<Record<string, string>>) {
+    const file = fileURLToPath(new URL(`../../../examples/${main}`, import.meta.url))
+    const nodeArgs = ['--no-warnings', '--conditions=sluice-source', '--import', loader, file]
+    this.#child = spawn(process.execPath, [...nodeArgs, ...args], {
+      env: { PATH: process.env.PATH ?? '', ...env },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    })
+    this.#ended = once(this.#child, 'close')
+    this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      this.#output += text
+      this.#child.emit('said')
+    })
+    this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.#errors += text
+    })
+  }
+
+  get output(): string {
+    return this.#output
+  }
+
+  get errors(): string {
+    return this.#errors
+  }
+
+  /** Waits for a line. @throws what the program said, where it ends without it */
+  async said(pattern: RegExp): Promise<RegExpExecArray> {
+    let hasEnded = false
+    const ended = this.#ended.then(() => {
+      hasEnded = true
+    })
+    for (;;) {
+      const found = pattern.exec(this.#output)
+      if (found) return found
+      if (hasEnded) throw new Error(`It ended without saying ${pattern}:\n${this.#output}${this.#errors}`)
+      await Promise.race([once(this.#child, 'said'), ended])
+    }
+  }
+
+  /** Sends a signal, where one is given, and waits for the end. Answers the exit code; null where the signal ended it. */
+  async end(signal?: NodeJS.Signals): Promise<number | null> {
+    if (signal) this.#child.kill(signal)
+    await this.#ended
+    return this.#child.exitCode
+  }
+}
