@@ -1,9 +1,9 @@
 import { RequestContext } from '../exchange/context.ts'
-import type { Opening, Pipeline } from '../exchange/exchange.ts'
+import type { Opening, Pipeline, Reply } from '../exchange/exchange.ts'
 import type { RequestView } from '../exchange/request-view.ts'
 import { parseCacheControl } from '../http/cache-control.ts'
 import { isSafeMethod } from '../http/methods.ts'
-import { chain, isPromise, type MaybePromise } from '../maybe-promise.ts'
+import { chain, type MaybePromise } from '../maybe-promise.ts'
 import type { CacheCore } from './cache-core.ts'
 import { FillExchange, type Run } from './fill-exchange.ts'
 import type { Fill, FillResult } from './fills.ts'
@@ -14,6 +14,7 @@ import { PassExchange } from './pass-exchange.ts'
 import type { CacheRecord } from './record.ts'
 import { replyFrom, replyToHit } from './reply.ts'
 import { type RequestTerms, requestTerms } from './request-terms.ts'
+import { standIn } from './stand-in.ts'
 import { type StatusParts, statusLine } from './status-line.ts'
 import type { Vacancy } from './store.ts'
 import { variantSelector } from './variant.ts'
@@ -50,8 +51,8 @@ export class CachePipeline implements Pipeline {
   open(view: RequestView): MaybePromise<Opening> {
     const policy = this.#policy
     if (view.ticket !== undefined) return this.#openRefresh(view, view.ticket as Ticket)
-    if (!policy.methods.has(view.method)) return this.#otherMethod(view)
-    if (policy.unless && this.#core.attempt('unless', () => policy.unless!(new RequestContext(view))) !== false) {
+    if (!policy.methods.includes(view.method)) return this.#otherMethod(view)
+    if (policy.unless && this.#core.attempt('unless', () => !policy.unless!(new RequestContext(view))) !== true) {
       return this.#bypass('unless')
     }
     // RFC 9111 §4.3.2: a cache does not evaluate these; they are the origin's.
@@ -195,16 +196,16 @@ export class CachePipeline implements Pipeline {
     attempt: number,
   ): MaybePromise<Opening> {
     if (result === 'stored' || result === 'abandoned') return this.#lookUp(view, key, attempt + 1)
-    const now = this.#core.clock.now()
-    if (result !== 'unshared' && stale && now < stale.ifErrorUntil) {
-      const ttl = Math.floor((stale.staleAt - now) / 1000)
-      const reply = replyFrom(stale, view, now, statusLine(this.#policy, key, { fwd: 'stale', ttl, detail: result }))
-      this.#core.counters.stale++
-      this.#core.events.emit('stale-served', { route: view.route, status: 504, cause: result })
-      if (reply) return { kind: 'reply', reply }
-    }
-    const status: StatusParts = { fwd: stale ? 'stale' : 'uri-miss' }
-    return this.#runAlone(view, key, { status, store: result !== 'timeout', ownConditions: true })
+    const run = (): MaybePromise<Opening> =>
+      this.#runAlone(view, key, {
+        status: { fwd: stale ? 'stale' : 'uri-miss' },
+        store: result !== 'timeout',
+        ownConditions: true,
+      })
+    if (!stale || result === 'unshared') return run()
+    return chain(standIn(this.#core, this.#policy, view, key, { status: 504, detail: result }), (reply) =>
+      reply ? { kind: 'reply', reply } : run(),
+    )
   }
 
   /** Goes to the handler; `fill`, where given, has others waiting for it. */
@@ -250,9 +251,9 @@ export class CachePipeline implements Pipeline {
   }
 
   #openRefresh(view: RequestView, ticket: Ticket): MaybePromise<Opening> {
-    if (ticket.cache !== this) return { kind: 'proceed' }
+    if (ticket.cache !== this) return { kind: 'proceed', exchange: new PassExchange(undefined) }
     return this.#withKey(view, (key) => {
-      if (key.key !== ticket.key) return { kind: 'proceed' }
+      if (key.key !== ticket.key) return { kind: 'proceed', exchange: new PassExchange(undefined) }
       const { fill, stale } = ticket
       return this.#runAlone(view, key, { status: { fwd: 'stale' }, stale, fill, ownConditions: true })
     })
@@ -279,7 +280,7 @@ export class CachePipeline implements Pipeline {
     return { kind: 'proceed', exchange: invalidateTarget(this.#core, view, line) }
   }
 
-  #gatewayTimeout(key: CacheKey): import('../exchange/exchange.ts').Reply {
+  #gatewayTimeout(key: CacheKey): Reply {
     const line = statusLine(this.#policy, key, { detail: 'only-if-cached' })
     return { status: 504, fields: ['Cache-Control', 'no-store', 'Cache-Status', line], body: new Uint8Array(0) }
   }

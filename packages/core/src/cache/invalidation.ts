@@ -1,12 +1,13 @@
 import { SluiceError } from '../errors.ts'
 import { ResponseContext } from '../exchange/context.ts'
-import type { BodyPlan, Exchange, Pipeline, ResponseHead } from '../exchange/exchange.ts'
+import type { BodyPlan, Exchange, Pipeline, ResponseControl, ResponseHead } from '../exchange/exchange.ts'
 import type { RequestView } from '../exchange/request-view.ts'
 import { parseGroups } from '../http/cache-groups.ts'
 import { sameOriginTarget, splitAuthority } from '../http/locate.ts'
 import { isSafeMethod } from '../http/methods.ts'
 import { isPromise } from '../maybe-promise.ts'
 import type { CacheCore } from './cache-core.ts'
+import { idleControl } from './pass-exchange.ts'
 import { urlTags, userTag } from './record-tags.ts'
 import type { InvalidateMode } from './store.ts'
 
@@ -45,6 +46,7 @@ export function invalidatePipeline(core: CacheCore, sources: readonly TagSource[
 }
 
 class InvalidatingExchange implements Exchange {
+  readonly control: ResponseControl | undefined
   readonly #core: CacheCore
   readonly #view: RequestView
   readonly #statusLine: string | undefined
@@ -54,6 +56,8 @@ class InvalidatingExchange implements Exchange {
   constructor(core: CacheCore, view: RequestView, statusLine: string | undefined, sources: readonly TagSource[]) {
     this.#core = core
     this.#view = view
+    // Where a cache is mounted, its control is; `invalidate()` alone must not take the place of another's.
+    this.control = statusLine === undefined ? undefined : idleControl
     this.#statusLine = statusLine
     this.#sources = sources
   }

@@ -84,7 +84,7 @@ export function lifetimeOf(
   hasValidator: boolean,
 ): Lifetime {
   const { now, wall, startedAt } = times
-  const date = parseHttpDate(fields.get('date') ?? '') ?? wall
+  const date = parseHttpDate(fields.lines('date')[0], wall) ?? wall
   // RFC 9111 §4.2.3. On a route with a TTL the clock starts here; otherwise the age it came with counts.
   const apparentMs = Math.max(0, wall - date)
   const receivedMs = parseAge(fields.get('age')) * 1000 + (fields.has('age') ? now - startedAt : 0)

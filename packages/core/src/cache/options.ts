@@ -103,7 +103,7 @@ export interface CachePolicy {
   readonly public: boolean
   readonly unless: ((c: RequestContext) => boolean) | undefined
   readonly storeIf: ((r: ResponseContext) => boolean) | undefined
-  readonly methods: ReadonlySet<string>
+  readonly methods: readonly string[]
   readonly maxEntryBytes: number
   readonly timeoutMs: number
   /** Whether `timeout` was given: only then does a slow handler count as an error. */
@@ -224,7 +224,7 @@ export function resolveCachePolicy(options: CacheOptions, defaults: CacheSetting
     public: o.public ?? false,
     unless: o.unless,
     storeIf: o.storeIf,
-    methods,
+    methods: [...methods],
     maxEntryBytes: byteSize('cache.maxEntryBytes', o.maxEntryBytes ?? '1mb'),
     timeoutMs: ms('timeout') ?? 10_000,
     timeoutGiven: o.timeout !== undefined,

@@ -74,7 +74,7 @@ export interface Exchange {
   /** Once, after `hold`, or after `tee` when the body came to its end within the limit (the answer is then ignored). */
   onBody?(head: ResponseHead, body: Uint8Array): MaybePromise<Reply>
   /** Instead of `onHead`, on hosts that see the exception (Koa). A reply replaces it; `undefined` lets it go on. */
-  onError?(error: unknown): Reply | undefined
+  onError?(error: unknown): MaybePromise<Reply | undefined>
   /** Once, always. */
   onClose(outcome: Outcome): void
   /** Asked for after `onHead`: while this promise is pending the host holds the head and the body back. Never rejects. */
