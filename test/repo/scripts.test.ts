@@ -35,11 +35,14 @@ describe('the Node version', () => {
     },
   )
 
-  test.each(['test', 'start', 'build', 'types', 'test-node24'])('scripts/%s.mjs checks it before it imports more', (name) => {
-    const text = readFileSync(join(ROOT, 'scripts', `${name}.mjs`), 'utf8')
-    expect(text.match(/^import .*$/gm)).toEqual(["import { requireNode } from './lib/node-version.mjs'"])
-    expect(text.indexOf('requireNode()')).toBeLessThan(text.indexOf('import('))
-  })
+  test.each(['test', 'start', 'build', 'types', 'test-node24'])(
+    'scripts/%s.mjs checks it before it imports more',
+    (name) => {
+      const text = readFileSync(join(ROOT, 'scripts', `${name}.mjs`), 'utf8')
+      expect(text.match(/^import .*$/gm)).toEqual(["import { requireNode } from './lib/node-version.mjs'"])
+      expect(text.indexOf('requireNode()')).toBeLessThan(text.indexOf('import('))
+    },
+  )
 })
 
 describe('the sum of a test run', () => {
