@@ -6,12 +6,14 @@ import { type Fields, mergedFields, mergeLists, type Reply } from '@sluice/core'
  * for list fields, which are merged, and cookies, which are added.
  */
 export function sendReply(response: ServerResponse, reply: Reply, method: string): void {
-  if (response instanceof ServerResponse && response.getHeaderNames().length === 0) {
-    // Nothing to merge with: the list goes out as it stands, which costs a third of setting field by field.
-    response.writeHead(reply.status, reply.fields as string[])
+  const { fields } = reply
+  if (response instanceof ServerResponse && response.getHeaderNames().length === 0 && !anyRepeats(fields)) {
+    // Nothing to merge with: the list goes out as it stands, which costs a third of setting field by field. Not with
+    // repeated fields: where a header was ever set, removed or not, node 20 keeps only the last line of each.
+    response.writeHead(reply.status, fields as string[])
   } else {
     response.statusCode = reply.status
-    setFields(response, reply.fields)
+    setFields(response, fields)
   }
   if (reply.body === undefined || method === 'HEAD') response.end()
   else response.end(reply.body)
@@ -32,6 +34,11 @@ export function setFields(response: ServerResponse, fields: readonly string[]): 
 /** Whether an earlier pair of the list has this name: fields repeat side by side. */
 function repeats(fields: readonly string[], at: number): boolean {
   return at >= 2 && fields[at - 2] === fields[at]
+}
+
+function anyRepeats(fields: readonly string[]): boolean {
+  for (let i = 2; i < fields.length; i += 2) if (repeats(fields, i)) return true
+  return false
 }
 
 function layOver(response: ServerResponse, name: string, value: string): void {
