@@ -1,0 +1,78 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type {
+  CacheOptions,
+  ConditionOptions,
+  InvalidationTarget,
+  ResponseControl,
+  SluiceEvents,
+  SluiceOptions,
+  SluiceStats,
+  TagSource,
+} from '@sluice/core'
+
+/** What a neutral handler or middleware is given: the few things every framework can do, done that framework's way. */
+export interface Ctx {
+  readonly method: string
+  readonly path: string
+  /** A request field, read as the framework's documentation reads it. */
+  header(name: string): string | undefined
+  /** All request fields at once. */
+  headers(): Record<string, unknown>
+  cookie(name: string): string | undefined
+  readonly query: Readonly<Record<string, unknown>>
+  readonly params: Readonly<Record<string, string>>
+  /** Where authentication puts what it found. */
+  user: unknown
+  session: unknown
+  readonly ip: string | undefined
+  /** Sets one line of a field, or with an array several. */
+  set(name: string, value: string | readonly string[]): void
+  append(name: string, value: string): void
+  status(code: number): Ctx
+  /** A whole body: text, bytes, or an object as JSON; without one, none. */
+  send(body?: string | Uint8Array | object): void
+  /** A body in pieces. */
+  stream(pieces: AsyncIterable<string | Uint8Array>): void | Promise<void>
+  /** What the handler says of its own response. */
+  readonly sluice: ResponseControl
+  /** The sockets' side, for what frameworks leave to node. */
+  readonly raw: { readonly req: IncomingMessage; readonly res: ServerResponse }
+}
+
+/** What it answers does not matter, but for a promise: that is waited for. */
+export type Step = (c: Ctx) => unknown
+
+/** A route, described once for all hosts. The steps run in the order of the members. */
+export interface Route {
+  /** Default `GET`. */
+  readonly method?: string
+  /** A pattern: `/cities/:id`. */
+  readonly path: string
+  /** In front of the cache. One that answers ends the request. */
+  readonly before?: readonly Step[]
+  /** Absent: no cache. `{}`: the handler's own Cache-Control decides. */
+  readonly cache?: CacheOptions | undefined
+  readonly condition?: ConditionOptions | undefined
+  readonly invalidate?: readonly TagSource[] | undefined
+  /** Between cache and handler. Where the look-up always comes last (Fastify), in front of it. */
+  readonly between?: readonly Step[]
+  readonly handler: Step
+}
+
+export interface AppSpec {
+  readonly routes: readonly Route[]
+  /** Runs for every request, first. */
+  readonly use?: readonly Step[]
+  readonly sluice?: Omit<SluiceOptions, 'clock'>
+  /** Speaks HTTP/2 (without TLS) through the compatibility API. */
+  readonly http2?: boolean
+}
+
+/** What of an instance the tests use; every host's has it. */
+export interface TestSluice {
+  purge(target: InvalidationTarget): Promise<void>
+  expire(target: InvalidationTarget): Promise<void>
+  stats(): SluiceStats
+  on<Name extends keyof SluiceEvents>(name: Name, listener: (event: SluiceEvents[Name]) => void): () => void
+  close(): Promise<void>
+}

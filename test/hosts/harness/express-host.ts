@@ -1,0 +1,122 @@
+import http from 'node:http'
+import { createSluice } from '@sluice/express'
+import express5, {
+  type ErrorRequestHandler,
+  type Express,
+  type Request,
+  type RequestHandler,
+  type Response,
+} from 'express'
+import express4 from 'express4'
+import type { AppSpec, Step } from './app.ts'
+import type { Booted, HostKind } from './host.ts'
+import { type Answering, cookieIn, writePieces } from './steps.ts'
+
+export const express4Host: HostKind = {
+  name: 'Express 4',
+  framework: 'express',
+  boot: (spec, clock) => boot(express4 as unknown as typeof express5, spec, clock),
+}
+
+export const express5Host: HostKind = {
+  name: 'Express 5',
+  framework: 'express',
+  boot: (spec, clock) => boot(express5, spec, clock),
+}
+
+async function boot(express: typeof express5, spec: AppSpec, clock: Parameters<HostKind['boot']>[1]): Promise<Booted> {
+  const sluice = createSluice({ ...spec.sluice, clock })
+  const app: Express = express()
+  app.disable('x-powered-by')
+  app.use(express.json(), express.text({ type: 'text/*' }))
+  for (const step of spec.use ?? []) app.use(asHandler(step))
+  for (const route of spec.routes) {
+    const chain: RequestHandler[] = [
+      ...(route.before ?? []).map(asHandler),
+      ...(route.cache ? [sluice.cache(route.cache)] : []),
+      ...(route.condition ? [sluice.condition(route.condition)] : []),
+      ...(route.invalidate ? [sluice.invalidate(...route.invalidate)] : []),
+      ...(route.between ?? []).map(asHandler),
+      asHandler(route.handler),
+    ]
+    const method = (route.method ?? 'GET').toLowerCase() as 'get'
+    app[method](route.path, ...chain)
+  }
+  const failed: ErrorRequestHandler = (error, _req, res, _next) => {
+    if (res.headersSent) res.destroy()
+    else res.status(error.status ?? 500).send('failed')
+  }
+  app.use(failed)
+  return { server: http.createServer(app), sluice, express: app }
+}
+
+const asHandler =
+  (step: Step): RequestHandler =>
+  (req, res, next) => {
+    const c = context(req, res)
+    Promise.resolve()
+      .then(() => step(c))
+      .then(() => c.answered || next())
+      .catch(next)
+  }
+
+type WithIdentity = Request & { user?: unknown; session?: unknown }
+
+function context(req: WithIdentity, res: Response): Answering {
+  return {
+    answered: false,
+    get method() {
+      return req.method
+    },
+    get path() {
+      return req.path
+    },
+    header: (name) => req.get(name),
+    headers: () => ({ ...req.headers }),
+    cookie: (name) => cookieIn(req.headers.cookie, name),
+    get query() {
+      return req.query
+    },
+    get params() {
+      return req.params as Record<string, string>
+    },
+    get user() {
+      return req.user
+    },
+    set user(user) {
+      req.user = user
+    },
+    get session() {
+      return req.session
+    },
+    set session(session) {
+      req.session = session
+    },
+    get ip() {
+      return req.ip
+    },
+    set: (name, value) => void res.setHeader(name, value as string),
+    append: (name, value) => void res.append(name, value),
+    status(code) {
+      res.status(code)
+      return this
+    },
+    send(body) {
+      this.answered = true
+      if (body === undefined) res.end()
+      else if (body instanceof Uint8Array) res.send(Buffer.from(body))
+      else if (typeof body === 'string') {
+        if (!res.hasHeader('content-type')) res.type('text/plain')
+        res.send(body)
+      } else res.json(body)
+    },
+    stream(pieces) {
+      this.answered = true
+      return writePieces(res, pieces)
+    },
+    get sluice() {
+      return res.sluice
+    },
+    raw: { req, res },
+  }
+}
