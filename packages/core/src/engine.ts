@@ -21,8 +21,6 @@ export interface SluiceStats {
   readonly cache: CacheStats
 }
 
-const headroomBytes = 65_536
-
 /** Everything of one instance that is not bound to a framework. */
 export class Engine {
   readonly clock: Clock
@@ -42,8 +40,8 @@ export class Engine {
     const store = backend.cacheStore({
       clock: this.clock,
       maxBytes: byteSize('cache.maxBytes', settings.maxBytes ?? '64mb'),
-      // The option is about bodies; the store counts heads and keys too.
-      maxEntryBytes: byteSize('cache.maxEntryBytes', settings.maxEntryBytes ?? '1mb') + headroomBytes,
+      // Routes say themselves how large a body may be; the store refuses only what it could not hold.
+      maxEntryBytes: byteSize('cache.maxBytes', settings.maxBytes ?? '64mb'),
       maxVariants: settings.maxVariants ?? 64,
       report: (error) => this.events.emit('error', { error }),
     })

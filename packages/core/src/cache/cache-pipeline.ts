@@ -1,7 +1,6 @@
 import { RequestContext } from '../exchange/context.ts'
 import type { Opening, Pipeline, Reply } from '../exchange/exchange.ts'
 import type { RequestView } from '../exchange/request-view.ts'
-import { parseCacheControl } from '../http/cache-control.ts'
 import { isSafeMethod } from '../http/methods.ts'
 import { chain, type MaybePromise } from '../maybe-promise.ts'
 import type { CacheCore } from './cache-core.ts'
