@@ -1,1 +1,36 @@
-export const hello_koa: string = 'koa'
+/** Sluice for Koa 2 and 3. */
+import { createSurface, type ResponseControl, type Sluice, type SluiceOptions } from '@sluice/core'
+import type { Middleware } from 'koa'
+import { mountKoa } from './mount.ts'
+
+export * from '@sluice/core'
+
+declare module 'koa' {
+  interface ExtendableContext {
+    /** What this handler can say of its own response. There where a `sluice.cache()` is mounted in front of it. */
+    sluice: ResponseControl
+  }
+}
+
+/** Sluice on Koa: its members answer middleware. */
+export type KoaSluice = Sluice<Middleware>
+
+/**
+ * @throws SluiceError when an option is wrong
+ * @example
+ * ```ts
+ * import Koa from 'koa'
+ * import { createSluice } from '@sluice/koa'
+ *
+ * const app = new Koa()
+ * const sluice = createSluice()
+ * app.use(sluice.cache('5m', { tags: ['cities'] }))
+ * app.use((ctx) => {
+ *   ctx.body = [{ id: 1, name: 'Oslo' }]
+ * })
+ * app.listen(3000)
+ * ```
+ */
+export function createSluice(options?: SluiceOptions): KoaSluice {
+  return createSurface(options, (pipeline) => mountKoa(pipeline))
+}

@@ -6,11 +6,12 @@ import { NodeRequestView } from './node-request-view.ts'
 import { identityProperties, watchProperties } from './overlay-request.ts'
 
 export * from '@sluice/core'
+export { intercept } from './intercept.ts'
 export { type Middleware, type MountHost, mount } from './mount.ts'
 export { type NodeRequest, NodeRequestView } from './node-request-view.ts'
 export { identityProperties, overlayHeaders, watchProperties, watchProperty } from './overlay-request.ts'
 export { refreshWith, ticketOf } from './refresh.ts'
-export { restoreFields, sendReply, setFields } from './send-reply.ts'
+export { applyTouched, restoreFields, sendReply, setFields } from './send-reply.ts'
 
 /** Sluice on plain node:http: its members answer `(request, response, next)` functions. */
 export type NodeSluice = Sluice<Middleware>

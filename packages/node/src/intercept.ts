@@ -32,7 +32,8 @@ type State =
   /** The answer is being made: calls wait in a queue. */
   | 'waiting'
 
-export function intercept(response: ServerResponse, method: string, exchange: Exchange): void {
+/** @returns lets go: what is written from now on is not the exchange's affair, unless it has begun already */
+export function intercept(response: ServerResponse, method: string, exchange: Exchange): () => void {
   const before = Fields.from(response.getHeaders())
   const writeHead = response.writeHead as (...args: unknown[]) => ServerResponse
   const write = response.write as (...args: unknown[]) => boolean
@@ -205,12 +206,15 @@ export function intercept(response: ServerResponse, method: string, exchange: Ex
   }
   Object.assign(response, patched)
   // To the handler the head it wrote is sent, though it still waits here.
-  const sent = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(response), 'headersSent') ?? inherited(response)
+  const sent = Object.getOwnPropertyDescriptor(response, 'headersSent') ?? inherited(response)
   Object.defineProperty(response, 'headersSent', {
     configurable: true,
     enumerable: true,
     get: () => headWritten || state === 'waiting' || state === 'replaced' || sent?.get?.call(response) === true,
   })
+  return () => {
+    if (state === 'open' && !headWritten) state = 'pass'
+  }
 }
 
 function inherited(response: object): PropertyDescriptor | undefined {

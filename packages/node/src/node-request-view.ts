@@ -16,15 +16,16 @@ export class NodeRequestView implements RequestView {
   /** The fields as the client sent them, whatever is laid over them for the handler. */
   protected readonly headers: NodeRequest['headers']
 
-  constructor(request: NodeRequest) {
+  /** @param target - the request target as the client sent it, where the framework keeps it elsewhere */
+  constructor(request: NodeRequest, target: string = request.originalUrl ?? request.url ?? '/') {
     this.request = request
     this.method = request.method ?? 'GET'
     this.headers = request.headers
     this.ticket = ticketOf(request)
     // Routers that strip their prefix from `url` keep the whole target here.
-    const target = splitTarget(request.originalUrl ?? request.url ?? '/')
-    this.path = target.path
-    this.query = target.query
+    const { path, query } = splitTarget(target)
+    this.path = path
+    this.query = query
   }
 
   get scheme(): string {

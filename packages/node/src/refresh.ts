@@ -37,13 +37,14 @@ export async function refreshWith(
   headers: IncomingMessage['headers'],
   ticket: object,
   listener: RequestListener | undefined,
+  target: string = request.originalUrl ?? request.url ?? '/',
 ): Promise<void> {
   const server = (request.socket as { server?: Server } | undefined)?.server
   if (!server && !listener) return
   const socket = new NoConnection(request.socket) as unknown as Socket
   const again = new IncomingMessage(socket)
   again.method = 'GET'
-  again.url = request.originalUrl ?? request.url ?? '/'
+  again.url = target
   again.httpVersion = '1.1'
   again.httpVersionMajor = 1
   again.httpVersionMinor = 1

@@ -1,0 +1,28 @@
+import { type Exchange, isPromise, type Opening, type Pipeline } from '@sluice/node'
+import type { Context, Middleware, Next } from 'koa'
+import { follow } from './follow.ts'
+import { KoaView } from './koa-view.ts'
+import { putReply } from './reply.ts'
+
+/** Turns a pipeline into Koa middleware. */
+export function mountKoa(pipeline: Pipeline): Middleware {
+  const obey = (opening: Opening, ctx: Context, next: Next): Promise<void> | undefined => {
+    if (opening.kind === 'reply') {
+      // A cache around this one does not know what the stored answer was tagged with.
+      if (pipeline.name === 'cache') ctx.sluice?.skip('nested')
+      putReply(ctx, opening.reply)
+      return undefined
+    }
+    if (opening.fields) for (const [name, value] of opening.fields) ctx.set(name, value)
+    return opening.exchange ? follow(ctx, opening.exchange as Exchange, next) : next()
+  }
+  // Not an async function: a hit makes no promise.
+  const middleware = (ctx: Context, next: Next): Promise<void> | undefined => {
+    if (ctx.headerSent || ctx.respond === false) return next()
+    const opening = pipeline.open(new KoaView(ctx))
+    if (!isPromise(opening)) return obey(opening, ctx, next)
+    return Promise.resolve(opening).then((opened) => obey(opened, ctx, next))
+  }
+  const title = `sluice${pipeline.name[0]!.toUpperCase()}${pipeline.name.slice(1)}`
+  return Object.defineProperty(middleware, 'name', { value: title }) as Middleware
+}
