@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -46,7 +46,7 @@ test('a first start that is killed while it loads leaves nothing half-loaded beh
   expect(await second.end('SIGTERM')).toBe(0)
 })
 
-describe.each(['express'])('cities-api on %s', (framework) => {
+describe.each(['express', 'koa'])('cities-api on %s', (framework) => {
   let program: Program
   let base: string
 
@@ -225,7 +225,7 @@ describe.each(['express'])('cities-api on %s', (framework) => {
 
 describe('what makes a start impossible is told in one sentence, with exit code 1', () => {
   test.each<[string, string, Record<string, string>, RegExp]>([
-    ['an unknown framework', 'hapi', {}, /^Unknown argument "hapi": choose one of express\.\n$/],
+    ['an unknown framework', 'hapi', {}, /^Unknown argument "hapi": choose one of express, koa\.\n$/],
     ['a PORT that is none', 'express', { PORT: '99999' }, /^PORT must be a number from 0 to 65535, not "99999"\.\n$/],
     ['a DATABASE_URL that is none', 'express', { DATABASE_URL: 'localhost' }, /^DATABASE_URL must look like \S+\.\n$/],
     [
@@ -267,6 +267,24 @@ test('a data directory belongs to one process at a time, and is free again after
   const again = await lockDirectory(dataDirectory)
   expect(again).toBeDefined()
   await again?.()
+})
+
+test('a second process works on a copy in memory and says so', async () => {
+  const unlock = await lockDirectory(dataDirectory)
+  const second = run('express')
+  await second.said(/Another cities-api uses the stored data/)
+  await second.said(/with PGlite in memory, listens on/)
+  expect(await second.end('SIGINT')).toBe(0)
+  await unlock?.()
+})
+
+test('stored data that is damaged is noticed and made again', async () => {
+  const directory = join(dataDirectory, 'damaged')
+  await mkdir(join(directory, 'cities-api-pglite'), { recursive: true })
+  await writeFile(join(directory, 'cities-api-pglite', 'PG_VERSION'), '99')
+  const program = run('express', { DATA_DIR: directory })
+  await program.said(/cannot be opened: creating it anew/)
+  await program.said(/Loading cities/)
 })
 
 async function ask(url: string, init: RequestInit = {}) {

@@ -10,6 +10,7 @@ import { StartError } from './start-error.ts'
 // Only the chosen framework is loaded.
 const servers: Record<string, (cities: Cities) => Promise<Api>> = {
   express: async (cities) => (await import('./servers/express.ts')).createExpressApi(cities),
+  koa: async (cities) => (await import('./servers/koa.ts')).createKoaApi(cities),
 }
 
 async function main(): Promise<void> {

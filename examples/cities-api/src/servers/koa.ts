@@ -1,0 +1,71 @@
+import { bodyParser } from '@koa/bodyparser'
+import Router from '@koa/router'
+import { createSluice } from '@sluice/koa'
+import Koa, { type Context, type Next } from 'koa'
+import type { Cities } from '../data/cities.ts'
+import { found, readChange, readId, readSearch } from '../http/input.ts'
+import { type Api, httpApi } from '../http/listen.ts'
+import { describeProblem, Problem, problemType } from '../http/problem.ts'
+import { routes } from '../http/routes.ts'
+import { cityTag, cityTags } from '../http/tags.ts'
+
+export function createKoaApi(cities: Cities): Api {
+  const sluice = createSluice({ cache: { maxBytes: '64mb' } })
+  const app = new Koa()
+  const router = new Router()
+
+  router.get('/', (ctx) => {
+    ctx.body = { routes, cache: sluice.stats().cache }
+  })
+
+  // `query` names the parameters that shape the answer: `?utm_source=…` then finds the same stored page.
+  const search = sluice.cache('5m', { tags: ['cities'], query: ['country', 'q', 'page'] })
+  router.get('/cities', search, async (ctx) => {
+    ctx.body = await cities.search(readSearch(ctx.query))
+  })
+
+  const oneCity = sluice.cache('5m', { tags: (r) => [cityTag(r.params.id)], query: [] })
+  router.get('/cities/:id', oneCity, async (ctx) => {
+    const id = readId(ctx.params)
+    ctx.body = found(await cities.find(id), id)
+  })
+
+  router.get('/cities/:id/nearby', oneCity, async (ctx) => {
+    const id = readId(ctx.params)
+    const { city, nearby } = found(await cities.nearby(id), id)
+    // Known only now: a change of any of them is to purge this answer too.
+    ctx.sluice.tag(...cityTags(nearby))
+    ctx.body = { city, nearby }
+  })
+
+  router.get('/countries', sluice.cache('1h', { tags: ['countries'], query: [] }), async (ctx) => {
+    ctx.body = await cities.countries()
+  })
+
+  // Purges only if the change succeeded, and before the client hears of it.
+  const changed = sluice.invalidate('cities', 'countries', (r) => cityTag(r.params.id))
+  router.patch('/cities/:id', bodyParser({ enableTypes: ['json'] }), changed, async (ctx) => {
+    const id = readId(ctx.params)
+    ctx.body = found(await cities.change(id, readChange(ctx.request.body)), id)
+  })
+
+  app.use(sendProblem)
+  app.use(router.routes())
+  app.use((ctx) => {
+    throw new Problem(404, `There is nothing at ${ctx.method} ${ctx.path}.`)
+  })
+
+  return httpApi(app.callback(), () => sluice.close())
+}
+
+/** First in the row, so that it sees what all others throw. */
+async function sendProblem(ctx: Context, next: Next): Promise<void> {
+  try {
+    await next()
+  } catch (error) {
+    const problem = describeProblem(error)
+    ctx.status = problem.status
+    ctx.body = problem
+    ctx.type = problemType
+  }
+}
