@@ -3,6 +3,7 @@ import { loadSnapshot, saveSnapshot } from './cache/snapshot.ts'
 import type { CacheStore } from './cache/store.ts'
 import type { Clock } from './clock.ts'
 import { isSluiceError, optionError, type SluiceError } from './errors.ts'
+import type { LimitStore } from './limit/store.ts'
 import type { MaybePromise } from './maybe-promise.ts'
 import { checkOptions, rule } from './options.ts'
 
@@ -12,6 +13,8 @@ export interface Backend {
   readonly kind: string
   /** The store of the response cache. */
   cacheStore(env: BackendEnv): CacheStore
+  /** The store of the limits. Default: the memory of this process. */
+  limitStore?(env: Pick<BackendEnv, 'clock' | 'report'>): LimitStore
   /** After the last request: gives up what it holds (connections, files). */
   close?(): MaybePromise<void>
 }

@@ -2,7 +2,12 @@ import { type Backend, memory } from './backend.ts'
 import { type CacheSettings, checkCacheSettings } from './cache/options.ts'
 import { type CacheStats, ResponseCache } from './cache/response-cache.ts'
 import { type Clock, systemClock } from './clock.ts'
+import type { SluiceError } from './errors.ts'
 import { Events, type SluiceEvents } from './events.ts'
+import type { LimitEvents } from './limit/events.ts'
+import { createLimiter, type Limiter } from './limit/limiter.ts'
+import type { LimitStats } from './limit/limiter-stats.ts'
+import { checkHeaders, type HeaderStyle, type PolicyInput } from './limit/options.ts'
 import { checkOptions, rule } from './options.ts'
 import { byteSize } from './units.ts'
 
@@ -12,6 +17,15 @@ export interface SluiceOptions {
   backend?: Backend | undefined
   /** The size of the cache, and defaults for every route's options. */
   cache?: CacheSettings | undefined
+  /** Rate limit policies by name, for `sluice.limit(name)`: a rate, or an object of options. */
+  limits?: Readonly<Record<string, PolicyInput>> | undefined
+  /** Which fields tell clients about their quota. Default `'draft-11'`. */
+  headers?: HeaderStyle | undefined
+  /**
+   * What the keys of limits are hashed with, so that no addresses stand in a store. Processes that share a store must
+   * share it. Default: random in memory; the store's own on Redis.
+   */
+  secret?: string | undefined
   /** Where time comes from. Default: the system's, through whatever fake timers are installed. For tests. */
   clock?: Clock | undefined
 }
@@ -19,42 +33,64 @@ export interface SluiceOptions {
 /** What `sluice.stats()` answers: a copy, safe to keep. */
 export interface SluiceStats {
   readonly cache: CacheStats
+  readonly limits: LimitStats
 }
+
+/** What `sluice.on(name, listener)` can be told of. */
+export type InstanceEvents = SluiceEvents & LimitEvents
 
 /** Everything of one instance that is not bound to a framework. */
 export class Engine {
   readonly clock: Clock
-  readonly events: Events<SluiceEvents>
+  readonly events: Events<InstanceEvents>
   readonly cache: ResponseCache
+  readonly limiter: Limiter
   readonly #closing: (() => unknown)[] = []
   #closed: Promise<void> | undefined
 
   /** @throws SluiceError when an option is wrong: at start-up, and never later */
   constructor(options: SluiceOptions = {}) {
-    checkOptions('', options, { backend: isBackend, cache: rule.object, clock: rule.object })
+    checkOptions<SluiceOptions>('', options, {
+      backend: isBackend,
+      cache: rule.object,
+      limits: rule.object,
+      headers: checkHeaders,
+      secret: rule.string,
+      clock: rule.object,
+    })
     const settings = options.cache ?? {}
     checkCacheSettings(settings)
     this.clock = options.clock ?? systemClock()
     this.events = new Events()
     const backend = options.backend ?? memory()
+    const report = (error: SluiceError): void => this.events.emit('error', { error })
     const store = backend.cacheStore({
       clock: this.clock,
       maxBytes: byteSize('cache.maxBytes', settings.maxBytes ?? '64mb'),
       // Routes say themselves how large a body may be; the store refuses only what it could not hold.
       maxEntryBytes: byteSize('cache.maxBytes', settings.maxBytes ?? '64mb'),
       maxVariants: settings.maxVariants ?? 64,
-      report: (error) => this.events.emit('error', { error }),
+      report,
     })
     const { maxBytes: _, maxVariants: __, ...defaults } = settings
     this.cache = new ResponseCache(store, this.clock, this.events, defaults)
+    this.limiter = createLimiter({
+      limits: options.limits,
+      headers: options.headers,
+      secret: options.secret,
+      clock: this.clock,
+      events: this.events,
+      store: backend.limitStore?.({ clock: this.clock, report }),
+    })
     this.#closing.push(
+      () => this.limiter.close(),
       () => store.close(),
       () => backend.close?.(),
     )
   }
 
   stats(): SluiceStats {
-    return { cache: this.cache.stats() }
+    return { cache: this.cache.stats(), limits: this.limiter.stats() }
   }
 
   /** Saves and frees what has to be saved and freed. A second call answers the first's promise. */

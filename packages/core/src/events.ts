@@ -17,23 +17,23 @@ export interface SluiceEvents {
 export type Listener<T> = (event: T) => void
 
 /** A typed set of listeners. A listener that throws does not disturb the others, nor the request. */
-export class Events<Map extends object> {
-  readonly #listeners = new Map<keyof Map, Set<Listener<never>>>()
+export class Events<Table extends object> {
+  readonly #listeners = new Map<PropertyKey, Set<Listener<never>>>()
 
   /** Adds a listener; the answer removes it. */
-  on<Name extends keyof Map>(name: Name, listener: Listener<Map[Name]>): () => void {
+  on<Name extends keyof Table>(name: Name, listener: Listener<Table[Name]>): () => void {
     const known = this.#listeners.get(name) ?? new Set()
     this.#listeners.set(name, known.add(listener as Listener<never>))
     return () => void known.delete(listener as Listener<never>)
   }
 
   /** Whether anybody listens: lets a hot path skip making the event. */
-  wants(name: keyof Map): boolean {
+  wants(name: keyof Table): boolean {
     return (this.#listeners.get(name)?.size ?? 0) > 0
   }
 
-  emit<Name extends keyof Map>(name: Name, event: Map[Name]): void {
-    const listeners = this.#listeners.get(name) as Set<Listener<Map[Name]>> | undefined
+  emit<Name extends keyof Table>(name: Name, event: Table[Name]): void {
+    const listeners = this.#listeners.get(name) as Set<Listener<Table[Name]>> | undefined
     if (!listeners) return
     for (const listener of [...listeners]) {
       try {

@@ -1,10 +1,12 @@
 import type { ConditionOptions } from './cache/condition.ts'
 import type { InvalidationTarget, TagSource } from './cache/invalidation.ts'
 import type { CacheOptions } from './cache/options.ts'
-import { Engine, type SluiceOptions, type SluiceStats } from './engine.ts'
+import { Engine, type InstanceEvents, type SluiceOptions, type SluiceStats } from './engine.ts'
 import { optionError } from './errors.ts'
-import type { Listener, SluiceEvents } from './events.ts'
+import type { Listener } from './events.ts'
 import type { Pipeline } from './exchange/exchange.ts'
+import type { Limiter } from './limit/limiter.ts'
+import type { PolicyInput } from './limit/options.ts'
 import type { Duration } from './units.ts'
 
 /** What `createSluice` answers on frameworks with middleware. `Middleware` is the framework's own type. */
@@ -40,6 +42,36 @@ export interface Sluice<Middleware> {
    */
   condition(options: ConditionOptions): Middleware
   /**
+   * Counts requests against policies: names from `createSluice({ limits })`, rates, or policies given in place. Several
+   * are charged together or not at all. What is refused gets 429 with Retry-After and costs nothing behind this point.
+   *
+   * @throws SluiceError for an unknown name (with the nearest known one) and a rate that does not parse
+   * @example
+   * ```ts
+   * app.use(sluice.limit('ip'))
+   * app.get('/search', sluice.limit('search', '20/s').per('route'), search)
+   * ```
+   */
+  limit(...policies: readonly PolicyInput[]): LimitMiddleware<Middleware>
+  /** Requests that pass here are not limited: neither behind this point nor, given back, before it. */
+  exempt(): Middleware
+  /**
+   * Charges a policy without a request: for jobs and web sockets. At once in memory, so a result and not a promise;
+   * `await` serves both.
+   *
+   * @example
+   * ```ts
+   * const { allowed, retryAfterMs } = await sluice.check('mail', { key: user.id })
+   * ```
+   */
+  check: Limiter['check']
+  /** What `check` would answer; charges nothing. */
+  peek: Limiter['peek']
+  /** Gives back what `check` or a request took. */
+  refund: Limiter['refund']
+  /** Forgets what a key has used. */
+  reset: Limiter['reset']
+  /**
    * Never serve it again, anywhere: not stale, not on error, not what is being made at this moment from older data.
    *
    * @example
@@ -55,9 +87,15 @@ export interface Sluice<Middleware> {
   /** Counters since the start, and what is held now. */
   stats(): SluiceStats
   /** Listens to an event; the answer stops listening. */
-  on<Name extends keyof SluiceEvents>(name: Name, listener: Listener<SluiceEvents[Name]>): () => void
+  on<Name extends keyof InstanceEvents>(name: Name, listener: Listener<InstanceEvents[Name]>): () => void
   /** Saves the snapshot where there is one, lets connections and timers go. */
   close(): Promise<void>
+}
+
+/** Middleware of `sluice.limit(...)`. */
+export type LimitMiddleware<Middleware> = Middleware & {
+  /** The same policies with a quota of its own for each route: the matched pattern and the method, never the raw URL. */
+  per(what: 'route'): Middleware
 }
 
 /** Builds the members above from the way a framework mounts a pipeline. */
@@ -70,6 +108,17 @@ export function createSurface<Middleware>(
     cache: (...given: readonly unknown[]) => mount(engine.cache.pipeline(cacheOptions(given))),
     invalidate: (...tags) => mount(engine.cache.invalidatePipeline(checkSources(tags))),
     condition: (condition) => mount(engine.cache.conditionPipeline(condition)),
+    limit: (...policies) => {
+      const pipeline = engine.limiter.pipeline(...policies)
+      return Object.assign(mount(pipeline) as object, {
+        per: (what: 'route') => mount(pipeline.per(what)),
+      }) as LimitMiddleware<Middleware>
+    },
+    exempt: () => mount(engine.limiter.exempt()),
+    check: (name, options) => engine.limiter.check(name, options),
+    peek: (name, options) => engine.limiter.peek(name, options),
+    refund: (name, options) => engine.limiter.refund(name, options),
+    reset: (name, options) => engine.limiter.reset(name, options),
     purge: (target) => engine.cache.invalidate(target, 'purge'),
     expire: (target) => engine.cache.invalidate(target, 'expire'),
     stats: () => engine.stats(),
