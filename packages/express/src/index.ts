@@ -7,7 +7,6 @@ import { ExpressView } from './express-view.ts'
 export * from '@sluice/core'
 
 declare global {
-  // biome-ignore lint/style/noNamespace: this is how Express's types are extended
   namespace Express {
     interface Response {
       /** What this handler can say of its own response. There where a `sluice.cache()` is mounted in front of it. */
