@@ -1,1 +1,79 @@
-export const hello_fastify: string = 'fastify'
+/** Sluice for Fastify 5. */
+import { createSurface, type Pipeline, type ResponseControl, type Sluice, type SluiceOptions } from '@sluice/core'
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify'
+import fastifyPlugin from 'fastify-plugin'
+import { makeOnResponse } from './on-response.ts'
+import { addHook, applyPlan } from './on-route.ts'
+import { isSafe, makeOnSend } from './on-send.ts'
+import { passageKey, passageOf } from './passage.ts'
+import { planRoute, type SluiceRoute } from './route-plan.ts'
+
+export * from '@sluice/core'
+export type { SluiceRoute } from './route-plan.ts'
+
+/** `app.sluice`: what is not said by a route's `config.sluice`. */
+export type FastifySluice = Omit<Sluice<Pipeline>, 'cache' | 'condition' | 'invalidate'>
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    sluice: FastifySluice
+  }
+  interface FastifyReply {
+    /** What this handler can say of its own response. On routes without a cache it does nothing. */
+    sluice: ResponseControl
+  }
+  interface FastifyContextConfig {
+    sluice?: SluiceRoute | undefined
+  }
+}
+
+/** The options of the plugin: those of `createSluice`, beside what `register` takes for itself. */
+export type SluicePluginOptions = SluiceOptions
+
+const plugin: FastifyPluginAsync<SluicePluginOptions> = async (app, given) => {
+  const { prefix: _, logLevel: __, logSerializers: ___, ...options } = given as Record<string, unknown>
+  const surface = createSurface<Pipeline>(options as SluiceOptions, (pipeline) => pipeline)
+  const { cache, condition, invalidate, ...imperative } = surface
+  const invalidation = invalidate()
+  app.decorate('sluice', imperative)
+  app.decorateReply(passageKey as never, null as never)
+  app.decorateReply('sluice', {
+    getter(this: FastifyReply) {
+      return passageOf(this)?.control ?? idle
+    },
+  } as never)
+  const onResponse = makeOnResponse(invalidation)
+  app.addHook('onRoute', (route) => {
+    applyPlan(route, planRoute(route, surface))
+    if (![route.method].flat().every(isSafe)) route.onResponse = addHook(route.onResponse, onResponse as never)
+  })
+  app.addHook('onSend', makeOnSend(invalidation) as never)
+  app.addHook('onClose', () => surface.close())
+}
+
+/** What a handler says of a response that nobody stores. */
+const idle: ResponseControl = Object.freeze({ ttl() {}, tag() {}, skip() {} })
+
+/**
+ * The plugin. Register it, and wait for it, before the routes it is for and before plugins that change payloads in
+ * `onSend` hooks (compression): what these do is then done to stored answers as to others.
+ *
+ * @example
+ * ```ts
+ * import Fastify from 'fastify'
+ * import sluice from '@sluice/fastify'
+ *
+ * const app = Fastify()
+ * await app.register(sluice, { cache: { maxBytes: '128mb' } })
+ * app.get('/cities', { config: { sluice: { cache: '5m', tags: ['cities'] } } }, async () => [{ id: 1, name: 'Oslo' }])
+ * app.post('/cities', { config: { sluice: { invalidates: 'cities' } } }, async (request) => save(request.body))
+ * await app.listen({ port: 3000 })
+ * ```
+ */
+const sluice: FastifyPluginAsync<SluicePluginOptions> = fastifyPlugin(plugin, {
+  fastify: '5.x',
+  name: '@sluice/fastify',
+})
+
+export default sluice
+export type { FastifyInstance }

@@ -1,0 +1,62 @@
+import { NodeRequestView, type RequestProperty, type RequestView, refreshWith } from '@sluice/node'
+import type { FastifyRequest } from 'fastify'
+
+/** A request with Fastify's own ideas of host, protocol, address and route: its `trustProxy` setting included. */
+export class FastifyView extends NodeRequestView implements RequestView {
+  readonly #request: FastifyRequest
+  #scheme: string | undefined
+  #authority: string | undefined
+
+  constructor(request: FastifyRequest) {
+    super(request.raw)
+    this.#request = request
+  }
+
+  override get scheme(): string {
+    // Behind a proxy this is a header: only the two words it may say are taken into a key.
+    this.#scheme ??= this.#request.protocol === 'https' ? 'https' : 'http'
+    return this.#scheme
+  }
+
+  override get authority(): string {
+    // Read once: Fastify looks it up in the fields each time, and a handler may have changed those.
+    this.#authority ??= this.#request.host
+    return this.#authority
+  }
+
+  override get clientIp(): string | undefined {
+    return this.#request.ip
+  }
+
+  override get route(): string | undefined {
+    return this.#request.routeOptions.url
+  }
+
+  override get native(): object {
+    return this.#request
+  }
+
+  override get keyedFields(): readonly string[] {
+    // Fastify tells `ips` only where it trusts a proxy at all.
+    return this.#request.ips === undefined ? super.keyedFields : this.#forwarded()
+  }
+
+  override property(name: RequestProperty): unknown {
+    return (this.#request as unknown as Record<string, unknown>)[name]
+  }
+
+  override refresh(ticket: object): Promise<void> {
+    // Injected requests came by no server: they go through the same function as those that did.
+    return refreshWith(this.request, this.headers, ticket, this.#request.server.routing as never)
+  }
+
+  /** The fields that say what the key says already. One that says more, or was not believed, is not among them. */
+  #forwarded(): readonly string[] {
+    const host = this.header('x-forwarded-host')
+    const proto = this.header('x-forwarded-proto')
+    return [
+      ...(host === undefined || host === this.authority ? ['x-forwarded-host'] : []),
+      ...(proto === undefined || proto === this.scheme ? ['x-forwarded-proto'] : []),
+    ]
+  }
+}

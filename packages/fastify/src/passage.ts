@@ -1,0 +1,135 @@
+import type { Exchange, Fields, Outcome, Pipeline, Reply, ResponseControl } from '@sluice/core'
+import { chain, isPromise, type MaybePromise, type Opening } from '@sluice/core'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { changeRequest, watchCookies } from './change-request.ts'
+import { FastifyView } from './fastify-view.ts'
+import { fieldsOf, layFields } from './reply-fields.ts'
+
+/** One of the things a route asks Sluice for. */
+export interface Stage {
+  readonly pipeline: Pipeline
+  /** It sees to it that an unsafe request invalidates its URL. */
+  readonly invalidates: boolean
+}
+
+/** An exchange under way. */
+export interface Entry {
+  readonly exchange: Exchange
+  /** What was on the response when it began. */
+  readonly before: Fields
+  readonly invalidates: boolean
+  /** It was told of the head. Fastify runs `onSend` again where a later hook fails: it is told once. */
+  told: boolean
+}
+
+/** The key of a reply's passage. A symbol: an application cannot take the name. */
+export const passageKey: unique symbol = Symbol('sluice.passage')
+
+/** The way of one request through Sluice: which exchanges have their say in its response, the innermost last. */
+export class Passage {
+  readonly entries: Entry[] = []
+  /** An answer of ours on its way through the `onSend` hooks. */
+  answer: Reply | undefined
+  /** The latest. */
+  control: ResponseControl | undefined
+  /** The body broke off. */
+  failed = false
+  /** The fields we put on the response, and the status they are of: another status is another answer. */
+  laid: { readonly status: number; readonly fields: readonly string[] } | undefined
+  #outcome: Outcome | undefined
+
+  /** The connection is gone, or everything was sent. */
+  get over(): boolean {
+    return this.#outcome !== undefined
+  }
+
+  follow(exchange: Exchange, reply: FastifyReply, invalidates: boolean): void {
+    if (this.entries.length === 0) this.#listen(reply)
+    this.entries.push({ exchange, before: fieldsOf(reply), invalidates, told: false })
+    // The client went away while we asked the store.
+    if (this.#outcome) exchange.onClose(this.#outcome)
+  }
+
+  #listen({ raw }: FastifyReply): void {
+    const close = (outcome: Outcome): void => {
+      if (this.#outcome) return
+      this.#outcome = this.failed ? 'failed' : outcome
+      for (const { exchange } of this.entries) exchange.onClose(this.#outcome)
+    }
+    if (raw.destroyed) {
+      this.#outcome = 'aborted'
+      return
+    }
+    raw.once('finish', () => close('sent'))
+    raw.once('close', () => close(raw.writableFinished ? 'sent' : 'aborted'))
+  }
+}
+
+type Held = { [passageKey]: Passage | null }
+
+export function passageOf(reply: FastifyReply): Passage | null {
+  return (reply as unknown as Held)[passageKey]
+}
+
+export function makePassage(reply: FastifyReply): Passage {
+  const held = reply as unknown as Held
+  held[passageKey] ??= new Passage()
+  return held[passageKey]
+}
+
+/** Asks the stages one after the other. `false`: one of them has answered, and the handler does not run. */
+export function passStages(
+  stages: readonly Stage[],
+  request: FastifyRequest,
+  reply: FastifyReply,
+  from = 0,
+): MaybePromise<boolean> {
+  for (let i = from; i < stages.length; i++) {
+    const stage = stages[i]!
+    const opening = stage.pipeline.open(new FastifyView(request))
+    if (isPromise(opening)) {
+      return opening.then((o) =>
+        chain(obey(o, stage, request, reply), (go) => go && passStages(stages, request, reply, i + 1)),
+      )
+    }
+    if (!obey(opening, stage, request, reply)) return false
+  }
+  return true
+}
+
+function obey(opening: Opening, stage: Stage, request: FastifyRequest, reply: FastifyReply): boolean {
+  // While the store was asked, a timeout or a hook has answered.
+  if (reply.sent || reply.raw.headersSent) {
+    if (opening.kind === 'proceed') opening.exchange?.onClose('aborted')
+    return false
+  }
+  if (opening.kind === 'reply') {
+    sendAnswer(reply, opening.reply)
+    return false
+  }
+  const { exchange, fields } = opening
+  if (fields) for (const [name, value] of fields) reply.header(name, value)
+  if (exchange) {
+    const passage = makePassage(reply)
+    passage.follow(exchange, reply, stage.invalidates)
+    if (exchange.control) {
+      passage.control = exchange.control
+      watchCookies(reply, exchange.control)
+    }
+    if (exchange.request) changeRequest(request, exchange.request)
+  }
+  return true
+}
+
+/**
+ * Sends a whole answer. The hooks that stand before ours see no payload, for they have seen this one when it was made;
+ * ours puts it in its place, so that those behind see it as they see a handler's.
+ */
+function sendAnswer(reply: FastifyReply, answer: Reply): void {
+  const passage = makePassage(reply)
+  passage.answer = answer
+  passage.laid = { status: answer.status, fields: answer.fields }
+  reply.code(answer.status)
+  layFields(reply, answer.fields)
+  reply.send()
+}

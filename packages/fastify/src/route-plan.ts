@@ -1,0 +1,171 @@
+import {
+  type CacheOptions,
+  type ConditionOptions,
+  type Duration,
+  isSluiceError,
+  type KeyFunction,
+  type Pipeline,
+  type Sluice,
+  SluiceError,
+  suggest,
+  type TagSource,
+} from '@sluice/core'
+import type { RouteOptions } from 'fastify'
+import type { Stage } from './passage.ts'
+
+/**
+ * What a route says in `config.sluice`. The options of `cache` may stand beside it.
+ *
+ * @example
+ * ```ts
+ * app.get('/cities', { config: { sluice: { cache: '5m', tags: ['cities'] } } }, listCities)
+ * app.patch('/cities/:id', { config: { sluice: { invalidates: (r) => `city:${r.params.id}` } } }, changeCity)
+ * ```
+ */
+export interface SluiceRoute extends CacheOptions {
+  /**
+   * How long the route's responses are fresh; `true`: as long as the handler's own Cache-Control says; an object: all the
+   * options. Default `false`.
+   */
+  cache?: Duration | boolean | CacheOptions | undefined
+  /** What is purged after the handler succeeded (2xx, 3xx) and before its answer is sent. */
+  invalidates?: TagSource | readonly TagSource[] | undefined
+  /** Answers 304 or 412 before the handler runs (RFC 9110 §13). */
+  condition?: ConditionOptions | undefined
+  /**
+   * When the store is asked. `preHandler`: after every hook, so that no authentication is skipped. `onRequest`: before the
+   * body is read and any later hook has run; faster, and **unsafe** unless the route is public. Default `preHandler`.
+   */
+  phase?: 'preHandler' | 'onRequest' | undefined
+}
+
+/** A route's stages, made once, when it is registered. */
+export interface RoutePlan {
+  /** Asked in an onRequest hook. Limits belong here. */
+  readonly early: readonly Stage[]
+  /** Asked when every hook has run, in this order. */
+  readonly stages: readonly Stage[]
+}
+
+type Surface = Pick<Sluice<Pipeline>, 'cache' | 'condition' | 'invalidate'>
+
+/** Exhaustive by its type: an option that core learns has to be written here. */
+const cacheNames: Readonly<Record<keyof CacheOptions, true>> = {
+  ttl: true,
+  clientTtl: true,
+  cdnTtl: true,
+  staleWhileRevalidate: true,
+  staleIfError: true,
+  negativeTtl: true,
+  jitter: true,
+  earlyRefresh: true,
+  tags: true,
+  query: true,
+  varyBy: true,
+  key: true,
+  public: true,
+  unless: true,
+  storeIf: true,
+  methods: true,
+  maxEntryBytes: true,
+  timeout: true,
+  honourRequest: true,
+  heuristic: true,
+  guard: true,
+  name: true,
+  showKey: true,
+  targets: true,
+}
+
+const ownNames = ['cache', 'invalidates', 'condition', 'phase'] as const
+
+/** Known, and to come: `limit` will be asked in onRequest, `paginate` between cache and handler. */
+const laterNames: readonly string[] = ['limit', 'paginate']
+
+/** @throws SluiceError naming the route, the option, the rule and the value */
+export function planRoute(route: RouteOptions, surface: Surface): RoutePlan {
+  const given = route.config?.sluice
+  if (given === undefined) return { early: [], stages: [] }
+  try {
+    return plan(given, route, surface)
+  } catch (error) {
+    if (!isSluiceError(error)) throw error
+    throw new SluiceError(error.code, `Route ${[route.method].flat().join(', ')} ${route.url}: ${error.message}`, {
+      cause: error,
+    })
+  }
+}
+
+function plan(given: SluiceRoute, route: RouteOptions, surface: Surface): RoutePlan {
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    throw wrong('config.sluice', 'must be an object', given)
+  }
+  const { cache, invalidates, condition, phase = 'preHandler', ...beside } = given
+  checkNames(Object.keys(beside))
+  if (phase !== 'preHandler' && phase !== 'onRequest') {
+    throw wrong('phase', "must be 'preHandler' or 'onRequest'", phase)
+  }
+  const early: Stage[] = []
+  const stages: Stage[] = []
+  const options = readCache(cache, beside, route)
+  if (options) {
+    if (phase === 'onRequest' && options.methods?.some((m) => m === 'POST' || m === 'QUERY')) {
+      throw wrong('phase', "must be 'preHandler' where the body is part of the key", phase)
+    }
+    const list = phase === 'onRequest' ? early : stages
+    list.push({ pipeline: surface.cache(options), invalidates: true })
+  } else if (given.phase !== undefined && cache !== false) throw wrong('phase', 'needs `cache` beside it', phase)
+  if (condition !== undefined) stages.push({ pipeline: surface.condition(condition), invalidates: false })
+  if (invalidates !== undefined) {
+    const sources = Array.isArray(invalidates) ? (invalidates as readonly TagSource[]) : [invalidates as TagSource]
+    stages.push({ pipeline: surface.invalidate(...sources), invalidates: true })
+  }
+  return { early, stages }
+}
+
+function checkNames(names: readonly string[]): void {
+  const known = [...ownNames, ...Object.keys(cacheNames)]
+  for (const name of names) {
+    if (laterNames.includes(name)) {
+      throw new SluiceError('ERR_SLUICE_OPTION', `Option \`${name}\` is not available in this version of Sluice.`)
+    }
+    if (!known.includes(name)) {
+      throw new SluiceError('ERR_SLUICE_OPTION', `There is no option \`${name}\`. ${suggest(name, known)}`)
+    }
+  }
+}
+
+/** The options of the route's cache, from all the ways to write them. */
+function readCache(cache: SluiceRoute['cache'], beside: CacheOptions, route: RouteOptions): CacheOptions | undefined {
+  const names = Object.keys(beside).filter((name) => beside[name as keyof CacheOptions] !== undefined)
+  if (cache === undefined || cache === false) {
+    if (names.length && cache === undefined) {
+      throw wrong(names[0]!, 'needs `cache` beside it', beside[names[0] as keyof CacheOptions])
+    }
+    return undefined
+  }
+  let inside: CacheOptions = {}
+  if (typeof cache === 'object' && cache !== null) inside = cache
+  else if (cache !== true) inside = { ttl: cache }
+  for (const name of names) {
+    if (inside[name as keyof CacheOptions] !== undefined) throw wrong(name, 'must be given once', beside[name as never])
+  }
+  return { ...inside, ...beside, ...constraint(inside.varyBy ?? beside.varyBy, route) }
+}
+
+/**
+ * Routes of one URL may differ by a constraint alone (a version, say), and which of them a request belongs to is not in
+ * its URL: the constraint becomes part of the key.
+ */
+function constraint(varyBy: CacheOptions['varyBy'], route: RouteOptions): Pick<CacheOptions, 'varyBy'> {
+  const constraints = Object.entries(route.constraints ?? {}).sort(([a], [b]) => (a < b ? -1 : 1))
+  if (constraints.length === 0) return {}
+  const text = JSON.stringify(constraints.map(([name, value]) => [name, String(value)]))
+  const own: KeyFunction = () => text
+  return { varyBy: [...(varyBy === undefined ? [] : [varyBy].flat()), own] as readonly (string | KeyFunction)[] }
+}
+
+function wrong(option: string, rule: string, received: unknown): SluiceError {
+  const shown = typeof received === 'object' ? 'an object' : (JSON.stringify(received) ?? String(received))
+  return new SluiceError('ERR_SLUICE_OPTION', `Option \`${option}\` ${rule}; received ${shown}.`)
+}
