@@ -5,6 +5,7 @@ import type { AppSpec, TestSluice } from './app.ts'
 import { type Answer, Client, type Opened, type RequestFields, type RequestOptions } from './client.ts'
 import { type TestClock, testClock } from './clock.ts'
 import { express4Host, express5Host } from './express-host.ts'
+import { koa2Host, koa3Host } from './koa-host.ts'
 import { nodeHost } from './node-host.ts'
 
 export type { AppSpec, Ctx, Route, Step } from './app.ts'
@@ -25,7 +26,7 @@ export interface Booted {
   readonly [own: string]: unknown
 }
 
-const kinds: readonly HostKind[] = [nodeHost, express4Host, express5Host]
+const kinds: readonly HostKind[] = [nodeHost, express4Host, express5Host, koa2Host, koa3Host]
 
 /** A host inside a suite: it closes at the end of each test whatever that test booted. */
 export interface TestHost extends Omit<HostKind, 'boot'> {
