@@ -46,7 +46,7 @@ test('a first start that is killed while it loads leaves nothing half-loaded beh
   expect(await second.end('SIGTERM')).toBe(0)
 })
 
-describe.each(['express', 'koa'])('cities-api on %s', (framework) => {
+describe.each(['express', 'koa', 'fastify'])('cities-api on %s', (framework) => {
   let program: Program
   let base: string
 
@@ -225,7 +225,7 @@ describe.each(['express', 'koa'])('cities-api on %s', (framework) => {
 
 describe('what makes a start impossible is told in one sentence, with exit code 1', () => {
   test.each<[string, string, Record<string, string>, RegExp]>([
-    ['an unknown framework', 'hapi', {}, /^Unknown argument "hapi": choose one of express, koa\.\n$/],
+    ['an unknown framework', 'hapi', {}, /^Unknown argument "hapi": choose one of express, koa, fastify\.\n$/],
     ['a PORT that is none', 'express', { PORT: '99999' }, /^PORT must be a number from 0 to 65535, not "99999"\.\n$/],
     ['a DATABASE_URL that is none', 'express', { DATABASE_URL: 'localhost' }, /^DATABASE_URL must look like \S+\.\n$/],
     [
@@ -250,7 +250,7 @@ describe('what makes a start impossible is told in one sentence, with exit code 
     const server = createServer().listen(0, '127.0.0.1')
     await new Promise((resolve) => server.once('listening', resolve))
     const { port } = server.address() as AddressInfo
-    const program = run('express', { HOST: '127.0.0.1', PORT: String(port), DATA_DIR: join(dataDirectory, 'unused') })
+    const program = run('fastify', { HOST: '127.0.0.1', PORT: String(port), DATA_DIR: join(dataDirectory, 'unused') })
     const code = await program.end()
     server.close()
     expect(code).toBe(1)

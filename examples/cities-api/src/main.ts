@@ -4,13 +4,14 @@ import { openDatabase } from './data/database.ts'
 import { loadCities } from './data/load.ts'
 import { type Api, cannotListen, checkPort } from './http/listen.ts'
 import { createProgress } from './progress.ts'
-import { readSettings } from './settings.ts'
+import { type Framework, readSettings } from './settings.ts'
 import { StartError } from './start-error.ts'
 
 // Only the chosen framework is loaded.
-const servers: Record<string, (cities: Cities) => Promise<Api>> = {
+const servers: Record<Framework, (cities: Cities) => Promise<Api>> = {
   express: async (cities) => (await import('./servers/express.ts')).createExpressApi(cities),
   koa: async (cities) => (await import('./servers/koa.ts')).createKoaApi(cities),
+  fastify: async (cities) => (await import('./servers/fastify.ts')).createFastifyApi(cities),
 }
 
 async function main(): Promise<void> {
@@ -18,7 +19,7 @@ async function main(): Promise<void> {
   await checkPort(settings.port, settings.host)
   const database = await openDatabase(settings, (message) => console.log(message))
   await loadCities(database, createProgress('Loading cities', process.stdout))
-  const api = await servers[settings.framework]!(createCities(database))
+  const api = await servers[settings.framework](createCities(database))
   const { port } = await api.listen(settings.port, settings.host).catch((error) => {
     throw cannotListen(settings.port, settings.host, error)
   })

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { StartError } from './start-error.ts'
 
-export const frameworks = ['express', 'koa'] as const
+export const frameworks = ['express', 'koa', 'fastify'] as const
 export type Framework = (typeof frameworks)[number]
 
 export interface Settings {

@@ -1,0 +1,63 @@
+import sluice, { type SluiceRoute } from '@sluice/fastify'
+import Fastify from 'fastify'
+import type { Cities } from '../data/cities.ts'
+import { found, readChange, readId, readSearch } from '../http/input.ts'
+import { type Api, portOf } from '../http/listen.ts'
+import { describeProblem, problemDocument, problemType } from '../http/problem.ts'
+import { routes } from '../http/routes.ts'
+import { cityTag, cityTags } from '../http/tags.ts'
+
+type ById = { Params: { id: string } }
+type Query = { Querystring: Record<string, unknown> }
+
+export async function createFastifyApi(cities: Cities): Promise<Api> {
+  const app = Fastify()
+  await app.register(sluice, { cache: { maxBytes: '64mb' } })
+
+  app.setErrorHandler((error, _request, reply) => {
+    const problem = describeProblem(error)
+    return reply.status(problem.status).type(problemType).send(problem)
+  })
+  app.setNotFoundHandler((request, reply) => {
+    const problem = problemDocument(404, `There is nothing at ${request.method} ${request.url}.`)
+    return reply.status(404).type(problemType).send(problem)
+  })
+
+  app.get('/', () => ({ routes, cache: app.sluice.stats().cache }))
+
+  // `query` names the parameters that shape the answer: `?utm_source=…` then finds the same stored page.
+  const search: SluiceRoute = { cache: '5m', tags: ['cities'], query: ['country', 'q', 'page'] }
+  app.get<Query>('/cities', { config: { sluice: search } }, (request) => cities.search(readSearch(request.query)))
+
+  const oneCity: SluiceRoute = { cache: '5m', tags: (r) => [cityTag(r.params.id)], query: [] }
+  app.get<ById>('/cities/:id', { config: { sluice: oneCity } }, async (request) => {
+    const id = readId(request.params)
+    return found(await cities.find(id), id)
+  })
+
+  app.get<ById>('/cities/:id/nearby', { config: { sluice: oneCity } }, async (request, reply) => {
+    const id = readId(request.params)
+    const { city, nearby } = found(await cities.nearby(id), id)
+    // Known only now: a change of any of them is to purge this answer too.
+    reply.sluice.tag(...cityTags(nearby))
+    return { city, nearby }
+  })
+
+  const countries: SluiceRoute = { cache: '1h', tags: ['countries'], query: [] }
+  app.get('/countries', { config: { sluice: countries } }, () => cities.countries())
+
+  // Purges only if the change succeeded, and before the client hears of it.
+  const changed: SluiceRoute = { invalidates: ['cities', 'countries', (r) => cityTag(r.params.id)] }
+  app.patch<ById>('/cities/:id', { config: { sluice: changed } }, async (request) => {
+    const id = readId(request.params)
+    return found(await cities.change(id, readChange(request.body)), id)
+  })
+
+  return {
+    async listen(port, host) {
+      await app.listen({ port, host })
+      return { port: portOf(app.server) }
+    },
+    close: () => app.close(),
+  }
+}
