@@ -17,6 +17,9 @@ export type KoaBody =
 /** Statuses without content, whatever `ctx.body` says. */
 export const emptyStatuses: ReadonlySet<number> = new Set([204, 205, 304])
 
+/** The type of the text that Koa writes where there is no body. */
+export const fillerType = 'text/plain; charset=utf-8'
+
 const noContent = { 'content-type': undefined, 'content-length': undefined, 'transfer-encoding': undefined }
 
 /** Follows the order in which Koa's `respond` looks at a context (Koa 2 and 3). */
@@ -27,14 +30,15 @@ export function bodyOf(ctx: Context): KoaBody {
     if ((ctx.response as { _explicitNullBody?: boolean })._explicitNullBody) return whole(() => empty, noContent)
     const text = ctx.req.httpVersionMajor >= 2 ? String(ctx.status) : ctx.message || String(ctx.status)
     const bytes = Buffer.from(text)
-    const fields = { 'content-type': 'text/plain; charset=utf-8', 'content-length': String(bytes.byteLength) }
+    const fields = { 'content-type': fillerType, 'content-length': String(bytes.byteLength) }
     return { ...whole(() => bytes, fields), filler: true }
   }
   if (Buffer.isBuffer(body)) return whole(() => body, {})
   if (typeof body === 'string') return whole(() => Buffer.from(body), {})
   const source = sourceOf(ctx, body)
   if (source) return { kind: 'pieces', source }
-  return whole(() => Buffer.from(JSON.stringify(body)), {})
+  // Koa counts the length again, whatever the handler said.
+  return whole(() => Buffer.from(JSON.stringify(body)), { 'content-length': undefined })
 }
 
 /** How the body is read as a stream; `undefined` for what Koa writes as JSON. */
@@ -48,7 +52,7 @@ function sourceOf(ctx: Context, body: unknown): (() => Readable) | undefined {
 }
 
 /** Koa 3 sends them; Koa 2 writes `{}`. It is told by a method that came with them. */
-export function takesWebStreams(ctx: Context): boolean {
+function takesWebStreams(ctx: Context): boolean {
   return typeof (ctx.response as { back?: unknown }).back === 'function'
 }
 

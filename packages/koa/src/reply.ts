@@ -1,6 +1,6 @@
-import { type Reply, setFields } from '@sluice/node'
+import { Fields, type Reply, setFields } from '@sluice/node'
 import type { Context } from 'koa'
-import { emptyStatuses } from './body.ts'
+import { emptyStatuses, fillerType } from './body.ts'
 
 /**
  * Makes a reply the context's own, for Koa to send when the middleware in front are done: they may still read and change
@@ -8,7 +8,11 @@ import { emptyStatuses } from './body.ts'
  */
 export function putReply(ctx: Context, reply: Reply): void {
   // The same status again would replace a reason phrase of the handler's.
-  if (ctx.status !== reply.status || !isExplicit(ctx)) ctx.status = reply.status
+  if (ctx.status !== reply.status || !isAnswered(ctx)) ctx.status = reply.status
+  if (isFiller(ctx, reply)) {
+    setFields(ctx.res, withoutContent(reply.fields))
+    return
+  }
   if (reply.body === undefined || emptyStatuses.has(reply.status)) {
     setFields(ctx.res, reply.fields)
     ctx.body = emptyStatuses.has(reply.status) ? null : Buffer.alloc(0)
@@ -21,9 +25,33 @@ export function putReply(ctx: Context, reply: Reply): void {
   if (!typed) ctx.remove('Content-Type')
 }
 
-function isExplicit(ctx: Context): boolean {
+/** Somebody has set a status or a body: what Koa keeps track of to tell its own 404 from a handler's. */
+export function isAnswered(ctx: Context): boolean {
   return (ctx.response as { _explicitStatus?: boolean })._explicitStatus === true
 }
+
+/**
+ * An error without a body, for which Koa wrote the status. It is left to Koa again: middleware in front that puts a page
+ * in place of a bare 404 looks whether there is a body, and must find the same on a hit as on a miss.
+ */
+function isFiller(ctx: Context, reply: Reply): boolean {
+  const { status, body } = reply
+  if (status < 400 || body === undefined || body.byteLength > 40 || (ctx.body ?? undefined) !== undefined) return false
+  if (Fields.fromFlat(reply.fields).get('content-type') !== fillerType) return false
+  const text = asBuffer(body).toString()
+  return text === ctx.message || text === String(status)
+}
+
+/** Without what describes the content: Koa, or whoever makes the page, says it of theirs. */
+function withoutContent(fields: readonly string[]): string[] {
+  const kept: string[] = []
+  for (let i = 0; i < fields.length; i += 2) {
+    if (!contentFields.has(fields[i]!.toLowerCase())) kept.push(fields[i]!, fields[i + 1]!)
+  }
+  return kept
+}
+
+const contentFields: ReadonlySet<string> = new Set(['content-type', 'content-length', 'etag'])
 
 function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)

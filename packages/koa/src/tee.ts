@@ -5,14 +5,9 @@ import { pipeline, type Readable, Transform } from 'node:stream'
  *
  * @param limit - how many bytes are copied at most; past that the copy is dropped and the stream goes on
  * @param onWhole - given the copy when the source came to its end
- * @param onBroken - the source failed, or was destroyed because nobody takes it any more (then without an error)
+ * @param onBroken - the source failed, or was destroyed because nobody takes it any more
  */
-export function tee(
-  source: Readable,
-  limit: number,
-  onWhole: (bytes: Buffer) => void,
-  onBroken: (error: Error | undefined) => void,
-): Readable {
+export function tee(source: Readable, limit: number, onWhole: (bytes: Buffer) => void, onBroken: () => void): Readable {
   let copied: Buffer[] | undefined = []
   let length = 0
   const copy = new Transform({
@@ -28,15 +23,8 @@ export function tee(
       done()
     },
   })
-  // It may break before anybody listens.
+  // It may break before anybody else listens.
   copy.on('error', () => {})
-  pipeline(source, copy, (error) => {
-    copied = undefined
-    if (error) onBroken(isPremature(error) ? undefined : error)
-  })
+  pipeline(source, copy, (error) => error && onBroken())
   return copy
-}
-
-function isPremature(error: NodeJS.ErrnoException): boolean {
-  return error.code === 'ERR_STREAM_PREMATURE_CLOSE'
 }

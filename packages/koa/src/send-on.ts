@@ -1,0 +1,59 @@
+import { pipeline, type Readable } from 'node:stream'
+import { type BodyPlan, isPromise, type ResponseHead } from '@sluice/node'
+import type { Context } from 'koa'
+import type { KoaBody } from './body.ts'
+import type { Followed } from './followed.ts'
+import { tee } from './tee.ts'
+
+/** The handler's body goes on: as it is, copied beside, or through a transform. */
+export function sendOn(ctx: Context, exchange: Followed, head: ResponseHead, body: KoaBody, plan: BodyPlan): void {
+  const onBroken = (): void => breakOff(ctx, exchange)
+  const onWhole = (bytes: Buffer): void => handOver(ctx, exchange, head, bytes)
+  if (plan.mode === 'through') {
+    const { transform } = plan
+    if (body.kind === 'whole') transform.end(body.bytes())
+    else pipeline(body.source(), transform, (error) => error && onBroken())
+    putStream(ctx, transform)
+  } else if (plan.mode === 'tee') {
+    if (body.kind === 'pieces') putStream(ctx, tee(body.source(), plan.limit, onWhole, onBroken))
+    else if (body.bytes().byteLength <= plan.limit) onWhole(body.bytes())
+  }
+}
+
+/** Sets a stream as the body, and nothing else. */
+function putStream(ctx: Context, stream: Readable): void {
+  const length = ctx.res.getHeader('Content-Length')
+  const typed = ctx.res.hasHeader('Content-Type')
+  const listeners = new Set(stream.listeners('error'))
+  ctx.body = stream
+  // Koa drops the length when one stream takes another's place, and names the type where there was none.
+  if (length !== undefined) ctx.res.setHeader('Content-Length', length)
+  if (!typed) ctx.remove('Content-Type')
+  // Koa 2 listens to the handler's stream already: an error is reported once.
+  for (const listener of stream.listeners('error')) {
+    if (!listeners.has(listener)) stream.off('error', listener as () => void)
+  }
+}
+
+/** Hands a copied body over. Nobody waits for what becomes of it, but an error is the application's to see. */
+function handOver(ctx: Context, exchange: Followed, head: ResponseHead, bytes: Buffer): void {
+  // A client that went away may have ended the handler's work early: what came is then not the whole.
+  if (exchange.closed) return
+  const report = (error: unknown): void => {
+    ctx.app.emit('error', error, ctx)
+  }
+  try {
+    const done = exchange.onBody?.(head, bytes)
+    if (isPromise(done)) done.then(undefined, report)
+  } catch (error) {
+    report(error)
+  }
+}
+
+/** The handler's stream broke off, unless it was let go because the client went away. */
+function breakOff(ctx: Context, exchange: Followed): void {
+  if (exchange.closed) return
+  exchange.onClose('failed')
+  // Koa 2, and compressors that only pipe, would leave the client waiting for the rest. Koa 3 reports it first.
+  if (ctx.res.headersSent) setImmediate(() => ctx.res.destroy())
+}
