@@ -3,8 +3,8 @@ import { createSurface, type Pipeline, type ResponseControl, type Sluice, type S
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { makeOnResponse } from './on-response.ts'
-import { addHook, applyPlan } from './on-route.ts'
-import { isSafe, makeOnSend } from './on-send.ts'
+import { applyPlan } from './on-route.ts'
+import { makeOnSend } from './on-send.ts'
 import { passageKey, passageOf } from './passage.ts'
 import { planRoute, type SluiceRoute } from './route-plan.ts'
 
@@ -12,7 +12,7 @@ export * from '@sluice/core'
 export type { SluiceRoute } from './route-plan.ts'
 
 /** `app.sluice`: what is not said by a route's `config.sluice`. */
-export type FastifySluice = Omit<Sluice<Pipeline>, 'cache' | 'condition' | 'invalidate'>
+export type FastifySluice = Omit<Sluice<Pipeline>, 'cache' | 'condition' | 'invalidate' | 'limit' | 'exempt'>
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -31,9 +31,12 @@ declare module 'fastify' {
 export type SluicePluginOptions = SluiceOptions
 
 const plugin: FastifyPluginAsync<SluicePluginOptions> = async (app, given) => {
-  const { prefix: _, logLevel: __, logSerializers: ___, ...options } = given as Record<string, unknown>
-  const surface = createSurface<Pipeline>(options as SluiceOptions, (pipeline) => pipeline)
-  const { cache, condition, invalidate, ...imperative } = surface
+  const options: Record<string, unknown> = { ...given }
+  // `register` has options of its own in the same object.
+  for (const name of ['prefix', 'logLevel', 'logSerializers']) delete options[name]
+  const surface = createSurface<Pipeline>(options as SluiceOptions, mount)
+  // What is mounted on a route is said in its `config.sluice`; the rest is `app.sluice`.
+  const { cache, condition, invalidate, limit, exempt, ...imperative } = surface
   const invalidation = invalidate()
   app.decorate('sluice', imperative)
   app.decorateReply(passageKey as never, null as never)
@@ -42,14 +45,15 @@ const plugin: FastifyPluginAsync<SluicePluginOptions> = async (app, given) => {
       return passageOf(this)?.control ?? idle
     },
   } as never)
-  const onResponse = makeOnResponse(invalidation)
   app.addHook('onRoute', (route) => {
-    applyPlan(route, planRoute(route, surface))
-    if (![route.method].flat().every(isSafe)) route.onResponse = addHook(route.onResponse, onResponse as never)
+    applyPlan(route, planRoute(route, { cache, condition, invalidate }), () => makeOnResponse(invalidation))
   })
   app.addHook('onSend', makeOnSend(invalidation) as never)
   app.addHook('onClose', () => surface.close())
 }
+
+/** An object of its own: the surface puts members of its own on what this answers. */
+const mount = (pipeline: Pipeline): Pipeline => ({ name: pipeline.name, open: (view) => pipeline.open(view) })
 
 /** What a handler says of a response that nobody stores. */
 const idle: ResponseControl = Object.freeze({ ttl() {}, tag() {}, skip() {} })

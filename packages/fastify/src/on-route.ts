@@ -1,5 +1,6 @@
 import { isPromise } from '@sluice/core'
 import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
+import { isSafe } from './on-send.ts'
 import { passStages, type Stage } from './passage.ts'
 import type { RoutePlan } from './route-plan.ts'
 
@@ -21,7 +22,26 @@ export function wrapHandler(handler: Handler, stages: readonly Stage[]): Handler
       return result === undefined ? reply : result
     })
   }
-  return Object.defineProperty(sluiceHandler, 'name', { value: handler.name || 'sluiceHandler' })
+  Object.defineProperty(sluiceHandler, 'name', { value: handler.name || 'sluiceHandler' })
+  return mark(sluiceHandler, handler)
+}
+
+/**
+ * On functions that we put into a route, with the one they stand for. A route made of another's options (an alias, say)
+ * brings them along, and a request that asks one store twice would wait for itself.
+ */
+const made: unique symbol = Symbol('sluice.made')
+
+function mark<F extends object>(fn: F, original: unknown): F {
+  return Object.defineProperty(fn, made, { value: original })
+}
+
+function isOurs(fn: unknown): boolean {
+  return Object.hasOwn(fn as object, made)
+}
+
+function unwrap(handler: Handler): Handler {
+  return isOurs(handler) ? (handler as Handler & { [made]: Handler })[made] : handler
 }
 
 /** The look-up of a route with `phase: 'onRequest'`. */
@@ -44,24 +64,27 @@ export function makeOnRequest(stages: readonly Stage[]) {
 }
 
 /** HEAD routes that Fastify makes count the length of no payload as 0; a 304 has none to count (RFC 9110 §8.6). */
-export function sluiceHeadLength(
-  _request: FastifyRequest,
-  reply: FastifyReply,
-  _payload: unknown,
-  done: (error?: Error | null) => void,
-): void {
-  if (reply.statusCode === 304 || reply.statusCode === 204) reply.removeHeader('content-length')
-  done()
+function makeHeadLength() {
+  return function sluiceHeadLength(_: FastifyRequest, reply: FastifyReply, __: unknown, done: () => void): void {
+    if (reply.statusCode === 304 || reply.statusCode === 204) reply.removeHeader('content-length')
+    done()
+  }
 }
 
-/** Adds to a route's hooks, without a change to an array that other routes may share. */
-export function addHook<Hook>(there: Hook | Hook[] | undefined, hook: Hook): Hook[] {
-  return [...(there === undefined ? [] : Array.isArray(there) ? there : [there]), hook]
-}
-
-export function applyPlan(options: RouteOptions, plan: RoutePlan): void {
-  if (plan.early.length) options.onRequest = addHook(options.onRequest, makeOnRequest(plan.early)) as never
+/** Puts what a route asked for into its options. */
+export function applyPlan(options: RouteOptions, plan: RoutePlan, onResponse: () => object): void {
+  options.handler = unwrap(options.handler as Handler) as never
+  setHook(options, 'onRequest', plan.early.length ? makeOnRequest(plan.early) : undefined)
   if (plan.stages.length) options.handler = wrapHandler(options.handler as Handler, plan.stages) as never
   const methods = [options.method].flat()
-  if (methods.includes('HEAD')) options.onSend = addHook(options.onSend, sluiceHeadLength as never)
+  setHook(options, 'onSend', methods.includes('HEAD') ? makeHeadLength() : undefined)
+  setHook(options, 'onResponse', methods.every(isSafe) ? undefined : onResponse())
+}
+
+/** Ours behind the route's own hooks, without a change to an array that other routes may share. */
+function setHook(options: RouteOptions, name: 'onRequest' | 'onSend' | 'onResponse', hook: object | undefined): void {
+  const there = options[name] as object | object[] | undefined
+  const others = [there ?? []].flat().filter((other) => !isOurs(other))
+  if (hook) others.push(mark(hook, undefined))
+  if (there !== undefined || hook) options[name] = others as never
 }
