@@ -4,24 +4,32 @@
  */
 export { type Backend, type BackendEnv, memory } from './backend.ts'
 export type { ConditionOptions } from './cache/condition.ts'
+export { decodeRecord, encodeRecord } from './cache/frame.ts'
 export type { InvalidationTarget, TagSource } from './cache/invalidation.ts'
+export { MemoryCacheStore, type MemoryCacheStoreOptions } from './cache/memory-store.ts'
 export type { CacheOptions, CacheSettings } from './cache/options.ts'
 export type { CacheRecord, RecordTarget, StoredForm } from './cache/record.ts'
+export { everythingTag, recordTags } from './cache/record-tags.ts'
+export { expireRecord, shiftRecord } from './cache/record-times.ts'
 export type { CacheStats } from './cache/response-cache.ts'
 export type { CacheCounters } from './cache/stats.ts'
 export type {
   CacheStore,
+  FillEnd,
   InvalidateMode,
+  LeaseState,
   SetOutcome,
+  StoreOut,
   StoreUsage,
   Vacancy,
   Variant,
   VariantSelector,
   VariantSpec,
+  Wants,
 } from './cache/store.ts'
 export { type Cancel, type Clock, systemClock } from './clock.ts'
 export { Engine, type InstanceEvents, type SluiceOptions, type SluiceStats } from './engine.ts'
-export { isSluiceError, SluiceError, type SluiceErrorCode } from './errors.ts'
+export { isSluiceError, optionError, SluiceError, type SluiceErrorCode } from './errors.ts'
 export { Events, type Listener, type SluiceEvents } from './events.ts'
 export { by, type KeyFunction } from './exchange/by.ts'
 export type { RequestContext, ResponseContext } from './exchange/context.ts'
@@ -41,6 +49,7 @@ export { mergedFields, mergeLists } from './exchange/merge-fields.ts'
 export type { RequestProperty, RequestView } from './exchange/request-view.ts'
 export { Fields } from './http/fields.ts'
 export { splitTarget } from './http/locate.ts'
+export { Breaker } from './limit/breaker.ts'
 export type { LimitEvents } from './limit/events.ts'
 export type { LimitPipeline } from './limit/limit-pipeline.ts'
 export type { CheckOptions, CheckResult, Limiter } from './limit/limiter.ts'
@@ -48,6 +57,6 @@ export type { LimitStats } from './limit/limiter-stats.ts'
 export type { Denial, DenialBody, HeaderStyle, PolicyInput, PolicyOptions } from './limit/options.ts'
 export type { Charge, LimitStore, Quota, Verdict } from './limit/store.ts'
 export { chain, isPromise, type MaybePromise } from './maybe-promise.ts'
-export { suggest } from './options.ts'
+export { checkOptions, type Rule, rule, type Schema, suggest } from './options.ts'
 export { cacheOptions, checkSources, createSurface, type LimitMiddleware, type Sluice } from './surface.ts'
-export type { ByteSize, Duration } from './units.ts'
+export { type ByteSize, byteSize, type Duration, durationMs } from './units.ts'

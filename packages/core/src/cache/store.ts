@@ -17,10 +17,17 @@ export interface CacheStore {
    * The record, fresh or stale, or the vacancy. A record that was purged, or is past its `deleteAt`, is a vacancy; one
    * that was expired comes back with its `staleAt` brought forward.
    */
-  get(key: string, select: VariantSelector): MaybePromise<CacheRecord | Vacancy>
+  get(key: string, select: VariantSelector, wants?: Wants): MaybePromise<CacheRecord | Vacancy | StoreOut>
   /** Where a fill that starts now stands in the order of invalidations. */
-  position(key: string): MaybePromise<Vacancy>
+  position(key: string): MaybePromise<Vacancy | StoreOut>
   set(key: string, variant: Variant, record: CacheRecord, vacancy: Vacancy): MaybePromise<SetOutcome>
+  /**
+   * Of stores that several processes share. Waits while another of them fills this place: for its record, for its
+   * lease (which `wants` asks for), or for the end of the wait, when the vacancy still says `held`.
+   */
+  follow?(key: string, select: VariantSelector, waitMs: number): MaybePromise<CacheRecord | Vacancy | StoreOut>
+  /** The fill that began with this vacancy has ended. Gives back its lease, where it has one; `set` has done so too. */
+  release?(vacancy: Vacancy, ended: FillEnd): void
   /** Removes every variant of one key. */
   delete(key: string): MaybePromise<void>
   /**
@@ -39,12 +46,32 @@ export type InvalidateMode = 'purge' | 'expire'
 /** `stored`; `fenced`: invalidated since the fill began; `refused`: too large, or the store does not take it now. */
 export type SetOutcome = 'stored' | 'fenced' | 'refused'
 
+/** The store is known to be out, and has said so: nobody has to be told again. */
+export type StoreOut = undefined
+
+/** What a look-up asks for beside the record. */
+export interface Wants {
+  /** On a vacancy: the right to fill it, before any other process. Who gets it must call `set` or `release`. */
+  readonly lease?: boolean
+}
+
+/**
+ * `taken`: this fill is the only one anywhere. `held`: another process is at it; `follow` waits for what it brings.
+ * `open`: the last answer could not be shared, so all may go to the handler side by side.
+ */
+export type LeaseState = 'taken' | 'held' | 'open'
+
+/** `unshared`: its answer is not for others, who need not wait for the next one. `given-up`: one of them may try. */
+export type FillEnd = 'unshared' | 'given-up'
+
 /** Nothing usable is stored. Carries what a fill that begins now must present to `set`. */
 export interface Vacancy {
   readonly kind: 'vacancy'
   /** `vary`: the key is known, this variant of it is not (RFC 9211 §2.2 `vary-miss`). */
   readonly reason: 'key' | 'vary'
   readonly position: unknown
+  /** Where a lease was asked for and the store has such a thing. */
+  readonly lease?: LeaseState | undefined
 }
 
 /** What tells the variants of a key apart: request field names in lower case, sorted, and content codings seen. */
