@@ -9,6 +9,7 @@ import { createLimiter, type Limiter } from './limit/limiter.ts'
 import type { LimitStats } from './limit/limiter-stats.ts'
 import { checkHeaders, type HeaderStyle, type PolicyInput } from './limit/options.ts'
 import { checkOptions, rule } from './options.ts'
+import { createShedder, type Shedder, type ShedEvents, type ShedStats } from './shed/shedder.ts'
 import { byteSize } from './units.ts'
 
 /** What `createSluice` is given. */
@@ -34,10 +35,11 @@ export interface SluiceOptions {
 export interface SluiceStats {
   readonly cache: CacheStats
   readonly limits: LimitStats
+  readonly shed: ShedStats
 }
 
 /** What `sluice.on(name, listener)` can be told of. */
-export type InstanceEvents = SluiceEvents & LimitEvents
+export type InstanceEvents = SluiceEvents & LimitEvents & ShedEvents
 
 /** Everything of one instance that is not bound to a framework. */
 export class Engine {
@@ -45,6 +47,7 @@ export class Engine {
   readonly events: Events<InstanceEvents>
   readonly cache: ResponseCache
   readonly limiter: Limiter
+  readonly shedder: Shedder
   readonly #closing: (() => unknown)[] = []
   #closed: Promise<void> | undefined
 
@@ -82,7 +85,9 @@ export class Engine {
       events: this.events,
       store: backend.limitStore?.({ clock: this.clock, report }),
     })
+    this.shedder = createShedder({ clock: this.clock, events: this.events })
     this.#closing.push(
+      () => this.shedder.close(),
       () => this.limiter.close(),
       () => store.close(),
       () => backend.close?.(),
@@ -90,7 +95,7 @@ export class Engine {
   }
 
   stats(): SluiceStats {
-    return { cache: this.cache.stats(), limits: this.limiter.stats() }
+    return { cache: this.cache.stats(), limits: this.limiter.stats(), shed: this.shedder.stats() }
   }
 
   /** Saves and frees what has to be saved and freed. A second call answers the first's promise. */

@@ -7,6 +7,7 @@ import type { Listener } from './events.ts'
 import type { Pipeline } from './exchange/exchange.ts'
 import type { Limiter } from './limit/limiter.ts'
 import type { PolicyInput } from './limit/options.ts'
+import type { ShedOptions } from './shed/shedder.ts'
 import type { Duration } from './units.ts'
 
 /** What `createSluice` answers on frameworks with middleware. `Middleware` is the framework's own type. */
@@ -53,6 +54,16 @@ export interface Sluice<Middleware> {
    * ```
    */
   limit(...policies: readonly PolicyInput[]): LimitMiddleware<Middleware>
+  /**
+   * Refuses requests with 503 and a jittered Retry-After while this process has more to do than it can: by the delay of
+   * its event loop, lowest priority first, and, where asked for, by an adaptive bound on how many it works on at once.
+   *
+   * @example
+   * ```ts
+   * app.use(sluice.shed({ priority: (c) => (c.path === '/health' ? 'critical' : 'default') }))
+   * ```
+   */
+  shed(options?: ShedOptions): Middleware
   /** Requests that pass here are not limited: neither behind this point nor, given back, before it. */
   exempt(): Middleware
   /**
@@ -114,6 +125,7 @@ export function createSurface<Middleware>(
         per: (what: 'route') => mount(pipeline.per(what)),
       }) as LimitMiddleware<Middleware>
     },
+    shed: (shed) => mount(engine.shedder.pipeline(shed)),
     exempt: () => mount(engine.limiter.exempt()),
     check: (name, options) => engine.limiter.check(name, options),
     peek: (name, options) => engine.limiter.peek(name, options),
