@@ -5,6 +5,7 @@ import type { AppSpec, TestSluice } from './app.ts'
 import { type Answer, Client, type Opened, type RequestFields, type RequestOptions } from './client.ts'
 import { type TestClock, testClock } from './clock.ts'
 import { express4Host, express5Host } from './express-host.ts'
+import { fastifyHost } from './fastify-host.ts'
 import { koa2Host, koa3Host } from './koa-host.ts'
 import { nodeHost } from './node-host.ts'
 
@@ -26,7 +27,7 @@ export interface Booted {
   readonly [own: string]: unknown
 }
 
-const kinds: readonly HostKind[] = [nodeHost, express4Host, express5Host, koa2Host, koa3Host]
+const kinds: readonly HostKind[] = [nodeHost, express4Host, express5Host, koa2Host, koa3Host, fastifyHost]
 
 /** A host inside a suite: it closes at the end of each test whatever that test booted. */
 export interface TestHost extends Omit<HostKind, 'boot'> {

@@ -1,0 +1,112 @@
+import type { Server } from 'node:http'
+import { Readable } from 'node:stream'
+import sluice from '@sluice/fastify'
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { Route, Step } from './app.ts'
+import type { Booted, HostKind } from './host.ts'
+import { type Answering, cookieIn } from './steps.ts'
+
+/** Here the look-up comes behind every hook, so that `before` and `between` both run in front of it. */
+export const fastifyHost: HostKind = {
+  name: 'Fastify 5',
+  framework: 'fastify',
+  async boot(spec, clock): Promise<Booted> {
+    const app = fastify({
+      forceCloseConnections: true,
+      ...(spec.http2 ? { http2: true as never } : {}),
+    }) as FastifyInstance
+    await app.register(sluice, { ...spec.sluice, clock })
+    app.decorateRequest('user', null)
+    app.decorateRequest('session', null)
+    app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body))
+    for (const step of spec.use ?? []) app.addHook('onRequest', asHook(step))
+    for (const route of spec.routes) addRoute(app, route)
+    await app.ready()
+    return { server: app.server as Server, sluice: app.sluice, close: () => app.close() }
+  },
+}
+
+function addRoute(app: FastifyInstance, route: Route): void {
+  const method = route.method ?? 'GET'
+  if (!app.supportedMethods.includes(method)) app.addHttpMethod(method, { hasBody: true })
+  const { cache, condition, invalidate } = route
+  app.route({
+    method,
+    url: route.path,
+    config: {
+      sluice: {
+        ...(cache ? { cache } : {}),
+        ...(condition ? { condition } : {}),
+        ...(invalidate ? { invalidates: invalidate } : {}),
+      },
+    },
+    onRequest: (route.before ?? []).map(asHook),
+    preHandler: (route.between ?? []).map(asHook),
+    async handler(request, reply) {
+      await route.handler(context(request, reply))
+      return reply
+    },
+  })
+}
+
+const asHook = (step: Step) => async (request: FastifyRequest, reply: FastifyReply) => {
+  const c = context(request, reply)
+  await step(c)
+  return c.answered ? reply : undefined
+}
+
+type WithIdentity = FastifyRequest & { user?: unknown; session?: unknown }
+
+function context(request: WithIdentity, reply: FastifyReply): Answering {
+  return {
+    answered: false,
+    method: request.method,
+    path: request.url.split('?', 1)[0]!,
+    header: (name) => request.headers[name.toLowerCase()] as string | undefined,
+    headers: () => ({ ...request.headers }),
+    cookie: (name) => cookieIn(request.headers.cookie, name),
+    get query() {
+      return request.query as Record<string, unknown>
+    },
+    get params() {
+      return request.params as Record<string, string>
+    },
+    get user() {
+      return request.user
+    },
+    set user(user) {
+      request.user = user
+    },
+    get session() {
+      return request.session
+    },
+    set session(session) {
+      request.session = session
+    },
+    get ip() {
+      return request.ip
+    },
+    set: (name, value) => void reply.header(name, value),
+    append(name, value) {
+      const there = reply.getHeader(name)
+      if (there === undefined || name.toLowerCase() === 'set-cookie') reply.header(name, value)
+      else reply.header(name, [there, value].flat())
+    },
+    status(code) {
+      reply.status(code)
+      return this
+    },
+    send(body) {
+      this.answered = true
+      reply.send(body instanceof Uint8Array ? Buffer.from(body) : body)
+    },
+    stream(pieces) {
+      this.answered = true
+      reply.send(Readable.from(pieces))
+    },
+    get sluice() {
+      return reply.sluice
+    },
+    raw: { req: request.raw, res: reply.raw },
+  }
+}
