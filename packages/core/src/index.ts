@@ -28,6 +28,10 @@ export type {
   Wants,
 } from './cache/store.ts'
 export { type Cancel, type Clock, systemClock } from './clock.ts'
+export type { BestOptions, CompressOptions } from './compress/options.ts'
+export type { RouteMatch } from './compress/route-match.ts'
+export type { TypeMatch } from './compress/types.ts'
+export type { Coding, ZlibParams } from './compress/zlib-codings.ts'
 export { Engine, type InstanceEvents, type SluiceOptions, type SluiceStats } from './engine.ts'
 export { isSluiceError, optionError, SluiceError, type SluiceErrorCode } from './errors.ts'
 export { Events, type Listener, type SluiceEvents } from './events.ts'
@@ -47,6 +51,7 @@ export type {
 } from './exchange/exchange.ts'
 export { mergedFields, mergeLists } from './exchange/merge-fields.ts'
 export type { RequestProperty, RequestView } from './exchange/request-view.ts'
+export { displayName } from './http/field-case.ts'
 export { Fields } from './http/fields.ts'
 export { splitTarget } from './http/locate.ts'
 export { Breaker } from './limit/breaker.ts'

@@ -1,5 +1,5 @@
 import { ServerResponse } from 'node:http'
-import { type Fields, mergedFields, mergeLists, type Reply } from '@sluice/core'
+import { displayName, type Fields, mergedFields, mergeLists, type Reply } from '@sluice/core'
 
 /**
  * Sends a whole answer. What is on the response counts as set by earlier middleware: the reply's fields replace it, but
@@ -49,20 +49,25 @@ function layOver(response: ServerResponse, name: string, value: string): void {
   else response.setHeader(name, value)
 }
 
-/** Puts the fields of a response back to what they were when the exchange began. */
+/** Puts the fields of a response back to what they were when the exchange began; those nobody changed are left alone. */
 export function restoreFields(response: ServerResponse, before: Fields): void {
   for (const name of response.getHeaderNames()) if (!before.has(name)) response.removeHeader(name)
   for (const name of before.names()) {
     const lines = before.lines(name)
-    response.setHeader(name, lines.length === 1 ? lines[0]! : [...lines])
+    const there = response.getHeader(name)
+    const now = Array.isArray(there) ? there : [String(there)]
+    if (there === undefined || now.length !== lines.length || now.some((line, i) => line !== lines[i])) {
+      putField(response, name, lines)
+    }
   }
 }
 
 /** Applies what an exchange changed in a head. */
 export function applyTouched(response: ServerResponse, fields: Fields): void {
-  for (const name of fields.touched()) {
-    const lines = fields.lines(name)
-    if (lines.length === 0) response.removeHeader(name)
-    else response.setHeader(name, lines.length === 1 ? lines[0]! : [...lines])
-  }
+  for (const name of fields.touched()) putField(response, name, fields.lines(name))
+}
+
+function putField(response: ServerResponse, name: string, lines: readonly string[]): void {
+  if (lines.length === 0) response.removeHeader(name)
+  else response.setHeader(displayName(name), lines.length === 1 ? lines[0]! : [...lines])
 }

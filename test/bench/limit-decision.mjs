@@ -1,0 +1,125 @@
+/**
+ * What a decision of the limiter costs in memory, against rate-limiter-flexible's: decisions per second and bytes of
+ * garbage, for one key that is asked again and again and for a hundred thousand keys in turn; and what three policies
+ * cost against one. Needs the build. Each contestant has its turn in every round, in an order that changes, in a process
+ * that runs nothing else; figures are ratios within a round. `npm run bench -- limit-decision`
+ *
+ * Goals: at least 3 × rate-limiter-flexible's decisions, at most a third of its garbage, three policies at most 2 × one.
+ */
+import { spawnSync } from 'node:child_process'
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+import { createLimiter } from '../../packages/core/dist/esm/limit/limiter.js'
+import { median } from './lib/compare.mjs'
+
+// A young generation so large that nothing is collected while it is measured: what was allocated is then what has grown.
+const flags = ['--expose-gc', '--min-semi-space-size=256', '--max-semi-space-size=256']
+if (!globalThis.gc) {
+  const { status } = spawnSync(process.execPath, [...flags, fileURLToPath(import.meta.url)], { stdio: 'inherit' })
+  process.exit(status ?? 1)
+}
+
+const { RateLimiterMemory } = createRequire(new URL('../../packages/core/package.json', import.meta.url))(
+  'rate-limiter-flexible',
+)
+const quota = 1_000_000_000
+const keys = Array.from({ length: 100_000 }, (_, i) => `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`)
+const hot = () => keys[0]
+const many = (i) => keys[i % keys.length]
+
+const view = (ip) => ({
+  method: 'GET',
+  scheme: 'http',
+  authority: 'example.org',
+  path: '/',
+  query: '',
+  clientIp: ip,
+  route: '/',
+  header: () => undefined,
+  property: () => undefined,
+  keyedFields: [],
+  native: {},
+  ticket: undefined,
+})
+
+function limiter(algorithm = 'sliding-window') {
+  const policy = (windows) => ({ rate: `${quota}/${windows}`, algorithm })
+  return createLimiter({ limits: { one: policy('min'), two: policy('h'), three: policy('d') } })
+}
+
+function check(keyOf, algorithm) {
+  const ours = limiter(algorithm)
+  return (count) => {
+    for (let i = 0; i < count; i++) ours.check('one', { key: keyOf(i) })
+  }
+}
+
+function requests(keyOf, ...policies) {
+  const pipeline = limiter().pipeline(...policies)
+  return (count) => {
+    for (let i = 0; i < count; i++) pipeline.open(view(keyOf(i)))
+  }
+}
+
+function flexible(keyOf) {
+  const theirs = new RateLimiterMemory({ points: quota, duration: 60 })
+  return async (count) => {
+    for (let i = 0; i < count; i++) await theirs.consume(keyOf(i))
+  }
+}
+
+async function compare(title, base, contestants, count, rounds = 9) {
+  const names = Object.keys(contestants)
+  const figures = new Map(names.map((name) => [name, { perSecond: [], bytes: [] }]))
+  for (const name of names) for (let i = 0; i < 3; i++) await contestants[name](count)
+  for (let round = 0; round < rounds; round++) {
+    for (const name of [...names.slice(round % names.length), ...names.slice(0, round % names.length)]) {
+      gc()
+      const before = process.memoryUsage().heapUsed
+      const start = process.hrtime.bigint()
+      await contestants[name](count)
+      const seconds = Number(process.hrtime.bigint() - start) / 1e9
+      figures.get(name).perSecond.push(count / seconds)
+      figures.get(name).bytes.push((process.memoryUsage().heapUsed - before) / count)
+    }
+  }
+  console.log(`\n${title}`)
+  console.log(
+    `${''.padEnd(34)}${'decisions/s'.padStart(12)}${'× base'.padStart(8)}${'bytes'.padStart(8)}${'× base'.padStart(8)}`,
+  )
+  const of = figures.get(base)
+  for (const [name, { perSecond, bytes }] of figures) {
+    const ratio = (list, against) => median(list.map((value, i) => value / against[i])).toFixed(2)
+    console.log(
+      name.padEnd(34) +
+        Math.round(median(perSecond)).toLocaleString('en').padStart(12) +
+        ratio(perSecond, of.perSecond).padStart(8) +
+        median(bytes).toFixed(0).padStart(8) +
+        ratio(bytes, of.bytes).padStart(8),
+    )
+  }
+}
+
+const count = 200_000
+for (const [what, keyOf] of [
+  ['One key', hot],
+  ['A hundred thousand keys', many],
+]) {
+  await compare(
+    `${what}: decisions by key`,
+    'rate-limiter-flexible',
+    {
+      'rate-limiter-flexible': flexible(keyOf),
+      'sluice sliding-window': check(keyOf),
+      'sluice token-bucket': check(keyOf, 'token-bucket'),
+      'sluice fixed-window': check(keyOf, 'fixed-window'),
+    },
+    count,
+  )
+}
+await compare(
+  'Requests, fields of the answer included',
+  'one policy',
+  { 'one policy': requests(hot, 'one'), 'three policies': requests(hot, 'one', 'two', 'three') },
+  count,
+)
