@@ -164,8 +164,13 @@ export class FillExchange implements Exchange {
   #asItIs(head: ResponseHead, body: Uint8Array, reason: string): Reply {
     this.#refused(reason, head.status)
     const { policy, key, status } = this.#run
-    const line = statusLine(policy, key, { ...status, detail: reason })
-    return { status: head.status, fields: [...ownFields(head)].flat().concat('Cache-Status', line), body }
+    const own = ownFields(head)
+    // One field and not two: a host lays the fields of a reply over each other by name.
+    own.set(
+      'cache-status',
+      [...own.lines('cache-status'), statusLine(policy, key, { ...status, detail: reason })].join(', '),
+    )
+    return { status: head.status, fields: [...own].flat(), body }
   }
 
   #refused(reason: string, status: number): void {

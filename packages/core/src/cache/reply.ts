@@ -73,7 +73,9 @@ export function replyWith(record: CacheRecord, view: RequestView, own: Fields, s
   for (const [name, value] of own) {
     if (!computed.has(name)) fields.push(displayName(name), value)
   }
-  fields.push('Date', formatHttpDate(record.dateMs), ...formFields(record, form), 'Cache-Status', statusLine)
+  // RFC 9211 §2: each cache adds its member behind those of the caches nearer to the origin.
+  const status = [...own.lines('cache-status'), statusLine].join(', ')
+  fields.push('Date', formatHttpDate(record.dateMs), ...formFields(record, form), 'Cache-Status', status)
   return answer(record, form, view, fields)
 }
 
@@ -88,7 +90,7 @@ function answer(record: CacheRecord, form: StoredForm, view: RequestView, fields
 }
 
 /** Set from the record, whatever the handler said. */
-const computed = new Set(['date', 'etag', 'content-encoding', 'content-length', 'transfer-encoding'])
+const computed = new Set(['date', 'etag', 'cache-status', 'content-encoding', 'content-length', 'transfer-encoding'])
 
 function chooseForm(record: CacheRecord, view: RequestView): StoredForm | undefined {
   const { forms } = record
