@@ -39,6 +39,7 @@ export interface TestApp {
   readonly sluice: TestSluice
   readonly port: number
   readonly client: Client
+  readonly server: Server
   /** How many requests have reached the server. */
   readonly arrivals: number
   get(path: string, headers?: RequestFields): Promise<Answer>
@@ -96,6 +97,7 @@ async function start(kind: HostKind, spec: AppSpec): Promise<TestApp> {
     sluice,
     port,
     client,
+    server,
     get arrivals() {
       return arrivals
     },
