@@ -3,7 +3,7 @@ import { createSurface, type Pipeline, type ResponseControl, type Sluice, type S
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { makeOnResponse } from './on-response.ts'
-import { applyPlan } from './on-route.ts'
+import { applyPlan, wrapPipeline } from './on-route.ts'
 import { makeOnSend } from './on-send.ts'
 import { passageKey, passageOf } from './passage.ts'
 import { planRoute, type SluiceRoute } from './route-plan.ts'
@@ -34,7 +34,7 @@ const plugin: FastifyPluginAsync<SluicePluginOptions> = async (app, given) => {
   const options: Record<string, unknown> = { ...given }
   // `register` has options of its own in the same object.
   for (const name of ['prefix', 'logLevel', 'logSerializers']) delete options[name]
-  const surface = createSurface<Pipeline>(options as SluiceOptions, mount)
+  const surface = createSurface<Pipeline>(options as SluiceOptions, mount, wrapPipeline)
   // What is mounted on a route is said in its `config.sluice`; the rest is `app.sluice`.
   const { cache, condition, invalidate, limit, exempt, ...imperative } = surface
   const invalidation = invalidate()

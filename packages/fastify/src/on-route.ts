@@ -1,4 +1,4 @@
-import { isPromise } from '@sluice/core'
+import { type AnyFunction, isPromise, type Pipeline } from '@sluice/core'
 import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import { isSafe } from './on-send.ts'
 import { passStages, type Stage } from './passage.ts'
@@ -24,6 +24,23 @@ export function wrapHandler(handler: Handler, stages: readonly Stage[]): Handler
   }
   Object.defineProperty(sluiceHandler, 'name', { value: handler.name || 'sluiceHandler' })
   return mark(sluiceHandler, handler)
+}
+
+/**
+ * Puts a pipeline in front of one handler, whatever route it will be of. The hooks of the plugin see to the rest, for
+ * they look at the reply for exchanges and not at the route.
+ */
+export function wrapPipeline(pipeline: Pipeline, handler: AnyFunction): AnyFunction {
+  const stages: readonly Stage[] = [{ pipeline, invalidates: pipeline.name !== 'limit' }]
+  // Unlike a route's own this one is not marked as ours: the application put it there, and there it stays.
+  return function (this: unknown, ...args: [FastifyRequest, FastifyReply]): unknown {
+    const [request, reply] = args
+    const run = (): unknown => handler.apply(this, args)
+    const go = passStages(stages, request, reply)
+    // The reply is a promise of its end: whoever awaits the handler, an outer wrapper say, is not given `undefined` to send.
+    if (!isPromise(go)) return go ? run() : reply
+    return go.then((on) => (on ? (run() ?? reply) : reply))
+  }
 }
 
 /**
