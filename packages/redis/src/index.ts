@@ -1,0 +1,1 @@
+export { RedisCacheStore } from './cache/redis-store.ts'

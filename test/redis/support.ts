@@ -1,0 +1,39 @@
+import { Redis } from 'ioredis'
+import type { Clock } from '../../packages/core/src/clock.ts'
+import { systemClock } from '../../packages/core/src/clock.ts'
+import { Lanes } from '../../packages/redis/src/cache/lanes.ts'
+import { RedisCacheStore, type RedisCacheStoreOptions } from '../../packages/redis/src/cache/redis-store.ts'
+import type { RedisClient } from '../../packages/redis/src/client.ts'
+import { Link } from '../../packages/redis/src/link.ts'
+
+let names = 0
+
+/** A namespace no other test has. */
+export const freshName = (): string => `t${process.pid}-${names++}`
+
+/** A client as an application would make it, connected. */
+export async function connect(port: number): Promise<Redis> {
+  const client = new Redis({ port, host: '127.0.0.1', maxRetriesPerRequest: null, retryStrategy: () => 50 })
+  client.on('error', () => {})
+  if (client.status !== 'ready') await new Promise<void>((resolve) => client.once('ready', () => resolve()))
+  return client
+}
+
+/** A store as one process has it; several under one name are several processes. */
+export function storeOn(
+  client: unknown,
+  over: Partial<RedisCacheStoreOptions> & { readonly name?: string; readonly laneCount?: number; clock?: Clock } = {},
+): RedisCacheStore {
+  const { name = freshName(), laneCount = 4, ...rest } = over
+  return new RedisCacheStore({
+    link: new Link(client as RedisClient),
+    clock: systemClock(),
+    lanes: new Lanes(name, laneCount),
+    maxEntryBytes: 2 ** 20,
+    maxVariants: 64,
+    maxTags: 10_000,
+    leaseMs: 1_000,
+    deadlines: { readMs: 1_000, writeMs: 1_000, purgeMs: 1_000 },
+    ...rest,
+  })
+}
