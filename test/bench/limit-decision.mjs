@@ -1,7 +1,8 @@
 /**
  * What a decision of the limiter costs in memory, against rate-limiter-flexible's: decisions per second and bytes of
  * garbage, for one key that is asked again and again and for a hundred thousand keys in turn; and what three policies
- * cost against one. Needs the build. Each contestant has its turn in every round, in an order that changes, in a process
+ * cost against one. The store alone does what rate-limiter-flexible does; `check` also looks the policy up, turns whatever
+ * it is given into an address and a keyed hash, and counts for `stats()`. Needs the build. Each contestant has its turn in every round, in an order that changes, in a process
  * that runs nothing else; figures are ratios within a round. `npm run bench -- limit-decision`
  *
  * Goals: at least 3 × rate-limiter-flexible's decisions, at most a third of its garbage, three policies at most 2 × one.
@@ -9,7 +10,10 @@
 import { spawnSync } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
+import { systemClock } from '../../packages/core/dist/esm/clock.js'
+import { algorithmFor } from '../../packages/core/dist/esm/limit/algorithms/algorithm-for.js'
 import { createLimiter } from '../../packages/core/dist/esm/limit/limiter.js'
+import { MemoryLimitStore } from '../../packages/core/dist/esm/limit/memory-limit-store.js'
 import { median } from './lib/compare.mjs'
 
 // A young generation so large that nothing is collected while it is measured: what was allocated is then what has grown.
@@ -54,6 +58,16 @@ function check(keyOf, algorithm) {
   }
 }
 
+/** The store by itself, as rate-limiter-flexible is: a key goes in, a verdict comes out. */
+function store(keyOf) {
+  const ours = new MemoryLimitStore(systemClock())
+  const algorithm = algorithmFor('p', { quota, windowMs: 60_000 }, undefined, 30_000)
+  const counted = { policy: 'p', name: 'p', id: ':p', algorithm, shadow: false, onOutage: 'local', share: 1, lease: 0 }
+  return (count) => {
+    for (let i = 0; i < count; i++) ours.consumeOne({ quota: counted, key: keyOf(i), cost: 1, permit: '' })
+  }
+}
+
 function requests(keyOf, ...policies) {
   const pipeline = limiter().pipeline(...policies)
   return (count) => {
@@ -74,13 +88,15 @@ async function compare(title, base, contestants, count, rounds = 9) {
   for (const name of names) for (let i = 0; i < 3; i++) await contestants[name](count)
   for (let round = 0; round < rounds; round++) {
     for (const name of [...names.slice(round % names.length), ...names.slice(0, round % names.length)]) {
-      gc()
-      const before = process.memoryUsage().heapUsed
       const start = process.hrtime.bigint()
       await contestants[name](count)
       const seconds = Number(process.hrtime.bigint() - start) / 1e9
       figures.get(name).perSecond.push(count / seconds)
-      figures.get(name).bytes.push((process.memoryUsage().heapUsed - before) / count)
+      // Fewer, so that all of it fits into the young generation.
+      gc()
+      const before = process.memoryUsage().heapUsed
+      await contestants[name](count / 4)
+      figures.get(name).bytes.push((process.memoryUsage().heapUsed - before) / (count / 4))
     }
   }
   console.log(`\n${title}`)
@@ -110,6 +126,7 @@ for (const [what, keyOf] of [
     'rate-limiter-flexible',
     {
       'rate-limiter-flexible': flexible(keyOf),
+      'sluice, the store alone': store(keyOf),
       'sluice sliding-window': check(keyOf),
       'sluice token-bucket': check(keyOf, 'token-bucket'),
       'sluice fixed-window': check(keyOf, 'fixed-window'),

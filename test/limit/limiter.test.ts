@@ -836,6 +836,14 @@ describe('without a request', () => {
     expect(limiter.check('user', { key: 'id:7' })).toMatchObject({ allowed: false })
   })
 
+  test('a policy nobody gave a key may be charged by anything, and no client gets into that by its address', () => {
+    const { limiter, sink } = make({ p: '1/min' })
+    expect(limiter.check('p', { key: 'job' })).toMatchObject({ allowed: true })
+    expect(limiter.check('p', { key: 'job' })).toMatchObject({ allowed: false })
+    expect(statusOf(open(limiter.pipeline('p'), { ip: 'job' }))).toBe(200)
+    expect(sink.of('error')).toHaveLength(1)
+  })
+
   test('of several rates the strictest verdict', () => {
     const { limiter } = make({ p: '100/min; 2/s' })
     limiter.check('p', { key: 'a' })

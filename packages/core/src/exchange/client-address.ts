@@ -31,14 +31,34 @@ const longest = 128
 export function clientAddress(address: string | undefined, options?: ClientAddressOptions): string | undefined {
   if (typeof address !== 'string' || address.length > longest) return undefined
   // What a socket reports nearly always: no need to take it apart.
-  if (ipaddr.IPv4.isValidFourPartDecimal(address)) return address
+  if (isDottedDecimal(address)) return address
   const bare = withoutDecoration(address.trim())
-  if (ipaddr.IPv4.isValidFourPartDecimal(bare)) return bare
+  if (isDottedDecimal(bare)) return bare
   const parts = ipv6Parts(bare)
   if (!parts) return undefined
   const [high, low] = [parts[6]!, parts[7]!]
   if (embedsIpv4(parts)) return `${high >> 8}.${high & 255}.${low >> 8}.${low & 255}`
   return group(parts, options?.ipv6Prefix ?? 64)
+}
+
+/** Four parts of 0 to 255, without leading zeros. By hand: it is asked at every request, and a pattern takes 240 ns. */
+function isDottedDecimal(text: string): boolean {
+  let parts = 1
+  let digits = 0
+  let value = 0
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code === 0x2e) {
+      if (digits === 0 || ++parts > 4) return false
+      digits = 0
+      value = 0
+      continue
+    }
+    if (code < 0x30 || code > 0x39 || (digits > 0 && value === 0)) return false
+    value = value * 10 + code - 0x30
+    if (++digits > 3 || value > 255) return false
+  }
+  return parts === 4 && digits > 0
 }
 
 /** Without quotes, brackets, port and zone id. */
@@ -55,7 +75,7 @@ function withoutDecoration(text: string): string {
 function ipv6Parts(text: string): number[] | undefined {
   if (!/^[0-9a-f:]+(?:\d+\.\d+\.\d+\.\d+)?$/i.test(text)) return undefined
   const tail = text.slice(text.lastIndexOf(':') + 1)
-  if (tail.includes('.') && !ipaddr.IPv4.isValidFourPartDecimal(tail)) return undefined
+  if (tail.includes('.') && !isDottedDecimal(tail)) return undefined
   return ipaddr.IPv6.isValid(text) ? ipaddr.IPv6.parse(text).parts : undefined
 }
 

@@ -97,6 +97,7 @@ export class Decider {
 
 /** The decision, as answers tell of it. */
 export function toldOf({ charges, verdicts }: Decision): Told[] {
+  if (charges.length === 1) return verdicts[0] ? [{ quota: charges[0]!.quota, verdict: verdicts[0] }] : []
   const told: Told[] = []
   for (let i = 0; i < charges.length; i++) {
     const verdict = verdicts[i]

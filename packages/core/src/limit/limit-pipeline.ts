@@ -71,13 +71,23 @@ function decide(
   reckoned: readonly Reckoned[],
   mark: Mark | undefined,
 ): MaybePromise<Opening> {
-  const unknown = policies.filter((_, i) => reckoned[i] === 'unknown-rate')
-  if (unknown.length > 0) return unavailable(parts, c, unknown)
-  let charges = (reckoned.length === 1 ? reckoned[0] : reckoned.flat()) as readonly PolicyCharge[]
+  if (reckoned.includes('unknown-rate')) {
+    const unknown = policies.filter((_, i) => reckoned[i] === 'unknown-rate')
+    return unavailable(parts, c, unknown)
+  }
+  let charges = allOf(reckoned as readonly (readonly PolicyCharge[])[])
   // A bucket that an earlier limiter has charged for this request is not charged again.
   if (mark) charges = charges.filter(({ key }) => !mark.made.some(({ charge }) => charge.key === key))
   if (charges.length === 0) return proceed
   return chain(parts.decider.decide(charges), (decision) => answer(parts, view, c, decision, mark))
+}
+
+/** By hand: `flat()` takes half a microsecond. */
+function allOf(lists: readonly (readonly PolicyCharge[])[]): readonly PolicyCharge[] {
+  if (lists.length === 1) return lists[0]!
+  const all: PolicyCharge[] = []
+  for (const list of lists) for (const charge of list) all.push(charge)
+  return all
 }
 
 function answer(
@@ -87,7 +97,7 @@ function answer(
   decision: Decision,
   mark: Mark | undefined,
 ): MaybePromise<Opening> {
-  const told = [...RequestMarks.told(mark), ...toldOf(decision)]
+  const told = mark ? [...RequestMarks.told(mark), ...toldOf(decision)] : toldOf(decision)
   report(parts, c, decision)
   if (!decision.allowed) return deny(parts, c, decision, told)
   parts.marks.add(view.native, decision.charges, decision.verdicts)
@@ -135,8 +145,8 @@ function deny(
 
 /** A policy whose rate is not known is like one whose store is out and that says `closed`: never no limit. */
 function unavailable(parts: LimiterParts, c: RequestContext, policies: readonly Policy[]): Opening {
-  parts.counters.count('denied')
-  for (const { name } of policies) parts.counters.of(name).denied++
+  parts.counters.denied++
+  for (const { counters } of policies) counters.denied++
   const violated = policies.map(({ name }) => name)
   if (parts.sink.wants('denied')) parts.sink.emit('denied', { route: c.route, policies: [], violated })
   const denial = { request: c, status: 503, violated, permanent: false, retryAfterMs: 1_000, verdicts: [] }
@@ -148,21 +158,20 @@ export function report(parts: LimiterParts, c: Pick<RequestContext, 'route'> | u
   const { counters, sink } = parts
   let shadowed: string[] | undefined
   for (let i = 0; i < decision.charges.length; i++) {
-    const { quota } = decision.charges[i]!
+    const { quota, policy } = decision.charges[i]!
     const verdict = decision.verdicts[i]
     if (!verdict) continue
-    const counter = counters.of(quota.policy)
     if (verdict.allowed) {
-      if (decision.allowed) counter.allowed++
+      if (decision.allowed) policy.counters.allowed++
     } else if (quota.shadow) {
-      counter.shadowDenied++
+      policy.counters.shadowDenied++
       shadowed ??= []
       shadowed.push(quota.name)
-    } else counter.denied++
+    } else policy.counters.denied++
   }
-  counters.count(decision.allowed ? 'allowed' : 'denied')
+  counters[decision.allowed ? 'allowed' : 'denied']++
   if (shadowed) {
-    counters.count('shadowDenied')
+    counters.shadowDenied++
     if (sink.wants('shadow-denied')) sink.emit('shadow-denied', { route: c?.route, violated: shadowed })
   }
   const name = decision.allowed ? 'allowed' : 'denied'

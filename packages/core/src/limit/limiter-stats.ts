@@ -1,3 +1,4 @@
+import type { Policy } from './policy.ts'
 import type { LimitStore, LimitStoreUsage } from './store.ts'
 
 export interface PolicyCounters {
@@ -16,31 +17,16 @@ export interface LimitStats extends PolicyCounters {
   readonly store: LimitStoreUsage
 }
 
-/** Counts what a limiter decides. */
-export class LimitCounters {
-  readonly #total: PolicyCounters = { allowed: 0, denied: 0, shadowDenied: 0 }
-  readonly #policies = new Map<string, PolicyCounters>()
-  #storeErrors = 0
+/** Counts what a limiter decides. What each policy decided it counts itself. */
+export class LimitCounters implements PolicyCounters {
+  allowed = 0
+  denied = 0
+  shadowDenied = 0
+  storeErrors = 0
 
-  of(policy: string): PolicyCounters {
-    let counters = this.#policies.get(policy)
-    if (!counters) {
-      counters = { allowed: 0, denied: 0, shadowDenied: 0 }
-      this.#policies.set(policy, counters)
-    }
-    return counters
-  }
-
-  count(what: keyof PolicyCounters): void {
-    this.#total[what]++
-  }
-
-  storeError(): void {
-    this.#storeErrors++
-  }
-
-  read(permits: number, store: LimitStore): LimitStats {
-    const policies = Object.fromEntries([...this.#policies].map(([name, counters]) => [name, { ...counters }]))
-    return { ...this.#total, storeErrors: this.#storeErrors, permits, policies, store: store.usage() }
+  read(permits: number, policies: Iterable<readonly [string, Policy]>, store: LimitStore): LimitStats {
+    const { allowed, denied, shadowDenied, storeErrors } = this
+    const each = Object.fromEntries([...policies].map(([name, { counters }]) => [name, { ...counters }]))
+    return { allowed, denied, shadowDenied, storeErrors, permits, policies: each, store: store.usage() }
   }
 }

@@ -59,12 +59,13 @@ export class MemoryLimitStore implements LimitStore {
   }
 
   consume(charges: readonly Charge[]): readonly Verdict[] {
-    const now = Math.floor(this.#clock.now())
-    return charges.length === 1 ? [this.#one(charges[0]!, now)] : this.#together(charges, now)
+    if (charges.length === 1) return [this.consumeOne(charges[0]!)]
+    return this.#together(charges, Math.floor(this.#clock.now()))
   }
 
   /** The common case, without the lists. */
-  #one(charge: Charge, now: number): Verdict {
+  consumeOne(charge: Charge): Verdict {
+    const now = Math.floor(this.#clock.now())
     const { algorithm } = charge.quota
     if (charge.cost > algorithm.limit || charge.cost === 0) return this.#look(charge, now)
     const entry = this.#entryFor(charge, now)
@@ -76,8 +77,10 @@ export class MemoryLimitStore implements LimitStore {
   #together(charges: readonly Charge[], now: number): readonly Verdict[] {
     const entries: (Entry | undefined)[] = []
     const waits: number[] = []
+    const verdicts: Verdict[] = []
     let all = true
-    for (const charge of charges) {
+    for (let i = 0; i < charges.length; i++) {
+      const charge = charges[i]!
       const { quota, cost } = charge
       const possible = cost <= quota.algorithm.limit
       const entry = possible && cost > 0 ? this.#entryFor(charge, now) : this.#find(charge.key)
@@ -87,19 +90,18 @@ export class MemoryLimitStore implements LimitStore {
       entries.push(entry)
       waits.push(waitMs)
     }
-    for (const entry of entries) if (entry) entry.pinned = false
-    if (all) {
-      for (let i = 0; i < charges.length; i++) {
-        const { quota, cost, permit } = charges[i]!
-        const entry = entries[i]
-        if (entry && waits[i] === 0) quota.algorithm.charge(entry.state, cost, now, permit)
-      }
-    }
-    return charges.map(({ quota: { algorithm } }, i) => {
+    for (let i = 0; i < charges.length; i++) {
+      const { quota, cost, permit } = charges[i]!
+      const { algorithm } = quota
       const entry = entries[i]
+      if (entry) {
+        entry.pinned = false
+        if (all && waits[i] === 0) algorithm.charge(entry.state, cost, now, permit)
+      }
       const via = entry && entry.index < 0 ? 'overflow' : 'store'
-      return verdictOf(algorithm, entry?.state ?? algorithm.fresh(), waits[i]!, now, via)
-    })
+      verdicts.push(verdictOf(algorithm, entry ? entry.state : algorithm.fresh(), waits[i]!, now, via))
+    }
+    return verdicts
   }
 
   peek(charges: readonly Charge[]): readonly Verdict[] {

@@ -2,6 +2,7 @@ import { optionError, SluiceError } from '../errors.ts'
 import { by, type KeyFunction } from '../exchange/by.ts'
 import { sfInteger, sfString } from '../http/structured.ts'
 import { algorithmFor } from './algorithms/algorithm-for.ts'
+import type { PolicyCounters } from './limiter-stats.ts'
 import { checkPolicy, type HeaderStyle, type PolicyInput, type PolicyOptions, permitTtlMs } from './options.ts'
 import { parseRate, type Rate, rateText } from './rate.ts'
 import type { LimitStore, Quota } from './store.ts'
@@ -35,6 +36,7 @@ export interface Policy extends Pick<PolicyOptions, 'countIf' | 'skip' | 'respon
   readonly perRoute: boolean
   readonly phase: 'onRequest' | 'preHandler'
   readonly store: LimitStore | undefined
+  readonly counters: PolicyCounters
 }
 
 /** What policies inherit from the instance. */
@@ -94,6 +96,7 @@ export function resolvePolicy(name: string | undefined, input: PolicyInput, defa
     perRoute: options.per === 'route',
     phase: options.phase ?? 'onRequest',
     store: options.store,
+    counters: { allowed: 0, denied: 0, shadowDenied: 0 },
   })
 }
 

@@ -53,19 +53,28 @@ export class Reckoner {
   }
 
   charges(policy: Policy, quotas: readonly AnsweringQuota[], subject: Subject, cost: number): readonly PolicyCharge[] {
-    const fixed = quotas === policy.quotas
-    const charges: PolicyCharge[] = []
-    for (let i = 0; i < quotas.length; i++) {
-      const quota = quotas[i]!
-      const key = fixed ? subject.keys[i]! : `${subject.hash}${quota.id}${subject.suffix}`
-      charges.push({ quota, key, cost, permit: this.#permit(quota), policy })
-    }
-    return charges
+    // Nearly always one: a list that grows takes 150 bytes before it holds anything.
+    if (quotas.length === 1) return [this.charge(policy, quotas, 0, subject, cost)]
+    return quotas.map((_, i) => this.charge(policy, quotas, i, subject, cost))
   }
 
-  /** The subject of a key that was given and not found out of a request. */
-  subjectOf(policy: Policy, key: string | undefined, route: string | undefined): Subject {
-    return this.#subjectsOf(policy).of(key, route)
+  charge(policy: Policy, quotas: readonly AnsweringQuota[], i: number, subject: Subject, cost: number): PolicyCharge {
+    const quota = quotas[i]!
+    const key = quotas === policy.quotas ? subject.keys[i]! : `${subject.hash}${quota.id}${subject.suffix}`
+    return { quota, key, cost, permit: this.#permit(quota), policy }
+  }
+
+  /**
+   * The subject of a key that was given and not found out of a request. A policy nobody gave a key is by address, and
+   * finds one in any notation; but a job may count whatever it likes by it.
+   */
+  subjectOf(policy: Policy, key: string): Subject {
+    const subjects = this.#subjectsOf(policy)
+    if (!policy.byIp) return subjects.of(key, undefined)
+    const known = subjects.ofAddress(key)
+    if (known) return known
+    const address = clientAddress(key, policy)
+    return address === undefined ? subjects.of(key, undefined) : subjects.rememberAddress(key, address)
   }
 
   #permit(quota: AnsweringQuota): string {
@@ -95,15 +104,15 @@ export class Reckoner {
     const raw = c.ip
     const known = raw === undefined || route !== undefined ? undefined : subjects.ofAddress(raw)
     if (known) return known
-    const address = clientAddress(raw, { ipv6Prefix: policy.ipv6Prefix })
-    const subject = subjects.of(address, route)
+    const address = clientAddress(raw, policy)
+    if (raw !== undefined && address !== undefined && route === undefined) return subjects.rememberAddress(raw, address)
     if (address === undefined) {
       this.#callbacks.report(
         `The client's address cannot be told (policy \`${policy.name}\`): the request counts in the bucket \`unknown\``,
         c.route,
       )
-    } else if (raw !== undefined && route === undefined) subjects.rememberAddress(raw, subject)
-    return subject
+    }
+    return subjects.of(address, route)
   }
 
   /** `undefined` is an answer: it cannot be told, nobody is signed in. What is no text at all is a mistake. */

@@ -65,6 +65,8 @@ export interface LimitStore {
   refuses?(algorithm: AnyAlgorithm): string | undefined
   /** One verdict per charge, in order. Where one refuses, the others' verdicts tell what is left for them, uncharged. */
   consume(charges: readonly Charge[]): MaybePromise<readonly Verdict[]>
+  /** The same for a single charge, where that is cheaper. Stores in this process only. */
+  consumeOne?(charge: Charge): Verdict
   /** What `consume` would answer, changing nothing. */
   peek(charges: readonly Charge[]): MaybePromise<readonly Verdict[]>
   /** Gives back. Never more than was taken; a concurrent permit once, however often it is asked. */
