@@ -409,6 +409,14 @@ describe('who is counted', () => {
     expect(['/a', '/b', '/a'].map((route) => statusOf(open(option, { route })))).toEqual([200, 200, 429])
   })
 
+  test('by.route: by pattern and method too, and where there is no pattern never by the URL', () => {
+    const { limiter } = make({ p: { rate: '1/min', key: by(by.ip, by.route) } })
+    const pipeline = limiter.pipeline('p')
+    const get = (path: string, route?: string) => statusOf(open(pipeline, { path, ...(route && { route }) }))
+    expect([get('/a/1', '/a/:id'), get('/a/2', '/a/:id'), get('/b', '/b')]).toEqual([200, 429, 200])
+    expect([get('/made-up-1'), get('/made-up-2')]).toEqual([200, 429])
+  })
+
   test('keys in the store have a fixed length and show nothing', () => {
     const seen: string[] = []
     const { limiter } = make(

@@ -48,9 +48,12 @@ function userName(found: unknown): string | undefined {
   return undefined
 }
 
-/** The matched route pattern and the method; the path where no pattern is known. */
+/**
+ * The matched route pattern and the method. Where no pattern is known (a 404, or before the router has matched) all paths
+ * are one: told apart by the raw URL, who makes URLs up would get a fresh limit with each.
+ */
 function route(c: RequestContext): string {
-  return joinParts([c.method === 'HEAD' ? 'GET' : c.method, c.route ?? c.path])
+  return joinParts([c.method === 'HEAD' ? 'GET' : c.method, c.route])
 }
 
 /** A request field. The same for everybody who does not send it. Fields are the client's word: do not limit by them alone. */
