@@ -87,6 +87,23 @@ describeKoa('bodies that come in pieces', (boot, { web }) => {
     expect(app.errors.filter((error) => !/aborted|premature/i.test(error.message))).toEqual([])
   })
 
+  test('a handler that ends its stream because the client went away has not ended the body', async () => {
+    const sluice = createSluice()
+    const source = new PassThrough()
+    const app = await boot((app) =>
+      app.use(sluice.cache('1m')).use((ctx) => {
+        ctx.req.socket.prependListener('close', () => source.end())
+        ctx.body = source
+      }),
+    )
+    source.write('begun')
+    const opened = await app.client.open('/')
+    expect(await opened.piece()).toBe('begun')
+    opened.abort()
+    await until(() => source.destroyed)
+    expect(sluice.stats().cache).toMatchObject({ stored: 0, entries: 0 })
+  })
+
   test('a stream that fails midway cuts the connection, is reported as Koa does, and is not stored', async () => {
     const sluice = createSluice()
     let runs = 0

@@ -235,6 +235,20 @@ describeKoa('the request as Koa has it', (boot) => {
     expect(await app.get('/')).toMatchObject({ status: 200, cache: 'uri-miss', stored: false })
   })
 
+  test('the advice for a handler that reads ctx.ip names the address, and not the field it came from', async () => {
+    const sluice = createSluice()
+    const told: unknown[] = []
+    sluice.on('guard', ({ fields }) => told.push(fields))
+    const app = await boot((app) => {
+      app.proxy = true
+      app.use(sluice.cache('1m')).use((ctx) => {
+        ctx.body = `for ${ctx.ip}`
+      })
+    })
+    expect((await app.get('/', { 'x-forwarded-for': '1.2.3.4' })).text).toBe('for 1.2.3.4')
+    expect(told).toEqual([['@ip']])
+  })
+
   test('the state has in it what was put there, and nothing else', async () => {
     const app = await boot((app) =>
       app.use(createSluice().cache('1m')).use((ctx) => {

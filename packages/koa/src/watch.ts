@@ -17,7 +17,7 @@ const names: Readonly<Record<string, string>> = Object.freeze({ user: '@user', a
  */
 export function changeRequest(ctx: Context, change: RequestChange): () => void {
   const { headers } = ctx.req
-  // Koa remembers it; made now, it is not taken for a read of the field it comes from.
+  // Koa remembers it: made now, whoever reads it has read the address, and not also the field it came from.
   void ctx.ip
   overlayHeaders(ctx.req, change)
   lookInto(ctx, ctx.req.headers)
