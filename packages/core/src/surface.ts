@@ -1,6 +1,8 @@
 import type { ConditionOptions } from './cache/condition.ts'
 import type { InvalidationTarget, TagSource } from './cache/invalidation.ts'
 import type { CacheOptions } from './cache/options.ts'
+import { CompressPipeline } from './compress/compress-pipeline.ts'
+import type { CompressOptions } from './compress/options.ts'
 import { Engine, type InstanceEvents, type SluiceOptions, type SluiceStats } from './engine.ts'
 import { optionError } from './errors.ts'
 import type { Listener } from './events.ts'
@@ -24,6 +26,17 @@ export interface Sluice<Middleware> {
    */
   cache(ttl: Duration, options?: Omit<CacheOptions, 'ttl'>): Middleware
   cache(options?: CacheOptions): Middleware
+  /**
+   * Compresses what comes after it: br, zstd where Node has it, gzip and deflate. Mount it in front of `cache`, and
+   * stored answers keep their compressed forms.
+   *
+   * @throws SluiceError when an option is wrong
+   * @example
+   * ```ts
+   * app.use(sluice.compress({ threshold: '1kb', skip: ['/account/*'] }))
+   * ```
+   */
+  compress(options?: CompressOptions): Middleware
   /**
    * Purges tags, and the URL itself, after the handler succeeded (2xx, 3xx) and before its answer is sent.
    *
@@ -117,6 +130,7 @@ export function createSurface<Middleware>(
   const engine = new Engine(options)
   return {
     cache: (...given: readonly unknown[]) => mount(engine.cache.pipeline(cacheOptions(given))),
+    compress: (compress) => mount(new CompressPipeline(compress, engine.events)),
     invalidate: (...tags) => mount(engine.cache.invalidatePipeline(checkSources(tags))),
     condition: (condition) => mount(engine.cache.conditionPipeline(condition)),
     limit: (...policies) => {

@@ -12,7 +12,7 @@ import { bodyOf, discard, type KoaBody } from './body.ts'
 import { joinControls } from './control.ts'
 import { closedOnce, type Followed } from './followed.ts'
 import { isAnswered, putReply } from './reply.ts'
-import { sendOn } from './send-on.ts'
+import { putBytes, sendOn } from './send-on.ts'
 import { changeRequest } from './watch.ts'
 
 /** Runs the middleware behind on behalf of an exchange, and lets it have its say in what they leave on the context. */
@@ -54,9 +54,11 @@ async function settle(ctx: Context, exchange: Followed, before: Fields): Promise
   const head = headOf(ctx, body, before)
   const plan = exchange.onHead(head)
   // A copy is taken from the start: a stream that breaks while we wait needs somebody who listens.
+  const recoded = plan.mode === 'recode' && body.kind === 'whole' ? await plan.recode(body.bytes()) : undefined
   if (plan.mode !== 'replace' && plan.mode !== 'hold') {
     if (head.status !== ctx.status) ctx.status = head.status
     applyTouched(ctx.res, head.fields)
+    if (recoded && body.kind === 'whole' && recoded !== body.bytes()) putBytes(ctx, recoded)
     sendOn(ctx, exchange, head, body, plan)
   }
   const settled = exchange.settled?.()

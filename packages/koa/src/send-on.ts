@@ -20,6 +20,13 @@ export function sendOn(ctx: Context, exchange: Followed, head: ResponseHead, bod
   }
 }
 
+/** Sets bytes as the body, and nothing else but their length. */
+export function putBytes(ctx: Context, bytes: Uint8Array): void {
+  const typed = ctx.res.hasHeader('Content-Type')
+  ctx.body = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  if (!typed) ctx.remove('Content-Type')
+}
+
 /** Sets a stream as the body, and nothing else. */
 function putStream(ctx: Context, stream: Readable): void {
   const length = ctx.res.getHeader('Content-Length')

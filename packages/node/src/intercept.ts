@@ -10,6 +10,7 @@ import {
   type ResponseHead,
 } from '@sluice/core'
 import { applyTouched, restoreFields, sendReply } from './send-reply.ts'
+import { sendThrough, type Through } from './through.ts'
 
 type Callback = (error?: Error | null) => void
 type Chunk = string | Uint8Array
@@ -27,6 +28,8 @@ type State =
   | 'pass'
   /** The same, and the body is copied beside. */
   | 'tee'
+  /** The body goes through a transform first. */
+  | 'through'
   /** The handler's calls are swallowed: another answer was sent in place of its own. */
   | 'replaced'
   /** The answer is being made: calls wait in a queue. */
@@ -39,12 +42,14 @@ export function intercept(response: ServerResponse, method: string, exchange: Ex
   const write = response.write as (...args: unknown[]) => boolean
   const end = response.end as (...args: unknown[]) => ServerResponse
   const flushHeaders = response.flushHeaders
+  const flush = Object.getOwnPropertyDescriptor(response, 'flush')?.value as (() => void) | undefined
   let state: State = 'open'
   let headWritten = false
   let head: ResponseHead | undefined
   let copied: Buffer[] = []
   let copiedBytes = 0
   let limit = 0
+  let through: Through | undefined
   const queue: (() => void)[] = []
   let closed = false
 
@@ -62,13 +67,37 @@ export function intercept(response: ServerResponse, method: string, exchange: Ex
     const plan = exchange.onHead(head)
     if (plan.mode === 'replace') {
       state = 'replaced'
-    } else if (plan.mode !== 'hold') {
-      response.statusCode = head.status
-      applyTouched(response, head.fields)
-      state = plan.mode === 'tee' ? 'tee' : 'pass'
+    } else if (plan.mode !== 'hold' && plan.mode !== 'recode') {
+      applyHead(head)
+      state = plan.mode
       if (plan.mode === 'tee') limit = plan.limit
+      if (plan.mode === 'through') {
+        // From here on it is for the handler as if it were sent: a field set later is an error, as ever.
+        writeHead.call(response, response.statusCode)
+        through = sendThrough(response, plan.transform, {
+          write: (chunk) => write.call(response, chunk),
+          end: () => void end.call(response),
+        })
+      }
     }
     return plan
+  }
+
+  const applyHead = (made: ResponseHead): void => {
+    response.statusCode = made.status
+    applyTouched(response, made.fields)
+  }
+
+  /** Sends a whole body as something else, under the handler's own head. */
+  const sendRecoded = (recoded: MaybePromise<Uint8Array>, body: Uint8Array, callback: Callback | undefined): void => {
+    state = 'waiting'
+    void chain(recoded, (bytes) => {
+      state = 'pass'
+      applyHead(head!)
+      if (bytes !== body) response.setHeader('Content-Length', bytes.byteLength)
+      end.call(response, bytes, undefined, callback)
+      release()
+    })
   }
 
   /** Runs `act` when whatever must be over before anything is sent (a purge) is over. */
@@ -126,7 +155,8 @@ export function intercept(response: ServerResponse, method: string, exchange: Ex
   const patched = {
     writeHead(this: ServerResponse, status: number, reason?: unknown, fields?: unknown): ServerResponse {
       if (state === 'replaced') return response
-      if (state === 'pass' || state === 'tee') return writeHead.call(response, status, reason, fields)
+      if (state === 'pass' || state === 'tee' || state === 'through')
+        return writeHead.call(response, status, reason, fields)
       // Not sent yet, as node does not either: the head waits for the first piece of the body.
       headWritten = true
       response.statusCode = status
@@ -152,6 +182,10 @@ export function intercept(response: ServerResponse, method: string, exchange: Ex
       if (state === 'replaced') {
         done(typeof encoding === 'function' ? encoding : callback)
         return true
+      }
+      if (state === 'through') {
+        const [named, told] = typeof encoding === 'function' ? [undefined, encoding] : [encoding, callback]
+        return through!.write(chunk, named, told)
       }
       copy(chunk, typeof encoding === 'string' ? encoding : undefined)
       return write.call(response, chunk, encoding, callback)
@@ -179,8 +213,13 @@ export function intercept(response: ServerResponse, method: string, exchange: Ex
         whenSettled(() => {
           if (plan.mode === 'hold') sendInstead(exchange.onBody!(head!, body), callback)
           else if (plan.mode === 'replace') sendInstead(plan.reply, callback)
+          else if (plan.mode === 'recode') sendRecoded(plan.recode(body), body, callback)
           else patched.end.call(response, chunk, encoding, callback)
         })
+        return response
+      }
+      if (state === 'through') {
+        through!.end(chunk ?? undefined, encoding, callback)
         return response
       }
       copy(chunk ?? undefined, encoding)
@@ -202,6 +241,13 @@ export function intercept(response: ServerResponse, method: string, exchange: Ex
         return
       }
       if (state !== 'replaced') flushHeaders.call(response)
+    },
+
+    /** Known from `compression`: sends on what a compressor holds back. Nothing is, where nothing is compressed. */
+    flush(this: ServerResponse): void {
+      if (state === 'waiting') queue.push(() => patched.flush.call(response))
+      else if (state === 'through') through!.flush()
+      else flush?.call(response)
     },
   }
   Object.assign(response, patched)

@@ -57,7 +57,12 @@ export type BodyPlan =
   | { readonly mode: 'hold' }
   /** Drop the handler's head and body and send this in their place. */
   | { readonly mode: 'replace'; readonly reply: Reply }
-  /** Send it on through a transform (compression). */
+  /**
+   * For a whole body: send what `recode` makes of it. The head, which `recode` may still edit, is applied after it; its
+   * Content-Length is the host's to set. Never rejects.
+   */
+  | { readonly mode: 'recode'; readonly recode: (body: Uint8Array) => MaybePromise<Uint8Array> }
+  /** Send it on through a transform (compression). The exchange destroys it in `onClose`. */
   | { readonly mode: 'through'; readonly transform: import('node:stream').Duplex }
 
 /** How a response ended. `aborted`: the client went away first. `failed`: the handler threw, or its body broke off. */
