@@ -4,12 +4,15 @@ import type { FastifyRequest } from 'fastify'
 /** A request with Fastify's own ideas of host, protocol, address and route: its `trustProxy` setting included. */
 export class FastifyView extends NodeRequestView implements RequestView {
   readonly #request: FastifyRequest
+  readonly #route: string | undefined
   #scheme: string | undefined
   #authority: string | undefined
 
-  constructor(request: FastifyRequest) {
+  /** @param route - the pattern, where it is known without asking Fastify */
+  constructor(request: FastifyRequest, route?: string) {
     super(request.raw)
     this.#request = request
+    this.#route = route
   }
 
   override get scheme(): string {
@@ -29,7 +32,7 @@ export class FastifyView extends NodeRequestView implements RequestView {
   }
 
   override get route(): string | undefined {
-    return this.#request.routeOptions.url
+    return this.#route ?? this.#request.routeOptions.url
   }
 
   override get native(): object {

@@ -16,7 +16,7 @@ export function makeOnResponse(invalidation: Pipeline) {
   function invalidateLate(request: FastifyRequest, reply: FastifyReply): void {
     const passage = passageOf(reply)
     const entry = passage?.entries.find((e) => e.invalidates)
-    if (entry?.told || passage?.laid) return
+    if (entry?.told || passage?.touched) return
     if (entry) entry.told = true
     const exchange = entry?.exchange ?? openInvalidation(invalidation, request)
     const fields = Fields.from(reply.raw.getHeaders())

@@ -70,12 +70,10 @@ export function makeOnRequest(stages: readonly Stage[]) {
   ): void {
     const go = passStages(stages, request, reply)
     if (isPromise(go)) {
-      go.then(
-        (on) => {
-          if (on) done()
-        },
-        (error) => done(error),
-      )
+      const next = go.then((on) => {
+        if (on) done()
+      })
+      next.then(undefined, done)
     } else if (go) done()
   }
 }

@@ -1,17 +1,9 @@
-import {
-  chain,
-  type Exchange,
-  isPromise,
-  type MaybePromise,
-  type Pipeline,
-  type Reply,
-  type ResponseHead,
-} from '@sluice/core'
+import { type Exchange, isPromise, type MaybePromise, type Pipeline } from '@sluice/core'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { FastifyView } from './fastify-view.ts'
-import { type Entry, makePassage, type Passage, passageOf } from './passage.ts'
-import { discard, nodeStream, readPayload, tee, toPayload, unwrapResponse } from './payload.ts'
-import { applyTouched, fieldsOf, layFields, restoreFields } from './reply-fields.ts'
+import { tellExchange } from './obey-plan.ts'
+import { makePassage, type Passage, passageOf } from './passage.ts'
+import { isPayload, toPayload, unwrapResponse } from './payload.ts'
 
 type Done = (error?: Error | null, payload?: unknown) => void
 
@@ -21,10 +13,10 @@ type Done = (error?: Error | null, payload?: unknown) => void
  * @param invalidation - asked for every unsafe request that no stage of its route sees to
  */
 export function makeOnSend(invalidation: Pipeline) {
-  return function sluiceOnSend(request: FastifyRequest, reply: FastifyReply, payload: unknown, done: Done): void {
+  return function sluiceOnSend(request: FastifyRequest, reply: FastifyReply, payload: unknown, done: Done): unknown {
     const next = process(request, reply, payload)
-    if (isPromise(next)) next.then((made) => done(null, made), done)
-    else done(null, next)
+    // Fastify also takes a promise, and then sees to what is thrown behind this hook.
+    return isPromise(next) ? next : done(null, next)
   }
 
   /** The payload to send; `undefined` for the one that was given. */
@@ -32,7 +24,7 @@ export function makeOnSend(invalidation: Pipeline) {
     let passage = passageOf(reply)
     // Somebody has written to the raw response: there is no head left to decide on.
     if (reply.raw.headersSent) return undefined
-    if (passage?.laid && passage.laid.status !== reply.statusCode) withdraw(passage, reply)
+    passage?.withdraw(reply)
     if (passage?.answer) {
       const { body } = passage.answer
       passage.answer = undefined
@@ -42,7 +34,10 @@ export function makeOnSend(invalidation: Pipeline) {
       passage = makePassage(reply)
       followInvalidation(invalidation, passage, request, reply)
     }
-    return passage ? tell(passage, request, reply, unwrapResponse(reply, payload)) : undefined
+    if (!passage) return undefined
+    const body = unwrapResponse(reply, payload)
+    // Fastify has an error of its own for what is no payload.
+    return isPayload(body) ? tell(passage, request, reply, body) : undefined
   }
 }
 
@@ -73,80 +68,9 @@ function tell(passage: Passage, request: FastifyRequest, reply: FastifyReply, pa
     const entry = passage.entries[i]!
     if (entry.told) continue
     entry.told = true
-    const told = tellOne(passage, entry, request, reply, payload)
+    const told = tellExchange(passage, entry, request, reply, payload)
     if (isPromise(told)) return told.then((next) => tell(passage, request, reply, next))
     payload = told
   }
   return payload
-}
-
-function tellOne(
-  passage: Passage,
-  entry: Entry,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  payload: unknown,
-): MaybePromise<unknown> {
-  const { exchange, before } = entry
-  const body = readPayload(payload)
-  const length = body.kind === 'whole' ? body.bytes.byteLength : undefined
-  const head: ResponseHead = { status: reply.statusCode, fields: fieldsOf(reply), before, body: body.kind, length }
-  const plan = exchange.onHead(head)
-  const swap = (answer: Reply): unknown => {
-    restoreFields(reply, before)
-    reply.code(answer.status)
-    layFields(reply, answer.fields)
-    passage.laid = { status: answer.status, fields: answer.fields }
-    if (answer.body?.byteLength) return toPayload(answer.body)
-    if (payload === undefined) return undefined
-    // Fastify's own hook for HEAD routes does not expect `null`.
-    return request.method === 'HEAD' ? Buffer.alloc(0) : null
-  }
-  const act = (): MaybePromise<unknown> => {
-    switch (plan.mode) {
-      case 'hold':
-        return chain(exchange.onBody!(head, body.kind === 'whole' ? body.bytes : new Uint8Array(0)), swap)
-      case 'replace':
-        discard(payload)
-        return swap(plan.reply)
-    }
-    if (head.status !== reply.statusCode) reply.code(head.status)
-    applyTouched(reply, head.fields)
-    passage.laid = { status: head.status, fields: touchedOf(head) }
-    if (plan.mode === 'through') {
-      if (body.kind === 'whole') return plan.transform.end(body.bytes)
-      return nodeStream(body.stream).pipe(plan.transform)
-    }
-    if (plan.mode === 'pass') return payload
-    if (body.kind === 'whole') {
-      void exchange.onBody?.(head, body.bytes)
-      return payload
-    }
-    return tee(body.stream, plan.limit, {
-      whole: (bytes) => {
-        // A client that went away may have ended the handler's work early: what came is then not the whole.
-        if (!passage.over) void exchange.onBody?.(head, bytes)
-      },
-      broken: () => {
-        passage.failed = true
-      },
-    })
-  }
-  const settled = exchange.settled?.()
-  return settled ? settled.then(act) : act()
-}
-
-function touchedOf(head: ResponseHead): string[] {
-  return [...head.fields.touched()].flatMap((name) => head.fields.lines(name).flatMap((line) => [name, line]))
-}
-
-/** A hook or the handler's stream failed after we had put fields on the response: they are not of the error's answer. */
-function withdraw(passage: Passage, reply: FastifyReply): void {
-  const { fields } = passage.laid!
-  for (let i = 0; i < fields.length; i += 2) {
-    const name = fields[i]!.toLowerCase()
-    if (name !== 'content-type' && reply.hasHeader(name)) reply.removeHeader(name)
-  }
-  passage.laid = undefined
-  passage.answer = undefined
 }

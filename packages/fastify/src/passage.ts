@@ -10,6 +10,8 @@ export interface Stage {
   readonly pipeline: Pipeline
   /** It sees to it that an unsafe request invalidates its URL. */
   readonly invalidates: boolean
+  /** The route's pattern, where it is known. Fastify could be asked for it, but builds a whole object to answer. */
+  readonly route?: string | undefined
 }
 
 /** An exchange under way. */
@@ -35,12 +37,41 @@ export class Passage {
   /** The body broke off. */
   failed = false
   /** The fields we put on the response, and the status they are of: another status is another answer. */
-  laid: { readonly status: number; readonly fields: readonly string[] } | undefined
+  #laid: { readonly status: number; readonly fields: readonly string[] } | undefined
   #outcome: Outcome | undefined
 
   /** The connection is gone, or everything was sent. */
   get over(): boolean {
     return this.#outcome !== undefined
+  }
+
+  /** Whether this response is of our making, or was told to somebody. */
+  get touched(): boolean {
+    return this.#laid !== undefined
+  }
+
+  lay(status: number, fields: readonly string[]): void {
+    this.#laid = { status, fields: this.#laid ? [...this.#laid.fields, ...fields] : fields }
+  }
+
+  /**
+   * Takes our fields back where another answer takes the place of the one they are of: a hook or the handler's stream
+   * failed, and the error handler has made its own.
+   */
+  withdraw(reply: FastifyReply): void {
+    if (!this.#laid || this.#laid.status === reply.statusCode) return
+    const before = this.entries[0]?.before
+    const names = new Set(this.#laid.fields.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase()))
+    // The error's content is the error handler's to describe; Vary was perhaps not ours alone.
+    names.delete('content-type')
+    if (!before) names.delete('vary')
+    for (const name of names) {
+      reply.removeHeader(name)
+      const lines = before?.lines(name) ?? []
+      if (lines.length) reply.header(name, [...lines])
+    }
+    this.#laid = undefined
+    this.answer = undefined
   }
 
   follow(exchange: Exchange, reply: FastifyReply, invalidates: boolean): void {
@@ -86,7 +117,7 @@ export function passStages(
 ): MaybePromise<boolean> {
   for (let i = from; i < stages.length; i++) {
     const stage = stages[i]!
-    const opening = stage.pipeline.open(new FastifyView(request))
+    const opening = stage.pipeline.open(new FastifyView(request, stage.route))
     if (isPromise(opening)) {
       return opening.then((o) =>
         chain(obey(o, stage, request, reply), (go) => go && passStages(stages, request, reply, i + 1)),
@@ -128,7 +159,7 @@ function obey(opening: Opening, stage: Stage, request: FastifyRequest, reply: Fa
 function sendAnswer(reply: FastifyReply, answer: Reply): void {
   const passage = makePassage(reply)
   passage.answer = answer
-  passage.laid = { status: answer.status, fields: answer.fields }
+  passage.lay(answer.status, answer.fields)
   reply.code(answer.status)
   layFields(reply, answer.fields)
   reply.send()

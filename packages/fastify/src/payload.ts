@@ -7,6 +7,15 @@ export type Payload =
   | { readonly kind: 'whole'; readonly bytes: Uint8Array }
   | { readonly kind: 'pieces'; readonly stream: NodeJS.ReadableStream | ReadableStream }
 
+/** Whether Fastify can send it. A stream that somebody else reads already is none. */
+export function isPayload(payload: unknown): boolean {
+  if (payload === undefined || payload === null || typeof payload === 'string') return true
+  if (typeof payload !== 'object') return false
+  const { pipe, getReader, locked } = payload as { pipe?: unknown; getReader?: unknown; locked?: unknown }
+  if (typeof getReader === 'function') return locked !== true
+  return payload instanceof Uint8Array || typeof pipe === 'function'
+}
+
 export function readPayload(payload: unknown): Payload {
   if (payload === undefined || payload === null) return { kind: 'whole', bytes: empty }
   if (typeof payload === 'string') return { kind: 'whole', bytes: Buffer.from(payload) }

@@ -113,12 +113,13 @@ function plan(given: SluiceRoute, route: RouteOptions, surface: Surface): RouteP
       throw wrong('phase', "must be 'preHandler' where the body is part of the key", phase)
     }
     const list = phase === 'onRequest' ? early : stages
-    list.push({ pipeline: surface.cache(options), invalidates: true })
+    list.push({ pipeline: surface.cache(options), invalidates: true, route: route.url })
   } else if (given.phase !== undefined && cache !== false) throw wrong('phase', 'needs `cache` beside it', phase)
-  if (condition !== undefined) stages.push({ pipeline: surface.condition(condition), invalidates: false })
+  if (condition !== undefined)
+    stages.push({ pipeline: surface.condition(condition), invalidates: false, route: route.url })
   if (invalidates !== undefined) {
     const sources = Array.isArray(invalidates) ? (invalidates as readonly TagSource[]) : [invalidates as TagSource]
-    stages.push({ pipeline: surface.invalidate(...sources), invalidates: true })
+    stages.push({ pipeline: surface.invalidate(...sources), invalidates: true, route: route.url })
   }
   return { early, stages }
 }
