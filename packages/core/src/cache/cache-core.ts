@@ -6,7 +6,7 @@ import { Fills } from './fills.ts'
 import { guardAdvice } from './guard.ts'
 import type { CacheRecord } from './record.ts'
 import { newCounters } from './stats.ts'
-import type { CacheStore, SetOutcome, Vacancy, Variant } from './store.ts'
+import type { CacheStore, FillEnd, SetOutcome, Vacancy, Variant } from './store.ts'
 
 /** What all caches of one instance share: the store, the fills under way, the counters, and how trouble is reported. */
 export class CacheCore {
@@ -63,6 +63,11 @@ export class CacheCore {
 
   /** Counts a response that was not stored. */
   refused(reason: string, route: string | undefined): void {
+  /** A fill that began with this vacancy, or could have, has ended: other processes need not wait for it. */
+  release(vacancy: Vacancy | undefined, ended: FillEnd = 'given-up'): void {
+    if (vacancy?.lease === 'taken') this.store.release?.(vacancy, ended)
+  }
+
     const { refused } = this.counters
     // Reasons of handlers' own (`skip('…')`) must not grow the table without end.
     const counted = reason in refused || Object.keys(refused).length < 100 ? reason : 'other'

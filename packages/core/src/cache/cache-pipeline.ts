@@ -15,7 +15,7 @@ import { replyFrom, replyToHit } from './reply.ts'
 import { type RequestTerms, requestTerms } from './request-terms.ts'
 import { standIn } from './stand-in.ts'
 import { type StatusParts, statusLine } from './status-line.ts'
-import type { Vacancy } from './store.ts'
+import type { Vacancy, VariantSelector } from './store.ts'
 import { variantSelector } from './variant.ts'
 
 /** A background refresh: the request it makes carries this, and the cache knows it again by it. */
@@ -24,12 +24,27 @@ interface Ticket {
   readonly key: string
   readonly fill: Fill
   readonly stale: CacheRecord
+  /** Where the look-up learnt it already. */
+  readonly vacancy: Vacancy | undefined
 }
 
 /** `hit`, or what a request that waited for another's handler says. */
 function hitParts(record: CacheRecord, now: number, attempt: number): StatusParts {
   const ttl = Math.floor((record.staleAt - now) / 1000)
   return attempt > 0 ? { fwd: 'uri-miss', collapsed: true, ttl } : { hit: true, ttl }
+}
+
+/** The selector of a request, and what it last selected. */
+function chooser(view: RequestView): { select: VariantSelector; variant: () => string } {
+  const select = variantSelector(view)
+  let variant = ''
+  return {
+    select: (spec) => {
+      variant = select(spec)
+      return variant
+    },
+    variant: () => variant,
+  }
 }
 
 /** How often a request waits for others before it runs its own handler. */
@@ -72,15 +87,11 @@ export class CachePipeline implements Pipeline {
 
   /** @param attempt - how often this request has waited for others already */
   #lookUp(view: RequestView, key: CacheKey, attempt: number): MaybePromise<Opening> {
-    let variant = ''
-    const select = variantSelector(view)
-    const found = this.#core.ask('read', () =>
-      this.#core.store.get(key.key, (spec) => {
-        variant = select(spec)
-        return variant
-      }),
-    )
-    return chain(found, (record) => this.#decide(view, key, record, variant, attempt))
+    const chosen = chooser(view)
+    // Whoever cannot fill must not keep other processes from it.
+    const wants = { lease: this.#mayFill(view, key) }
+    const found = this.#core.ask('read', () => this.#core.store.get(key.key, chosen.select, wants))
+    return chain(found, (record) => this.#decide(view, key, record, chosen.variant(), attempt))
   }
 
   #decide(
@@ -92,12 +103,16 @@ export class CachePipeline implements Pipeline {
   ): MaybePromise<Opening> {
     if (found === undefined) return this.#bypass('store')
     const terms = this.#policy.honourRequest ? requestTerms(view) : undefined
-    if (terms?.noStore) return this.#bypass('request')
+    const vacancy = found.kind === 'vacancy' ? found : this.#core.store.renewal?.(found)
+    if (terms?.noStore) {
+      this.#core.release(vacancy)
+      return this.#bypass('request')
+    }
     const place = `${key.key}${variant}`
     if (found.kind === 'vacancy') {
-      if (terms?.onlyIfCached) return { kind: 'reply', reply: this.#gatewayTimeout(key) }
+      if (terms?.onlyIfCached) return { kind: 'reply', reply: this.#gatewayTimeout(key, vacancy) }
       const fwd = found.reason === 'vary' ? 'vary-miss' : 'uri-miss'
-      return this.#miss(view, key, place, { fwd }, undefined, attempt)
+      return this.#miss(view, key, place, { fwd }, undefined, attempt, vacancy)
     }
     if (!found.shared && this.#needsAuthorization(view, key)) {
       const status: StatusParts = { fwd: 'bypass', detail: 'authorization' }
@@ -106,10 +121,13 @@ export class CachePipeline implements Pipeline {
     const now = this.#core.clock.now()
     if (now < found.staleAt) {
       if (!terms?.refuses(found, now)) return this.#hit(view, key, place, found, now, attempt)
-      return this.#stale(view, key, place, found, now, attempt, terms)
+      return this.#stale(view, key, place, found, now, attempt, terms, vacancy)
     }
-    if (terms?.accepts(found, now)) return this.#hit(view, key, place, found, now, attempt)
-    return this.#stale(view, key, place, found, now, attempt, terms)
+    if (terms?.accepts(found, now)) {
+      this.#core.release(vacancy)
+      return this.#hit(view, key, place, found, now, attempt)
+    }
+    return this.#stale(view, key, place, found, now, attempt, terms, vacancy)
   }
 
   #hit(
@@ -148,19 +166,20 @@ export class CachePipeline implements Pipeline {
     now: number,
     attempt: number,
     terms: RequestTerms | undefined,
+    vacancy: Vacancy | undefined,
   ): MaybePromise<Opening> {
-    if (terms?.onlyIfCached) return { kind: 'reply', reply: this.#gatewayTimeout(key) }
+    if (terms?.onlyIfCached) return { kind: 'reply', reply: this.#gatewayTimeout(key, vacancy) }
     const status: StatusParts = { fwd: terms && now < record.staleAt ? 'request' : 'stale' }
     if (!terms?.refuses(record, now) && now < record.whileRevalidateUntil && this.#canRefresh(view)) {
-      this.#refresh(view, key, place, record)
+      this.#refresh(view, key, place, record, vacancy)
       return this.#hit(view, key, place, record, now, 0)
     }
     if (this.#policy.timeoutGiven && now < record.ifErrorUntil && attempt === 0) {
       // Out of line, so that the client can be answered in time whatever the handler does.
-      const fill = this.#refresh(view, key, place, record)
+      const fill = this.#refresh(view, key, place, record, vacancy)
       if (fill) return fill.wait().then((result) => this.#followed(view, key, result, record, attempt))
     }
-    return this.#miss(view, key, place, status, record, attempt)
+    return this.#miss(view, key, place, status, record, attempt, vacancy)
   }
 
   #miss(
@@ -170,20 +189,56 @@ export class CachePipeline implements Pipeline {
     status: StatusParts,
     stale: CacheRecord | undefined,
     attempt: number,
+    vacancy: Vacancy | undefined,
   ): MaybePromise<Opening> {
     this.#core.counters.misses++
-    // A HEAD has no body to store, and a range of a body is not the body.
     if (view.method === 'HEAD' || view.header('range') !== undefined) {
-      return this.#runAlone(view, key, { status, ownConditions: false })
+      return this.#runAlone(view, key, { status, ownConditions: false, vacancy })
     }
     const { fills } = this.#core
-    if (this.#needsAuthorization(view, key) || fills.sideBySide(place) || attempt >= patience) {
-      return this.#runAlone(view, key, { status, stale, ownConditions: true })
+    if (!this.#mayFill(view, key) || fills.sideBySide(place) || attempt >= patience || vacancy?.lease === 'open') {
+      // Others may try: what this request brings is for itself, though it is stored where that goes.
+      this.#core.release(vacancy)
+      return this.#runAlone(view, key, { status, stale, ownConditions: true, vacancy })
     }
     const running = fills.running(place)
-    if (running) return running.wait().then((result) => this.#followed(view, key, result, stale, attempt))
+    if (running) {
+      this.#core.release(vacancy)
+      return running.wait().then((result) => this.#followed(view, key, result, stale, attempt))
+    }
     const fill = fills.lead(place, this.#policy.timeoutMs)
-    return this.#runAlone(view, key, { status, stale, fill, ownConditions: true })
+    if (vacancy?.lease === 'held') return this.#follow(view, key, status, stale, attempt, fill)
+    return this.#runAlone(view, key, { status, stale, fill, ownConditions: true, vacancy })
+  }
+
+  /** Another process is at it. One request of this process waits for it, on behalf of all the others that want the same. */
+  #follow(
+    view: RequestView,
+    key: CacheKey,
+    status: StatusParts,
+    stale: CacheRecord | undefined,
+    attempt: number,
+    fill: Fill,
+  ): MaybePromise<Opening> {
+    const { store } = this.#core
+    const chosen = chooser(view)
+    const found = this.#core.ask('read', () => store.follow?.(key.key, chosen.select, this.#policy.timeoutMs))
+    return chain(found, (record) => {
+      if (record === undefined) {
+        fill.settle('timeout')
+        return this.#bypass('store')
+      }
+      const vacancy = record.kind === 'vacancy' ? record : store.renewal?.(record)
+      if (!vacancy) {
+        fill.settle('stored')
+        return this.#decide(view, key, record, chosen.variant(), attempt + 1)
+      }
+      const run = { status, stale: record.kind === 'record' ? record : stale, ownConditions: true, vacancy }
+      if (vacancy.lease === 'taken') return this.#runAlone(view, key, { ...run, fill })
+      const waited = vacancy.lease === 'held'
+      fill.settle(waited ? 'timeout' : 'unshared')
+      return this.#runAlone(view, key, { ...run, store: !waited })
+    })
   }
 
   /** The fill this request waited for has ended. */
@@ -211,10 +266,11 @@ export class CachePipeline implements Pipeline {
   #runAlone(
     view: RequestView,
     key: CacheKey,
-    run: Pick<Run, 'status' | 'ownConditions'> & Partial<Pick<Run, 'fill' | 'stale' | 'store'>>,
+    run: Pick<Run, 'status' | 'ownConditions'> &
+      Partial<Pick<Run, 'fill' | 'stale' | 'store'>> & { readonly vacancy?: Vacancy | undefined },
   ): MaybePromise<Opening> {
-    // The position is taken now, before the handler reads anything: a purge from here on makes the store a no-op.
-    const vacancy = this.#core.ask('read', () => this.#core.store.position(key.key))
+    // The position is taken before the handler reads anything: a purge from here on makes the store a no-op.
+    const vacancy = run.vacancy ?? this.#core.ask('read', () => this.#core.store.position(key.key))
     return chain(vacancy, (position): Opening => {
       if (!position) {
         run.fill?.settle('unshared')
@@ -237,15 +293,29 @@ export class CachePipeline implements Pipeline {
   }
 
   /** Makes the request again without a client, unless one is under way. The fill to wait for, where there is one. */
-  #refresh(view: RequestView, key: CacheKey, place: string, stale: CacheRecord): Fill | undefined {
+  #refresh(
+    view: RequestView,
+    key: CacheKey,
+    place: string,
+    stale: CacheRecord,
+    vacancy?: Vacancy | undefined,
+  ): Fill | undefined {
     const { fills, counters } = this.#core
     const running = fills.running(place)
-    if (running || !this.#canRefresh(view) || fills.sideBySide(place)) return running
+    // Another process refreshes it: this one will find what it brings.
+    if (!running && vacancy?.lease === 'held') return undefined
+    if (running || !this.#canRefresh(view) || fills.sideBySide(place)) {
+      if (running) this.#core.release(vacancy)
+      return running
+    }
     const fill = fills.lead(place, this.#policy.timeoutMs, true)
     counters.refreshes++
-    const ticket: Ticket = { cache: this, key: key.key, fill, stale }
-    // Where the request never came back to this cache (an outer guard refused it), the wait ends here.
-    void view.refresh!(ticket).then(() => fill.settle('failed'))
+    const ticket: Ticket = { cache: this, key: key.key, fill, stale, vacancy }
+    void view.refresh!(ticket).then(() => {
+      // Where the request never came back to this cache (an outer guard refused it), the wait ends here.
+      fill.settle('failed')
+      this.#core.release(vacancy)
+    })
     return fill
   }
 
@@ -253,9 +323,14 @@ export class CachePipeline implements Pipeline {
     if (ticket.cache !== this) return { kind: 'proceed', exchange: new PassExchange(undefined) }
     return this.#withKey(view, (key) => {
       if (key.key !== ticket.key) return { kind: 'proceed', exchange: new PassExchange(undefined) }
-      const { fill, stale } = ticket
-      return this.#runAlone(view, key, { status: { fwd: 'stale' }, stale, fill, ownConditions: true })
+      const { fill, stale, vacancy } = ticket
+      return this.#runAlone(view, key, { status: { fwd: 'stale' }, stale, fill, ownConditions: true, vacancy })
     })
+  }
+
+  /** Its answer may become everybody's. A HEAD has no body to store, and a range of a body is not the body. */
+  #mayFill(view: RequestView, key: CacheKey): boolean {
+    return view.method !== 'HEAD' && view.header('range') === undefined && !this.#needsAuthorization(view, key)
   }
 
   /** Credentials were sent, and nothing says yet that the answer is the same for everybody. */
@@ -279,7 +354,8 @@ export class CachePipeline implements Pipeline {
     return { kind: 'proceed', exchange: invalidateTarget(this.#core, view, line) }
   }
 
-  #gatewayTimeout(key: CacheKey): Reply {
+  #gatewayTimeout(key: CacheKey, vacancy: Vacancy | undefined): Reply {
+    this.#core.release(vacancy)
     const line = statusLine(this.#policy, key, { detail: 'only-if-cached' })
     return { status: 504, fields: ['Cache-Control', 'no-store', 'Cache-Status', line], body: new Uint8Array(0) }
   }

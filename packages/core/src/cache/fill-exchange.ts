@@ -144,6 +144,7 @@ export class FillExchange implements Exchange {
   #settle(result: FillResult): void {
     this.#run.fill?.settle(result)
   }
+    this.#core.release(this.#run.vacancy, result === 'unshared' || result === 'failed' ? 'unshared' : 'given-up')
 
   /** What the handler says of its response comes first, then every rule. */
   #refusal(head: ResponseHead, own: Fields, terms: ResponseTerms): string | undefined {

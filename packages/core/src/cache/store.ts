@@ -23,9 +23,13 @@ export interface CacheStore {
   set(key: string, variant: Variant, record: CacheRecord, vacancy: Vacancy): MaybePromise<SetOutcome>
   /**
    * Of stores that several processes share. Waits while another of them fills this place: for its record, for its
-   * lease (which `wants` asks for), or for the end of the wait, when the vacancy still says `held`.
+   * lease, or for the end of the wait, when the vacancy still says `held`.
    */
   follow?(key: string, select: VariantSelector, waitMs: number): MaybePromise<CacheRecord | Vacancy | StoreOut>
+  /**
+   * What a fill that replaces this record may present, where the look-up asked for a lease and found the record stale.
+   */
+  renewal?(record: CacheRecord): Vacancy | undefined
   /** The fill that began with this vacancy has ended. Gives back its lease, where it has one; `set` has done so too. */
   release?(vacancy: Vacancy, ended: FillEnd): void
   /** Removes every variant of one key. */
@@ -51,7 +55,7 @@ export type StoreOut = undefined
 
 /** What a look-up asks for beside the record. */
 export interface Wants {
-  /** On a vacancy: the right to fill it, before any other process. Who gets it must call `set` or `release`. */
+  /** On a vacancy, and on a stale record: the right to fill it, before any other process. Who gets it must call `set` or `release`. */
   readonly lease?: boolean
 }
 
