@@ -4,16 +4,17 @@ import type { CacheOptions } from './cache/options.ts'
 import { CompressPipeline } from './compress/compress-pipeline.ts'
 import type { CompressOptions } from './compress/options.ts'
 import { Engine, type InstanceEvents, type SluiceOptions, type SluiceStats } from './engine.ts'
-import { optionError } from './errors.ts'
 import type { Listener } from './events.ts'
 import type { Pipeline } from './exchange/exchange.ts'
+import { type HandlerDecorators, handlerDecorators, type WrapHandler } from './handler-decorators.ts'
 import type { Limiter } from './limit/limiter.ts'
 import type { PolicyInput } from './limit/options.ts'
 import type { ShedOptions } from './shed/shedder.ts'
+import { cacheOptions, checkSources } from './surface-arguments.ts'
 import type { Duration } from './units.ts'
 
 /** What `createSluice` answers on frameworks with middleware. `Middleware` is the framework's own type. */
-export interface Sluice<Middleware> {
+export interface Sluice<Middleware> extends HandlerDecorators {
   /**
    * Caches the responses of what comes after it. With a TTL the route is stored that long; without one the handler's own
    * Cache-Control decides (RFC 9111).
@@ -122,12 +123,14 @@ export type LimitMiddleware<Middleware> = Middleware & {
   per(what: 'route'): Middleware
 }
 
-/** Builds the members above from the way a framework mounts a pipeline. */
+/** Builds the members above from the ways a framework mounts a pipeline, and puts it in front of a single handler. */
 export function createSurface<Middleware>(
   options: SluiceOptions | undefined,
   mount: (pipeline: Pipeline) => Middleware,
+  wrap: WrapHandler,
 ): Sluice<Middleware> {
   const engine = new Engine(options)
+  const quiet = <P extends Pipeline>(pipeline: P): P => engine.cache.ownReads.quiet(pipeline)
   return {
     cache: (...given: readonly unknown[]) => mount(engine.cache.pipeline(cacheOptions(given))),
     compress: (compress) => mount(new CompressPipeline(compress, engine.events)),
@@ -135,12 +138,13 @@ export function createSurface<Middleware>(
     condition: (condition) => mount(engine.cache.conditionPipeline(condition)),
     limit: (...policies) => {
       const pipeline = engine.limiter.pipeline(...policies)
-      return Object.assign(mount(pipeline) as object, {
-        per: (what: 'route') => mount(pipeline.per(what)),
+      return Object.assign(mount(quiet(pipeline)) as object, {
+        per: (what: 'route') => mount(quiet(pipeline.per(what))),
       }) as LimitMiddleware<Middleware>
     },
-    shed: (shed) => mount(engine.shedder.pipeline(shed)),
+    shed: (shed) => mount(quiet(engine.shedder.pipeline(shed))),
     exempt: () => mount(engine.limiter.exempt()),
+    ...handlerDecorators(engine, wrap),
     check: (name, options) => engine.limiter.check(name, options),
     peek: (name, options) => engine.limiter.peek(name, options),
     refund: (name, options) => engine.limiter.refund(name, options),
@@ -151,32 +155,4 @@ export function createSurface<Middleware>(
     on: (name, listener) => engine.events.on(name, listener),
     close: () => engine.close(),
   }
-}
-
-/** The options of `cache('5m', { … })`, `cache({ … })` and `cache()`. */
-export function cacheOptions(given: readonly unknown[]): CacheOptions {
-  const [first, second, ...more] = given
-  if (more.length) throw optionError('cache(ttl, options)', 'takes two arguments', more[0])
-  if (typeof first === 'object' && first !== null) {
-    if (second !== undefined) throw optionError('cache(options)', 'takes one argument', second)
-    return first as CacheOptions
-  }
-  if (second !== undefined && (typeof second !== 'object' || second === null)) {
-    throw optionError('cache(ttl, options)', 'must be given an object of options', second)
-  }
-  const options = (second ?? {}) as CacheOptions
-  if (first === undefined) return options
-  if (options.ttl !== undefined)
-    throw optionError('cache.ttl', 'must be given once: as the first argument', options.ttl)
-  return { ...options, ttl: first as Duration }
-}
-
-/** @throws SluiceError unless each is a tag or a function */
-export function checkSources(sources: readonly TagSource[]): readonly TagSource[] {
-  for (const source of sources) {
-    if (typeof source !== 'function' && (typeof source !== 'string' || source === '')) {
-      throw optionError('invalidate(...tags)', 'must be given tags or functions of the response', source)
-    }
-  }
-  return sources
 }

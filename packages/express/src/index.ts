@@ -1,6 +1,6 @@
 /** Sluice for Express 4 and 5. */
 import { createSurface, type ReadObserver, type ResponseControl, type Sluice, type SluiceOptions } from '@sluice/core'
-import { identityProperties, mount, watchProperties } from '@sluice/node'
+import { identityProperties, mount, watchProperties, wrapHandler } from '@sluice/node'
 import type { Request, RequestHandler, Response } from 'express'
 import { ExpressView } from './express-view.ts'
 
@@ -32,7 +32,11 @@ export type ExpressSluice = Sluice<RequestHandler>
  * ```
  */
 export function createSluice(options?: SluiceOptions): ExpressSluice {
-  return createSurface(options, (pipeline) => mount<Request, Response>(pipeline, host) as RequestHandler)
+  return createSurface(
+    options,
+    (pipeline) => mount<Request, Response>(pipeline, host) as RequestHandler,
+    (pipeline, handler) => wrapHandler<Request, Response>(pipeline, host, handler),
+  )
 }
 
 const host = {

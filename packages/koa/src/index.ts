@@ -1,7 +1,7 @@
 /** Sluice for Koa 2 and 3. */
 import { createSurface, type ResponseControl, type Sluice, type SluiceOptions } from '@sluice/core'
 import type { Middleware } from 'koa'
-import { mountKoa } from './mount.ts'
+import { mountKoa, wrapKoa } from './mount.ts'
 
 export * from '@sluice/core'
 
@@ -32,5 +32,5 @@ export type KoaSluice = Sluice<Middleware>
  * ```
  */
 export function createSluice(options?: SluiceOptions): KoaSluice {
-  return createSurface(options, (pipeline) => mountKoa(pipeline))
+  return createSurface(options, mountKoa, wrapKoa)
 }

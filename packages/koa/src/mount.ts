@@ -1,4 +1,4 @@
-import { type Exchange, isPromise, type Opening, type Pipeline } from '@sluice/node'
+import { type AnyFunction, type Exchange, isPromise, type Opening, type Pipeline } from '@sluice/node'
 import type { Context, Middleware, Next } from 'koa'
 import { follow } from './follow.ts'
 import { KoaView } from './koa-view.ts'
@@ -25,4 +25,12 @@ export function mountKoa(pipeline: Pipeline): Middleware {
   }
   const title = `sluice${pipeline.name[0]!.toUpperCase()}${pipeline.name.slice(1)}`
   return Object.defineProperty(middleware, 'name', { value: title }) as Middleware
+}
+
+/** Puts a pipeline in front of one handler, or of one middleware that calls `next` itself. */
+export function wrapKoa(pipeline: Pipeline, handler: AnyFunction): AnyFunction {
+  const middleware = mountKoa(pipeline) as AnyFunction
+  return function (this: unknown, ...args: [Context]): unknown {
+    return middleware(args[0], () => handler.apply(this, args))
+  }
 }

@@ -1,13 +1,13 @@
 /** Sluice for plain node:http, and the bridge the Express adapter is built on. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createSurface, type ReadObserver, type Sluice, type SluiceOptions } from '@sluice/core'
-import { type Middleware, mount } from './mount.ts'
+import { type Middleware, mount, wrapHandler } from './mount.ts'
 import { NodeRequestView } from './node-request-view.ts'
 import { identityProperties, watchProperties } from './overlay-request.ts'
 
 export * from '@sluice/core'
 export { intercept } from './intercept.ts'
-export { type Middleware, type MountHost, mount } from './mount.ts'
+export { type Middleware, type MountHost, mount, wrapHandler } from './mount.ts'
 export { type NodeRequest, NodeRequestView } from './node-request-view.ts'
 export { identityProperties, overlayHeaders, watchProperties, watchProperty } from './overlay-request.ts'
 export { refreshWith, ticketOf } from './refresh.ts'
@@ -29,7 +29,11 @@ export type NodeSluice = Sluice<Middleware>
  * ```
  */
 export function createSluice(options?: SluiceOptions): NodeSluice {
-  return createSurface(options, (pipeline) => mount(pipeline, nodeHost))
+  return createSurface(
+    options,
+    (pipeline) => mount(pipeline, nodeHost),
+    (pipeline, handler) => wrapHandler(pipeline, nodeHost, handler),
+  )
 }
 
 const nodeHost = {

@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import {
+  type AnyFunction,
+  chain,
   type Exchange,
   isPromise,
   type Opening,
@@ -30,23 +32,63 @@ export function mount<Request extends IncomingMessage, Response extends ServerRe
   pipeline: Pipeline,
   host: MountHost<Request, Response>,
 ): Middleware<Request, Response> {
-  const obey = (opening: Opening, request: Request, response: Response, next: (error?: unknown) => void): void => {
-    if (opening.kind === 'reply') {
-      sendReply(response, opening.reply, request.method ?? 'GET')
-      return
-    }
-    if (opening.fields) for (const [name, value] of opening.fields) response.setHeader(name, value)
-    if (opening.exchange) follow(opening.exchange, request, response, host)
-    next()
-  }
   const middleware: Middleware<Request, Response> = (request, response, next) => {
     if (response.headersSent) return next()
+    const obey = (opening: Opening): void => {
+      if (goesOn(opening, request, response, host)) next()
+    }
     const opening = pipeline.open(host.view(request, response))
-    if (isPromise(opening)) opening.then((o) => obey(o, request, response, next)).then(undefined, next)
-    else obey(opening, request, response, next)
+    if (isPromise(opening)) opening.then(obey).then(undefined, next)
+    else obey(opening)
   }
   const title = `sluice${pipeline.name[0]!.toUpperCase()}${pipeline.name.slice(1)}`
   return Object.defineProperty(middleware, 'name', { value: title })
+}
+
+/**
+ * Puts a pipeline in front of one handler. What the handler throws, now or later, goes to `next`, on Express 4 too; with
+ * no `next` (plain node:http) it is the caller's.
+ */
+export function wrapHandler<Request extends IncomingMessage, Response extends ServerResponse>(
+  pipeline: Pipeline,
+  host: MountHost<Request, Response>,
+  handler: AnyFunction,
+): AnyFunction {
+  return function (this: unknown, ...args: [Request, Response, ((error?: unknown) => void)?]): unknown {
+    const [request, response, next] = args
+    const run = (): unknown => handler.apply(this, args)
+    return failingTo(next, () => {
+      if (response.headersSent) return run()
+      const obey = (opening: Opening): unknown => (goesOn(opening, request, response, host) ? run() : undefined)
+      return chain(pipeline.open(host.view(request, response)), obey)
+    })
+  }
+}
+
+function failingTo(next: ((error?: unknown) => void) | undefined, run: () => unknown): unknown {
+  if (typeof next !== 'function') return run()
+  try {
+    const result = run()
+    return isPromise(result) ? result.then(undefined, next) : result
+  } catch (error) {
+    return next(error)
+  }
+}
+
+/** Does what the pipeline says. `false`: that was the answer, and what comes after does not run. */
+function goesOn<Request extends IncomingMessage, Response extends ServerResponse>(
+  opening: Opening,
+  request: Request,
+  response: Response,
+  host: MountHost<Request, Response>,
+): boolean {
+  if (opening.kind === 'reply') {
+    sendReply(response, opening.reply, request.method ?? 'GET')
+    return false
+  }
+  if (opening.fields) for (const [name, value] of opening.fields) response.setHeader(name, value)
+  if (opening.exchange) follow(opening.exchange, request, response, host)
+  return true
 }
 
 /** Lets the exchange see the request's handler and its response. */

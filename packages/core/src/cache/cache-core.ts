@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import { isSluiceError, SluiceError } from '../errors.ts'
 import type { Events, SluiceEvents } from '../events.ts'
+import { OwnReads } from '../exchange/own-reads.ts'
 import { isPromise, type MaybePromise } from '../maybe-promise.ts'
 import { Fills } from './fills.ts'
 import { guardAdvice } from './guard.ts'
@@ -15,6 +16,7 @@ export class CacheCore {
   readonly events: Events<SluiceEvents>
   readonly counters = newCounters()
   readonly fills: Fills
+  readonly ownReads = new OwnReads()
   readonly #printed = new Set<string>()
 
   constructor(store: CacheStore, clock: Clock, events: Events<SluiceEvents>) {
@@ -61,13 +63,13 @@ export class CacheCore {
     return this.ask('store', () => this.store.set(key, variant, record, vacancy))
   }
 
-  /** Counts a response that was not stored. */
-  refused(reason: string, route: string | undefined): void {
   /** A fill that began with this vacancy, or could have, has ended: other processes need not wait for it. */
   release(vacancy: Vacancy | undefined, ended: FillEnd = 'given-up'): void {
     if (vacancy?.lease === 'taken') this.store.release?.(vacancy, ended)
   }
 
+  /** Counts a response that was not stored. */
+  refused(reason: string, route: string | undefined): void {
     const { refused } = this.counters
     // Reasons of handlers' own (`skip('…')`) must not grow the table without end.
     const counted = reason in refused || Object.keys(refused).length < 100 ? reason : 'other'

@@ -54,7 +54,7 @@ export class FillExchange implements Exchange {
   readonly control: ResponseControl
   readonly #core: CacheCore
   readonly #run: Run
-  readonly #guard = new Guard()
+  readonly #guard: Guard
   readonly #judge: Judge
   readonly #startedAt: number
   readonly #tags: string[] = []
@@ -71,6 +71,7 @@ export class FillExchange implements Exchange {
   constructor(core: CacheCore, run: Run) {
     this.#core = core
     this.#run = run
+    this.#guard = new Guard(core.ownReads)
     this.#judge = new Judge(core, run.view, run.policy, run.key, this.#guard)
     this.#startedAt = core.clock.now()
     const validators = run.ownConditions ? validatorsOf(run.stale) : {}
@@ -143,8 +144,8 @@ export class FillExchange implements Exchange {
 
   #settle(result: FillResult): void {
     this.#run.fill?.settle(result)
-  }
     this.#core.release(this.#run.vacancy, result === 'unshared' || result === 'failed' ? 'unshared' : 'given-up')
+  }
 
   /** What the handler says of its response comes first, then every rule. */
   #refusal(head: ResponseHead, own: Fields, terms: ResponseTerms): string | undefined {

@@ -1,4 +1,5 @@
 import type { ReadObserver, RequestChange } from '../exchange/exchange.ts'
+import type { OwnReads } from '../exchange/own-reads.ts'
 
 /**
  * The unkeyed-input guard. Most cache incidents are a handler that reads something the key does not cover: it answers
@@ -7,10 +8,16 @@ import type { ReadObserver, RequestChange } from '../exchange/exchange.ts'
  */
 export class Guard implements ReadObserver {
   readonly #reads = new Set<string>()
+  readonly #own: OwnReads | undefined
   #closed = false
 
+  /** @param own - tells when it is a limiter behind the cache that reads, and not the handler */
+  constructor(own?: OwnReads) {
+    this.#own = own
+  }
+
   read(name: string): void {
-    if (!this.#closed) this.#reads.add(name === '@cookies' ? 'cookie' : name)
+    if (!this.#closed && this.#own?.now !== true) this.#reads.add(name === '@cookies' ? 'cookie' : name)
   }
 
   /** The head is there: what is read from now on (by loggers) does not shape the response. */

@@ -2,6 +2,7 @@ import type { Clock } from '../clock.ts'
 import { show } from '../errors.ts'
 import type { Events, SluiceEvents } from '../events.ts'
 import type { Pipeline } from '../exchange/exchange.ts'
+import type { OwnReads } from '../exchange/own-reads.ts'
 import { splitAuthority, splitTarget } from '../http/locate.ts'
 import { CacheCore } from './cache-core.ts'
 import { CachePipeline } from './cache-pipeline.ts'
@@ -23,6 +24,11 @@ export class ResponseCache {
   constructor(store: CacheStore, clock: Clock, events: Events<SluiceEvents>, defaults: CacheSettings) {
     this.#core = new CacheCore(store, clock, events)
     this.#defaults = defaults
+  }
+
+  /** Tells the guard whose reads are not the handler's. */
+  get ownReads(): OwnReads {
+    return this.#core.ownReads
   }
 
   /** @throws SluiceError when an option is wrong */
