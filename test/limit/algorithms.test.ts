@@ -246,6 +246,29 @@ describe.each(kinds)('%s', (kind) => {
     )
   })
 
+  test('… however often it jumps: by the latest time it has charged at, the guarantee holds', () => {
+    fc.assert(
+      fc.property(scenario, fc.array(fc.integer({ min: -40, max: 60 }), { maxLength: 120 }), (s, jumps) => {
+        const algorithm = make[kind](s.quota, s.windowMs, s.burst)
+        const state = algorithm.fresh()
+        const admitted: Admitted[] = []
+        let now = s.start
+        let latest = 0
+        for (const jump of jumps) {
+          now += Math.round((jump * s.windowMs) / 50)
+          for (let i = 0; i < 3; i++) {
+            if (algorithm.waitMs(state, 1, now) !== 0) break
+            latest = Math.max(latest, now)
+            algorithm.charge(state, 1, now)
+            admitted.push({ at: latest, cost: 1 })
+          }
+        }
+        expect(busiest(admitted, s.windowMs)).toBeLessThanOrEqual(bound[kind](s.quota, s.windowMs, s.burst))
+      }),
+      { numRuns: 300 },
+    )
+  })
+
   test('refunding what was charged restores the quota, once', () => {
     const algorithm = make[kind](4, 1_000, 4)
     const state = algorithm.fresh()
