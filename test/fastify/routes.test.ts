@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import sluice, { isSluiceError } from '@sluice/fastify'
 import Fastify, { type FastifyInstance } from 'fastify'
 
@@ -135,6 +135,18 @@ describe('a route’s config.sluice', () => {
     }
     expect(app.sluice.stats().cache.hits).toBe(2)
   })
+})
+
+test('a route declared before the plugin was loaded is warned of, once', async () => {
+  const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => {})
+  app.register(sluice)
+  app.get('/early', { config: { sluice: { cache: '5m' } } }, handler)
+  await app.after()
+  app.get('/it', { preHandler: async (_, reply) => reply.send('no'), config: { sluice: { cache: '5m' } } }, handler)
+  for (const url of ['/early', '/early', '/it']) await app.inject(url)
+  const said = warn.mock.calls.map(([message]) => String(message))
+  warn.mockRestore()
+  expect(said).toEqual([expect.stringMatching(/^Route GET \/early was declared before/)])
 })
 
 describe('the instance', () => {

@@ -2,6 +2,7 @@
 import { createSurface, type Pipeline, type ResponseControl, type Sluice, type SluiceOptions } from '@sluice/core'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
+import { EarlyRoutes } from './early-routes.ts'
 import { makeOnResponse } from './on-response.ts'
 import { applyPlan, wrapPipeline } from './on-route.ts'
 import { makeOnSend } from './on-send.ts'
@@ -45,10 +46,12 @@ const plugin: FastifyPluginAsync<SluicePluginOptions> = async (app, given) => {
       return passageOf(this)?.control ?? idle
     },
   } as never)
+  const early = new EarlyRoutes()
   app.addHook('onRoute', (route) => {
     applyPlan(route, planRoute(route, { cache, condition, invalidate }), () => makeOnResponse(invalidation))
+    early.heard(route)
   })
-  app.addHook('onSend', makeOnSend(invalidation) as never)
+  app.addHook('onSend', makeOnSend(invalidation, early) as never)
   app.addHook('onClose', () => surface.close())
 }
 

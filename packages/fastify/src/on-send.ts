@@ -1,5 +1,6 @@
 import { type Exchange, isPromise, type MaybePromise, type Pipeline } from '@sluice/core'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { EarlyRoutes } from './early-routes.ts'
 import { FastifyView } from './fastify-view.ts'
 import { tellExchange } from './obey-plan.ts'
 import { makePassage, type Passage, passageOf } from './passage.ts'
@@ -11,8 +12,9 @@ type Done = (error?: Error | null, payload?: unknown) => void
  * The hook that lets the exchanges of a request have their say in its response.
  *
  * @param invalidation - asked for every unsafe request that no stage of its route sees to
+ * @param early - asked about responses that nobody has a say in
  */
-export function makeOnSend(invalidation: Pipeline) {
+export function makeOnSend(invalidation: Pipeline, early: EarlyRoutes) {
   return function sluiceOnSend(request: FastifyRequest, reply: FastifyReply, payload: unknown, done: Done): unknown {
     const next = process(request, reply, payload)
     // Fastify also takes a promise, and then sees to what is thrown behind this hook.
@@ -34,7 +36,10 @@ export function makeOnSend(invalidation: Pipeline) {
       passage = makePassage(reply)
       followInvalidation(invalidation, passage, request, reply)
     }
-    if (!passage) return undefined
+    if (!passage) {
+      early.check(request)
+      return undefined
+    }
     const body = unwrapResponse(reply, payload)
     // Fastify has an error of its own for what is no payload.
     return isPayload(body) ? tell(passage, request, reply, body) : undefined
