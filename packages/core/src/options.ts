@@ -1,8 +1,8 @@
 import { distance } from 'fastest-levenshtein'
 import { optionError, SluiceError, show } from './errors.ts'
 
-/** What an option's value must satisfy: returns the clause for the message where it does not. */
-export type Rule = (value: unknown) => string | undefined
+/** What an option's value must satisfy: returns the clause for the message where it does not. `path`: where it was found. */
+export type Rule = (value: unknown, path?: string) => string | undefined
 
 /** Where an options object is checked: every key it may have, each with the rule its value must keep. */
 export type Schema<T> = { readonly [K in keyof Required<T>]: Rule }
@@ -24,7 +24,7 @@ export function checkOptions<T extends object>(where: string, options: T, schema
     const path = where ? `${where}.${key}` : key
     if (!Object.hasOwn(schema, key)) throw unknownOption(path, key, Object.keys(schema))
     if (value === undefined) continue
-    const broken = (schema as Record<string, Rule>)[key]!(value)
+    const broken = (schema as Record<string, Rule>)[key]!(value, path)
     if (broken) throw optionError(path, broken, value)
   }
 }
@@ -69,11 +69,15 @@ export const rule = {
         ? undefined
         : broken.map((b, i) => (i ? b!.replace(/^must be /, '') : b)).join(', or ')
     },
-  /** A value some function can read: what it throws says more than a rule could, so it is let through. */
+  /**
+   * A value some function can read: what it throws says more than a rule could, so it is let through.
+   *
+   * @param option - what the message calls it; by default the path it was found at
+   */
   readableBy:
-    (read: (option: string, value: never) => unknown, option: string): Rule =>
-    (value) => {
-      read(option, value as never)
+    (read: (option: string, value: never) => unknown, option?: string): Rule =>
+    (value, path) => {
+      read(option || path || '', value as never)
       return undefined
     },
 }

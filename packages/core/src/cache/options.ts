@@ -119,7 +119,7 @@ export interface CachePolicy {
   readonly keyPrefix: string
 }
 
-const duration = rule.readableBy(durationMs, '')
+const duration = rule.readableBy(durationMs)
 const token = /^[!#$%&'*+.^_`|~0-9a-z-]+$/i
 
 const fieldNames = (value: unknown): string | undefined =>
@@ -162,7 +162,7 @@ const routeSchema: Schema<CacheOptions> = {
     Array.isArray(v) && v.length > 0 && v.every((m) => ['GET', 'HEAD', 'QUERY', 'POST'].includes(m))
       ? undefined
       : "must be an array of 'GET', 'HEAD', 'QUERY' and 'POST'",
-  maxEntryBytes: rule.readableBy(byteSize, ''),
+  maxEntryBytes: rule.readableBy(byteSize),
   timeout: duration,
   honourRequest: rule.boolean,
   heuristic: rule.boolean,
@@ -175,7 +175,7 @@ const routeSchema: Schema<CacheOptions> = {
 
 const settingsSchema: Schema<CacheSettings> = {
   ...routeSchema,
-  maxBytes: rule.readableBy(byteSize, ''),
+  maxBytes: rule.readableBy(byteSize),
   maxVariants: rule.positiveInteger,
 }
 
