@@ -7,7 +7,7 @@ import { Fills } from './fills.ts'
 import { guardAdvice } from './guard.ts'
 import type { CacheRecord } from './record.ts'
 import { newCounters } from './stats.ts'
-import type { CacheStore, FillEnd, SetOutcome, Vacancy, Variant } from './store.ts'
+import type { CacheStore, FillEnd, InvalidateMode, SetOutcome, Vacancy, Variant } from './store.ts'
 
 /** What all caches of one instance share: the store, the fills under way, the counters, and how trouble is reported. */
 export class CacheCore {
@@ -59,6 +59,15 @@ export class CacheCore {
     }
   }
 
+  /** Asks for what the application must know the end of: the event, and the error too. */
+  async demand<T>(what: string, fn: () => MaybePromise<T>): Promise<T> {
+    try {
+      return await fn()
+    } catch (error) {
+      throw this.#report('ERR_SLUICE_STORE', `The cache store failed to ${what}`, error)
+    }
+  }
+
   put(key: string, variant: Variant, record: CacheRecord, vacancy: Vacancy): MaybePromise<SetOutcome | undefined> {
     return this.ask('store', () => this.store.set(key, variant, record, vacancy))
   }
@@ -66,6 +75,11 @@ export class CacheCore {
   /** A fill that began with this vacancy, or could have, has ended: other processes need not wait for it. */
   release(vacancy: Vacancy | undefined, ended: FillEnd = 'given-up'): void {
     if (vacancy?.lease === 'taken') this.store.release?.(vacancy, ended)
+  }
+
+  /** Tells the listeners what is invalidated. */
+  announce(tags: readonly string[], mode: InvalidateMode): void {
+    if (tags.length > 0 && this.events.wants('invalidated')) this.events.emit('invalidated', { tags, mode })
   }
 
   /** Counts a response that was not stored. */
@@ -88,10 +102,11 @@ export class CacheCore {
     console.warn(`sluice: ${route} was not stored: its handler read ${names}, which the key does not cover. ${advice}`)
   }
 
-  #report(code: 'ERR_SLUICE_STORE' | 'ERR_SLUICE_CALLBACK', what: string, cause: unknown): void {
+  #report(code: 'ERR_SLUICE_STORE' | 'ERR_SLUICE_CALLBACK', what: string, cause: unknown): SluiceError {
     const message = cause instanceof Error ? cause.message : String(cause)
     const error = isSluiceError(cause) ? cause : new SluiceError(code, `${what}: ${message}.`, { cause })
     this.events.emit('error', { error })
+    return error
   }
 }
 

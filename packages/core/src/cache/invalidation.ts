@@ -14,14 +14,10 @@ import type { InvalidateMode } from './store.ts'
 /** Tags to invalidate, or a function of the response that answers them. */
 export type TagSource = string | ((r: ResponseContext) => string | readonly string[])
 
-/** Invalidates, tells the listeners, and answers the promise to wait for, where there is one. */
-export function invalidate(
-  core: CacheCore,
-  tags: readonly string[],
-  mode: InvalidateMode,
-): PromiseLike<void> | undefined {
+/** Invalidates on behalf of a response, tells the listeners, and answers the promise to wait for, where there is one. */
+function invalidate(core: CacheCore, tags: readonly string[], mode: InvalidateMode): PromiseLike<void> | undefined {
   if (tags.length === 0) return undefined
-  if (core.events.wants('invalidated')) core.events.emit('invalidated', { tags, mode })
+  core.announce(tags, mode)
   const done = core.ask('invalidate', () => core.store.invalidate(tags, mode))
   return isPromise(done) ? done.then(() => undefined) : undefined
 }

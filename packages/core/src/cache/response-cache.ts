@@ -7,7 +7,7 @@ import { splitAuthority, splitTarget } from '../http/locate.ts'
 import { CacheCore } from './cache-core.ts'
 import { CachePipeline } from './cache-pipeline.ts'
 import { type ConditionOptions, conditionPipeline } from './condition.ts'
-import { badTarget, type InvalidationTarget, invalidate, invalidatePipeline, type TagSource } from './invalidation.ts'
+import { badTarget, type InvalidationTarget, invalidatePipeline, type TagSource } from './invalidation.ts'
 import { type CacheOptions, type CacheSettings, resolveCachePolicy } from './options.ts'
 import { everythingTag, routeTags, urlTags, userTag } from './record-tags.ts'
 import type { CacheCounters } from './stats.ts'
@@ -44,9 +44,11 @@ export class ResponseCache {
     return conditionPipeline(this.#core, options)
   }
 
-  /** Resolves when no process serves what was invalidated. */
+  /** Resolves when no process serves what was invalidated. Rejects where that is not certain. */
   async invalidate(target: InvalidationTarget, mode: InvalidateMode): Promise<void> {
-    await invalidate(this.#core, targetTags(target), mode)
+    const tags = targetTags(target)
+    this.#core.announce(tags, mode)
+    await this.#core.demand('invalidate', () => this.#core.store.invalidate(tags, mode))
   }
 
   stats(): CacheStats {

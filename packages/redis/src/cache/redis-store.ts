@@ -9,8 +9,10 @@ import {
   expireRecord,
   type FillEnd,
   type InvalidateMode,
+  type LeaseState,
   recordTags,
   type SetOutcome,
+  SluiceError,
   type StoreOut,
   type StoreUsage,
   shiftRecord,
@@ -22,6 +24,7 @@ import {
 import { withDeadline } from '../deadline.ts'
 import type { Call, Link } from '../link.ts'
 import type { Script } from '../script.ts'
+import { Debts, type Order } from './debts.ts'
 import { type Lane, type Lanes, type Place, tagHash, tagHashes, variantId } from './lanes.ts'
 import { type FillPosition, isFillPosition, Leases, tokenOf } from './leases.ts'
 import * as scripts from './scripts.ts'
@@ -81,6 +84,9 @@ export class RedisCacheStore implements CacheStore {
   readonly #breakers: readonly Breaker[]
   readonly #hints = new SpecHints()
   readonly #leases: Leases
+  readonly #debts: Debts
+  /** What a look-up learnt beside a record that is stale. */
+  readonly #renewals = new WeakMap<CacheRecord, Vacancy>()
   #closed = false
 
   constructor(options: RedisCacheStoreOptions) {
@@ -90,6 +96,7 @@ export class RedisCacheStore implements CacheStore {
     this.lanes = options.lanes
     const shared = new Breaker(options.clock)
     this.#breakers = this.lanes.all.map(() => (options.link.client.isCluster ? new Breaker(options.clock) : shared))
+    this.#debts = new Debts(options.clock, (lane, order) => this.#invalidateLane(lane, order))
     this.#leases = new Leases({
       clock: options.clock,
       leaseMs: options.leaseMs,
@@ -116,7 +123,7 @@ export class RedisCacheStore implements CacheStore {
         scripts.lookUp,
         [place.entry, lane.lease(id, ''), lane.lease(id, variant)],
         [spec, variant, token, this.#leases.leaseMs],
-        (late) => this.#giveBack(late, token, lane, id, variant),
+        (late) => this.#giveBack(late, token, place, variant),
       )
       if (answer === undefined) return undefined
       if (answer.kind === 'S') {
@@ -124,7 +131,9 @@ export class RedisCacheStore implements CacheStore {
         this.#hints.note(id, spec)
         continue
       }
-      return answer.kind === 'R' ? this.#record(answer, now, place) : this.#vacant(answer, place, variant, token)
+      return answer.kind === 'R'
+        ? this.#record(answer, now, place, variant, token)
+        : this.#vacant(answer, place, variant, token)
     }
     return undefined
   }
@@ -187,9 +196,13 @@ export class RedisCacheStore implements CacheStore {
       const chosen = Math.min(pauseMs * (0.75 + Math.random() / 2), Math.max(left, 0))
       await new Promise<void>((resolve) => this.#clock.after(chosen, resolve))
       const found = await this.find(key, select, { lease: true })
-      if (found?.kind !== 'vacancy' || found.vacancy.lease !== 'held') return found
-      if (this.#clock.now() >= until || this.#closed) return found
+      const vacancy = found?.kind === 'record' ? this.renewal(found.record) : found?.vacancy
+      if (vacancy?.lease !== 'held' || this.#clock.now() >= until || this.#closed) return found
     }
+  }
+
+  renewal(record: CacheRecord): Vacancy | undefined {
+    return this.#renewals.get(record)
   }
 
   release(vacancy: Vacancy, ended: FillEnd): void {
@@ -203,20 +216,25 @@ export class RedisCacheStore implements CacheStore {
     await withDeadline(this.#clock, this.#options.deadlines.writeMs, 'remove', gone)
   }
 
-  /** In every lane at once. Resolves when all of them have answered; rejects when one has not. */
+  /**
+   * In every lane at once. Resolves when all of them have answered. Rejects when one has not: that one is asked again
+   * until it answers, and this process believes nothing of it before.
+   */
   async invalidate(tags: readonly string[], mode: InvalidateMode): Promise<void> {
     if (tags.length === 0) return
+    if (this.#closed) throw new SluiceError('ERR_SLUICE_CLOSED', 'Nothing can be invalidated after close().')
+    const order: Order = { tags, mode }
+    const outcomes = await Promise.allSettled(this.lanes.all.map((lane) => this.#debts.pay(lane, order)))
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected')
+    if (failed) throw failed.reason
+  }
+
+  async #invalidateLane(lane: Lane, { tags, mode }: Order): Promise<void> {
     const kind = mode === 'purge' && tags.includes(everythingTag) ? 'forget' : mode
     const hashes = kind === 'forget' ? [] : tags.map(tagHash)
     const told = JSON.stringify([mode, tags])
-    const each = this.lanes.all.map((lane) => {
-      const rest = [kind, this.#options.maxTags, this.lanes.channel, lane.index, told, ...hashes]
-      return this.#run(lane, scripts.invalidate, [], rest)
-    })
-    const done = Promise.allSettled(each).then((outcomes) => {
-      const failed = outcomes.find((outcome) => outcome.status === 'rejected')
-      if (failed) throw failed.reason
-    })
+    const rest = [kind, this.#options.maxTags, this.lanes.channel, lane.index, told, ...hashes]
+    const done = this.#run(lane, scripts.invalidate, [], rest)
     await withDeadline(this.#clock, this.#options.deadlines.purgeMs, 'invalidate', done)
   }
 
@@ -234,38 +252,44 @@ export class RedisCacheStore implements CacheStore {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
+    this.#debts.close()
     const { readMs } = this.#options.deadlines
     await withDeadline(this.#clock, readMs, 'give leases back', this.#leases.close()).catch(() => undefined)
   }
 
-  #record(answer: Answer, now: number, place: Place): Found {
-    const [age, expiredAge, spec, frame] = answer.rest
-    this.#hints.note(place.id, text(spec))
+  #record(answer: Answer, now: number, place: Place, variant: string, token: string): Found {
+    const [age, expiredAge, spec, frame, lease] = answer.rest
+    const vacancy = this.#vacancy(answer, place, variant, token, text(spec), text(lease))
     const stored = frame instanceof Buffer ? decodeRecord(frame) : undefined
-    if (!stored) return this.#vacant(answer, place, '', '')
+    if (!stored) return { kind: 'vacancy', vacancy, spec: text(spec) }
     // The age is of a moment after `now`, so a slow reply makes the record older, never younger.
-    const record = shiftRecord(stored, now - Number(age))
-    const current = Number(expiredAge) < 0 ? record : expireRecord(record, now - Number(expiredAge))
-    if (now >= current.deleteAt) return this.#vacant(answer, place, '', '')
-    return { kind: 'record', record: current, spec: text(spec) }
+    const shifted = shiftRecord(stored, now - Number(age))
+    const record = Number(expiredAge) < 0 ? shifted : expireRecord(shifted, now - Number(expiredAge))
+    if (now >= record.deleteAt) return { kind: 'vacancy', vacancy, spec: text(spec) }
+    if (vacancy.lease !== undefined) this.#renewals.set(record, vacancy)
+    return { kind: 'record', record, spec: text(spec) }
   }
 
-  #vacant(answer: Answer, { lane, id }: Place, variant: string, token: string): Found {
-    if (answer.kind !== 'V') {
-      return { kind: 'vacancy', vacancy: vacancyAt(lane, answer, text(answer.rest[2]), 'key'), spec: '' }
-    }
+  #vacant(answer: Answer, place: Place, variant: string, token: string): Found {
     const [reason, lease, spec] = answer.rest.map(text)
+    const vacancy = this.#vacancy(answer, place, variant, token, spec!, lease!)
+    return { kind: 'vacancy', vacancy: { ...vacancy, reason: reason as Vacancy['reason'] }, spec: spec! }
+  }
+
+  /** What a fill of this place presents; with the lease, where the script has given it. */
+  #vacancy(answer: Answer, { lane, id }: Place, variant: string, token: string, spec: string, lease: string): Vacancy {
+    this.#hints.note(id, spec)
     const taken = lease === 'taken'
     if (taken) this.#leases.hold(token, lane.lease(id, spec === '' ? '' : variant))
-    this.#hints.note(id, spec!)
-    const vacancy = vacancyAt(lane, answer, spec!, reason as Vacancy['reason'], taken ? token : undefined)
-    return { kind: 'vacancy', vacancy: lease === '' ? vacancy : { ...vacancy, lease: lease as 'held' }, spec: spec! }
+    const vacancy = vacancyAt(lane, answer, spec, spec === '' ? 'key' : 'vary', taken ? token : undefined)
+    return lease === '' ? vacancy : { ...vacancy, lease: lease as LeaseState }
   }
 
   /** A lease that came too late: whoever asked for it is at the handler already, or gone. */
-  #giveBack(late: Answer, token: string, lane: Lane, id: string, variant: string): void {
-    if (late.kind !== 'V' || text(late.rest[1]) !== 'taken') return
-    this.#leases.hold(token, lane.lease(id, text(late.rest[2]) === '' ? '' : variant))
+  #giveBack(late: Answer, token: string, { lane, id }: Place, variant: string): void {
+    const [spec, lease] = late.kind === 'R' ? [late.rest[2], late.rest[4]] : [late.rest[2], late.rest[1]]
+    if (text(lease) !== 'taken') return
+    this.#leases.hold(token, lane.lease(id, text(spec) === '' ? '' : variant))
     void this.#leases.release(token, 'given-up')
   }
 
@@ -283,7 +307,7 @@ export class RedisCacheStore implements CacheStore {
     late?: (answer: Answer) => void,
   ): Promise<Answer | StoreOut> {
     const breaker = this.#breakerOf(lane)
-    if (this.#closed || !breaker.admits()) return undefined
+    if (this.#closed || this.#debts.of(lane) || !breaker.admits()) return undefined
     const { readMs } = this.#options.deadlines
     try {
       const answer = await withDeadline(this.#clock, readMs, 'answer', this.#run(lane, script, keys, args), late)

@@ -65,7 +65,7 @@ end
  * KEYS 2 entry, 3 lease of the key, 4 lease of the variant. ARGV 5 the spec the caller believes in, 6 the variant under
  * it, 7 token of the lease (empty: none is wanted), 8 its length in ms.
  *
- * Answers `R`, a record: age, age of its expiry (−1: none), spec, frame. `V`, a vacancy: key or vary, lease, spec. `S`:
+ * Answers `R`, a record: age, age of its expiry (−1: none), spec, frame, the lease where it is stale. `V`, a vacancy: key or vary, lease, spec. `S`:
  * another spec than the caller believed; ask again.
  */
 export const lookUp = script(
@@ -73,19 +73,17 @@ export const lookUp = script(
   `
 local e, n, f = lane()
 local spec = redis.call('HGET', KEYS[2], 's')
+local function lease()
+  if ARGV[7] == '' then return '' end
+  local key = (not spec or spec == '') and KEYS[3] or KEYS[4]
+  local held = redis.call('GET', key)
+  if held then return held == '!' and 'open' or 'held' end
+  -- Where nothing can be written (no memory, a replica), looking up goes on without leases.
+  local set = redis.pcall('SET', key, ARGV[7], 'PX', ARGV[8])
+  return set.err and '' or 'taken'
+end
 local function vacancy()
-  local lease = ''
-  if ARGV[7] ~= '' then
-    local key = (not spec or spec == '') and KEYS[3] or KEYS[4]
-    local held = redis.call('GET', key)
-    if not held then
-      -- Where nothing can be written (no memory, a replica), looking up goes on without leases.
-      local set = redis.pcall('SET', key, ARGV[7], 'PX', ARGV[8])
-      lease = set.err and '' or 'taken'
-    elseif held == '!' then lease = 'open'
-    else lease = 'held' end
-  end
-  return { 'V', e, n, (not spec or spec == '') and 'key' or 'vary', lease, spec or '' }
+  return { 'V', e, n, (not spec or spec == '') and 'key' or 'vary', lease(), spec or '' }
 end
 if not spec then return vacancy() end
 local variant = '0'
@@ -105,11 +103,13 @@ if mn < n then
   if expired > mn then
     expiredAge = math.max(now - expiredMs, 0)
     local from = math.max(expiredMs - stored, 0)
-    if from < stale then ends = from + ends - stale end
+    if from < stale then stale, ends = from, from + ends - stale end
   end
 end
-if now - stored >= ends then return vacancy() end
-return { 'R', e, n, math.max(now - stored, 0), expiredAge, spec, redis.call('HGET', KEYS[2], 'f' .. variant) }
+local age = math.max(now - stored, 0)
+if age >= ends then return vacancy() end
+local renewal = age >= stale and lease() or ''
+return { 'R', e, n, age, expiredAge, spec, redis.call('HGET', KEYS[2], 'f' .. variant), renewal }
 `,
 )
 
@@ -161,7 +161,10 @@ end
 -- A little longer than anybody wants it: what decides is the time in the meta.
 keep(KEYS[2], ends + 5000)
 keep(KEYS[1], math.max(ends + 86400000, keepMs))
-if ARGV[14] ~= '' and redis.call('GET', KEYS[3]) == ARGV[14] then redis.call('DEL', KEYS[3]) end
+if ARGV[14] ~= '' and redis.call('GET', KEYS[3]) == ARGV[14] then
+  -- What is stale from the start helps nobody who waits: they go to the handler side by side, not one after the other.
+  if ARGV[11] == '0' then redis.call('SET', KEYS[3], '!', 'PX', 2000) else redis.call('DEL', KEYS[3]) end
+end
 return { 'K', e, n }
 `,
 )
