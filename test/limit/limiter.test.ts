@@ -667,6 +667,33 @@ describe('charging', () => {
     expect(fields.get('ratelimit')).toMatch(/^"ip";r=4;t=\d+, "search";r=2;t=\d+$/)
   })
 
+  test('a request that the second refuses is not charged by the first either', () => {
+    const { limiter } = make({ ip: '50/min', login: { rate: '9/min', countIf: (r) => r.status === 401 }, c: '1/min' })
+    const [ip, login, last] = [limiter.pipeline('ip'), limiter.pipeline('login'), limiter.pipeline('c')]
+    for (let i = 0; i < 5; i++) {
+      const native = {}
+      open(ip, { native })
+      const exchange = exchangeOf(open(login, { native }))
+      expect(statusOf(open(last, { native }))).toBe(i === 0 ? 200 : 429)
+      // The head of the refusal: what was given back is not given back again.
+      exchange.onHead(head(i === 0 ? 401 : 429))
+      exchange.onClose('sent')
+    }
+    expect(limiter.peek('ip', { key: '192.0.2.1' })).toMatchObject({ remaining: 49 })
+    expect(limiter.peek('login', { key: '192.0.2.1' })).toMatchObject({ remaining: 8 })
+  })
+
+  test('what an exemption gives back, countIf does not give back again', () => {
+    const { limiter } = make({ p: { rate: '9/min', countIf: () => false } })
+    const [limit, exempt] = [limiter.pipeline('p'), limiter.exempt()]
+    limiter.check('p', { key: '192.0.2.1', cost: 5 })
+    const native = {}
+    const exchange = exchangeOf(open(limit, { native }))
+    open(exempt, { native })
+    exchange.onHead(head(200))
+    expect(limiter.peek('p', { key: '192.0.2.1' })).toMatchObject({ remaining: 4 })
+  })
+
   test('a refresh in the background is charged to nobody', () => {
     const { limiter } = make({ ip: '1/min' })
     const pipeline = limiter.pipeline('ip')

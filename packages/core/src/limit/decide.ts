@@ -18,6 +18,8 @@ export class Decider {
   readonly #storeOf: (policy: Policy) => LimitStore
   readonly #permits: Permits
   readonly #failed: (error: unknown, policies: readonly string[]) => void
+  /** What was given back: `countIf`, an exemption and a refusal further on may all want to. */
+  readonly #returned = new WeakSet<PolicyCharge>()
 
   constructor(
     storeOf: (policy: Policy) => LimitStore,
@@ -76,9 +78,11 @@ export class Decider {
     return decision
   }
 
-  /** Gives whole charges back. Never throws; a store that fails is reported. A permit is given back once. */
+  /** Gives whole charges back, each once. Never throws; a store that fails is reported. */
   giveBack(made: readonly { readonly charge: PolicyCharge; readonly verdict: Verdict }[]): void {
     for (const { charge, verdict } of made) {
+      if (!verdict.allowed || this.#returned.has(charge)) continue
+      this.#returned.add(charge)
       if (charge.permit !== '') this.#permits.drop(charge)
       this.run(charge.policy, (store) => store.settle([{ charge, verdict, refund: charge.cost }]))
     }

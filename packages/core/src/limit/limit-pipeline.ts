@@ -99,7 +99,11 @@ function answer(
 ): MaybePromise<Opening> {
   const told = mark ? [...RequestMarks.told(mark), ...toldOf(decision)] : toldOf(decision)
   report(parts, c, decision)
-  if (!decision.allowed) return deny(parts, c, decision, told)
+  if (!decision.allowed) {
+    // A refused request charges nothing anywhere: neither what limiters in front of this one took.
+    if (mark) parts.decider.giveBack(mark.made.splice(0))
+    return deny(parts, c, decision, told)
+  }
   parts.marks.add(view.native, decision.charges, decision.verdicts)
   const fields = quotaFieldsOf(told, parts.clock.wall())
   return { kind: 'proceed', fields, exchange: exchangeFor(parts, view, decision) }

@@ -249,7 +249,7 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
       return Object.freeze<Pipeline>({
         name: 'exempt',
         open(view) {
-          decider.giveBack(marks.exempt(view.native).filter(({ verdict }) => verdict.allowed))
+          decider.giveBack(marks.exempt(view.native))
           return { kind: 'proceed' }
         },
       })
