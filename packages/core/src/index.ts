@@ -3,6 +3,7 @@
  * `@sluice/node`; this package is for those who write an adapter or a store.
  */
 export { type Backend, type BackendEnv, memory } from './backend.ts'
+export type { Batch, BatchAnswer, BatchLoad, BatchOptions, Loader } from './batch/batch.ts'
 export type { ConditionOptions } from './cache/condition.ts'
 export { decodeRecord, encodeRecord } from './cache/frame.ts'
 export type { InvalidationTarget, TagSource } from './cache/invalidation.ts'
@@ -50,6 +51,7 @@ export type {
   ResponseControl,
   ResponseHead,
 } from './exchange/exchange.ts'
+export { joinControls } from './exchange/join-controls.ts'
 export { mergedFields, mergeLists } from './exchange/merge-fields.ts'
 export type { RequestProperty, RequestView } from './exchange/request-view.ts'
 export type { HandlerDecorators, LimitedDecorator, WrapHandler } from './handler-decorators.ts'
@@ -66,7 +68,16 @@ export type { Denial, DenialBody, HeaderStyle, PolicyInput, PolicyOptions } from
 export type { Charge, LimitStore, Quota, Verdict } from './limit/store.ts'
 export { chain, isPromise, type MaybePromise } from './maybe-promise.ts'
 export { checkOptions, type Rule, rule, type Schema, suggest } from './options.ts'
+export type { Cursor, CursorValue } from './page/cursor.ts'
+export type { FieldsOptions } from './page/fields-options.ts'
+export { type Keyset, type KeysetColumn, type KeysetSql, type KeysetSqlOptions, keysetSql } from './page/keyset.ts'
+export type { PageLinks } from './page/links.ts'
+export type { PageParams, PaginateOptions } from './page/options.ts'
+export type { Page, ReplyAbout, ReplyInfo } from './page/page.ts'
+export { pageOf } from './page/pages.ts'
+export { paginateArray } from './page/paginate-array.ts'
+export type { OrderColumn, Sort, SortColumn } from './page/sort.ts'
 export type { ShedEvents, ShedOptions, ShedStats } from './shed/shedder.ts'
-export { createSurface, type LimitMiddleware, type Sluice } from './surface.ts'
+export { createSurface, type LimitMiddleware, type QueryMiddleware, type Sluice } from './surface.ts'
 export { cacheOptions, checkSources } from './surface-arguments.ts'
 export { type ByteSize, byteSize, type Duration, durationMs } from './units.ts'

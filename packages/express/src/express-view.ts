@@ -22,10 +22,14 @@ export class ExpressView extends NodeRequestView implements RequestView {
   }
 
   override get authority(): string {
-    const forwarded = this.header('x-forwarded-host')
     // `req.host` warns in Express 4 and `req.hostname` has no port, so this follows their rule by hand.
-    if (forwarded !== undefined && this.#trusts) return forwarded.split(',', 1)[0]!.trim()
-    return super.authority
+    const forwarded = this.#forwarded('x-forwarded-host')
+    return forwarded === undefined ? super.authority : forwarded.split(',', 1)[0]!.trim()
+  }
+
+  override get localPort(): number | undefined {
+    // The port of a host that a proxy names is not ours: it stays in the key.
+    return this.#forwarded('x-forwarded-host') === undefined ? super.localPort : undefined
   }
 
   override get clientIp(): string | undefined {
@@ -38,7 +42,20 @@ export class ExpressView extends NodeRequestView implements RequestView {
   }
 
   override get keyedFields(): readonly string[] {
-    return this.#trusts ? proxiedFields : super.keyedFields
+    if (!this.#trusts) return super.keyedFields
+    // What the key has of such a field is what Express made of it. Where it says more, whoever reads it may see the rest.
+    const host = this.header('x-forwarded-host')
+    const protocols = this.header('x-forwarded-proto')
+    const keyed: string[] = []
+    if (host === undefined || host === this.authority) keyed.push('x-forwarded-host')
+    if (protocols === undefined || plainProtocols.test(protocols)) keyed.push('x-forwarded-proto')
+    return keyed
+  }
+
+  /** A field that only counts when Express was told to believe the nearest proxy. */
+  #forwarded(name: string): string | undefined {
+    const value = this.header(name)
+    return value !== undefined && this.#trusts ? value : undefined
   }
 
   override refresh(ticket: object): Promise<void> {
@@ -48,4 +65,4 @@ export class ExpressView extends NodeRequestView implements RequestView {
   }
 }
 
-const proxiedFields: readonly string[] = Object.freeze(['x-forwarded-host', 'x-forwarded-proto'])
+const plainProtocols = /^https?(?:[ \t]*,[ \t]*https?)*$/

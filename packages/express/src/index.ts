@@ -1,6 +1,6 @@
 /** Sluice for Express 4 and 5. */
 import { createSurface, type ReadObserver, type ResponseControl, type Sluice, type SluiceOptions } from '@sluice/core'
-import { identityProperties, mount, watchProperties, wrapHandler } from '@sluice/node'
+import { identityProperties, mount, watchProperties, watchProperty, wrapHandler } from '@sluice/node'
 import type { Request, RequestHandler, Response } from 'express'
 import { ExpressView } from './express-view.ts'
 
@@ -39,10 +39,15 @@ export function createSluice(options?: SluiceOptions): ExpressSluice {
   )
 }
 
+const localsOfIdentity = Object.freeze({ user: '@user', session: '@session' })
+
 const host = {
   view: (request: Request) => new ExpressView(request),
   watch(request: Request, response: Response, reads: ReadObserver): void {
     watchProperties(request, { ...identityProperties, ip: '@ip', ips: '@ip' }, reads)
-    watchProperties(response.locals, { user: '@user', session: '@session' }, reads)
+    // Templates look at which names are there, so only those that are.
+    for (const [name, told] of Object.entries(localsOfIdentity)) {
+      if (name in response.locals) watchProperty(response.locals, name, told, reads)
+    }
   },
 }

@@ -3,13 +3,13 @@ import {
   type Exchange,
   Fields,
   intercept,
+  joinControls,
   type Reply,
   type ResponseHead,
   restoreFields,
 } from '@sluice/node'
 import type { Context, Next } from 'koa'
 import { bodyOf, discard, type KoaBody } from './body.ts'
-import { joinControls } from './control.ts'
 import { closedOnce, type Followed } from './followed.ts'
 import { isAnswered, putReply } from './reply.ts'
 import { putBytes, sendOn } from './send-on.ts'

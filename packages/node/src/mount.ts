@@ -4,6 +4,7 @@ import {
   chain,
   type Exchange,
   isPromise,
+  joinControls,
   type Opening,
   type Pipeline,
   type ReadObserver,
@@ -35,7 +36,7 @@ export function mount<Request extends IncomingMessage, Response extends ServerRe
   const middleware: Middleware<Request, Response> = (request, response, next) => {
     if (response.headersSent) return next()
     const obey = (opening: Opening): void => {
-      if (goesOn(opening, request, response, host)) next()
+      if (goesOn(pipeline, opening, request, response, host)) next()
     }
     const opening = pipeline.open(host.view(request, response))
     if (isPromise(opening)) opening.then(obey).then(undefined, next)
@@ -59,7 +60,8 @@ export function wrapHandler<Request extends IncomingMessage, Response extends Se
     const run = (): unknown => handler.apply(this, args)
     return failingTo(next, () => {
       if (response.headersSent) return run()
-      const obey = (opening: Opening): unknown => (goesOn(opening, request, response, host) ? run() : undefined)
+      const obey = (opening: Opening): unknown =>
+        goesOn(pipeline, opening, request, response, host) ? run() : undefined
       return chain(pipeline.open(host.view(request, response)), obey)
     })
   }
@@ -77,12 +79,15 @@ function failingTo(next: ((error?: unknown) => void) | undefined, run: () => unk
 
 /** Does what the pipeline says. `false`: that was the answer, and what comes after does not run. */
 function goesOn<Request extends IncomingMessage, Response extends ServerResponse>(
+  pipeline: Pipeline,
   opening: Opening,
   request: Request,
   response: Response,
   host: MountHost<Request, Response>,
 ): boolean {
   if (opening.kind === 'reply') {
+    // A cache around this one does not know what the stored answer was tagged with.
+    if (pipeline.name === 'cache') (response as { sluice?: ResponseControl }).sluice?.skip('nested')
     sendReply(response, opening.reply, request.method ?? 'GET')
     return false
   }
@@ -99,7 +104,8 @@ function follow<Request extends IncomingMessage, Response extends ServerResponse
   host: MountHost<Request, Response>,
 ): void {
   const { request: change, control } = exchange
-  if (control) (response as { sluice?: ResponseControl }).sluice = control
+  const controlled = response as { sluice?: ResponseControl }
+  if (control) controlled.sluice = joinControls(controlled.sluice, control)
   if (change) {
     overlayHeaders(request, change)
     if (change.reads) host.watch(request, response, change.reads)

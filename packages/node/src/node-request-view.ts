@@ -12,6 +12,7 @@ export class NodeRequestView implements RequestView {
   readonly method: string
   readonly path: string
   readonly query: string
+  readonly rewritten: string | undefined
   readonly ticket: object | undefined
   /** The fields as the client sent them, whatever is laid over them for the handler. */
   protected readonly headers: NodeRequest['headers']
@@ -22,10 +23,11 @@ export class NodeRequestView implements RequestView {
     this.method = request.method ?? 'GET'
     this.headers = request.headers
     this.ticket = ticketOf(request)
-    // Routers that strip their prefix from `url` keep the whole target here.
+    // Routers that strip their prefix from `url` keep the whole target elsewhere.
     const { path, query } = splitTarget(target)
     this.path = path
     this.query = query
+    this.rewritten = request.url === target ? undefined : request.url
   }
 
   get scheme(): string {

@@ -68,6 +68,8 @@ export function watchProperty(object: object, property: string, as: string, read
       else {
         set = true
         value = next
+        // As if it had been assigned: what lists the object's properties finds it.
+        if (!own) Object.defineProperty(object, property, { enumerable: true })
       }
     },
   })

@@ -1,4 +1,5 @@
 import { ResponseContext } from '../exchange/context.ts'
+import { encoderOf } from '../exchange/encoder.ts'
 import type {
   BodyPlan,
   Exchange,
@@ -8,6 +9,7 @@ import type {
   ResponseControl,
   ResponseHead,
 } from '../exchange/exchange.ts'
+import { addVary } from '../exchange/merge-fields.ts'
 import type { RequestView } from '../exchange/request-view.ts'
 import { parseCacheControl } from '../http/cache-control.ts'
 import { parseGroups } from '../http/cache-groups.ts'
@@ -91,7 +93,12 @@ export class FillExchange implements Exchange {
   }
 
   onHead(head: ResponseHead): BodyPlan {
-    this.#guard.close()
+    return this.#core.ownReads.during(() => this.#plan(head))
+  }
+
+  #plan(head: ResponseHead): BodyPlan {
+    // What is read behind a whole body does not shape it (loggers); a body in pieces is still being made.
+    if (head.body === 'whole') this.#guard.close()
     const { stale, policy, key, status } = this.#run
     if (stale && head.status === 304 && this.#asked) return this.#confirm(head, stale)
     if (stale && head.status >= 500 && head.body === 'whole' && this.#core.clock.now() < stale.ifErrorUntil) {
@@ -114,6 +121,7 @@ export class FillExchange implements Exchange {
     if (this.#failed) {
       return chain(this.#standIn({ status: head.status }), (reply) => reply ?? this.#asItIs(head, body, 'status'))
     }
+    this.#guard.close()
     this.#storing = true
     const { own } = this.#storable!
     return chain(this.#store(head, body), (outcome) => {
@@ -223,21 +231,27 @@ export class FillExchange implements Exchange {
     const { terms, own } = this.#storable!
     const declared = head.fields.get('content-length')
     if (declared !== undefined && Number(declared) !== body.byteLength) return 'incomplete'
+    const unkeyed = head.body === 'pieces' ? this.#judge.unkeyed(head) : undefined
+    if (unkeyed !== undefined) return unkeyed
     const response = new ResponseContext(view, head.status, head.fields, body)
     const tags = this.#core.attempt('tags', () => this.#allTags(response, own))
     if (!tags) return 'callback'
     if (policy.storeIf && !this.#core.attempt('storeIf', () => policy.storeIf!(response))) return 'store-if'
     const shared = this.#judge.mayShare(head.fields)
     advertise(own, policy, this.#judge.scope)
+    // Stored with it, for a 304 says it too and has no type that shows it.
+    if (encoderOf(view)?.recipe.varies(own.get('content-type'))) addVary(own, 'Accept-Encoding')
     const times = this.#times()
-    const record = makeRecord({ view, policy, status: head.status, fields: own, body, terms, times, tags, shared })
+    const made = makeRecord({ view, policy, status: head.status, fields: own, body, terms, times, tags, shared })
     const variant = variantOf(view, this.#judge.varyFields(head), codingOf(head.fields))
     // A user who signed in (or out) while the handler ran would otherwise be stored under somebody else's key.
     const again = key.covered ? this.#core.guarded('varyBy', () => cacheKey(view, policy, key.route)) : key
     return chain(again, (now) => {
       if (now?.key !== key.key) return 'key-changed'
-      return chain(this.#core.put(key.key, variant, record, vacancy), (outcome) =>
-        outcome === 'stored' ? record : outcome === 'fenced' ? 'purged' : 'store-refused',
+      return chain(this.#core.forms.forNew(made, view), (record) =>
+        chain(this.#core.put(key.key, variant, record, vacancy), (outcome) =>
+          outcome === 'stored' ? record : outcome === 'fenced' ? 'purged' : 'store-refused',
+        ),
       )
     })
   }

@@ -44,11 +44,11 @@ export class Judge {
     const reason = notStorable(this.#view, { status: head.status, fields: judgedFields(head, own) }, rules)
     if (reason !== undefined) return reason
     if (head.length !== undefined && head.length > policy.maxEntryBytes) return 'too-large'
-    return this.#unkeyed(head)
+    return this.unkeyed(head)
   }
 
   /** What the guard has to say. */
-  #unkeyed(head: ResponseHead): string | undefined {
+  unkeyed(head: ResponseHead): string | undefined {
     if (this.#policy.guard === 'off') return undefined
     const vary = parseVary(head.fields.get('vary'))
     const fields = this.#guard.uncovered((name) => vary.includes(name) || this.#covers(name))

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { joinParts } from '../exchange/by.ts'
 import { RequestContext } from '../exchange/context.ts'
 import type { RequestView } from '../exchange/request-view.ts'
+import { splitTarget } from '../http/locate.ts'
 import { chain, isPromise, type MaybePromise } from '../maybe-promise.ts'
 import type { CachePolicy } from './options.ts'
 
@@ -63,7 +64,14 @@ function targetKey(view: RequestView, policy: CachePolicy): string {
   const { scheme, path } = view
   const authority = keyedAuthority(view)
   const query = policy.query ? selectQuery(view.query, policy.query) : view.query
-  return `${policy.keyPrefix}${scheme}:${authority.length}:${authority}${path.length}:${path}${query.length}:${query};`
+  const key = `${policy.keyPrefix}${scheme}:${authority.length}:${authority}${path.length}:${path}${query.length}:${query};`
+  return view.rewritten === undefined ? key : `${key}${rewrittenKey(view.rewritten, policy)}`
+}
+
+/** Middleware in front may have rewritten the URL by what the key does not have: a language, a method override. */
+function rewrittenKey(rewritten: string, policy: CachePolicy): string {
+  const { path, query } = splitTarget(rewritten)
+  return joinParts([path, policy.query ? selectQuery(query, policy.query) : query])
 }
 
 /**

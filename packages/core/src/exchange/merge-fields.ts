@@ -1,3 +1,4 @@
+import type { Fields } from '../http/fields.ts'
 import { splitList } from '../http/lists.ts'
 
 /** List fields that a reply adds to, where earlier middleware has set them, and does not replace. In lower case. */
@@ -8,4 +9,14 @@ export function mergeLists(there: string, added: string): string {
   const known = new Set(splitList(there).map((member) => member.toLowerCase()))
   const fresh = splitList(added).filter((member) => !known.has(member.toLowerCase()))
   return fresh.length ? [there, ...fresh].join(', ') : there
+}
+
+/** Makes `Vary` name a request field, once, and leaves it alone where it says `*`. */
+export function addVary(fields: Fields, name: string): void {
+  const there = fields.get('vary')
+  if (there === undefined || there.trim() === '') fields.set('vary', name)
+  else if (!splitList(there).includes('*')) {
+    const merged = mergeLists(there, name)
+    if (merged !== there) fields.set('vary', merged)
+  }
 }

@@ -16,16 +16,19 @@ export class OwnReads {
     return this.#depth > 0
   }
 
+  /** Runs what reads the request on our behalf. */
+  during<T>(run: () => T): T {
+    this.#depth++
+    try {
+      return run()
+    } finally {
+      this.#depth--
+    }
+  }
+
   /** The same pipeline, with its reads known as our own. Not for caches: what their key is made of shapes the answer. */
   quiet<P extends Pipeline>(pipeline: P): P {
-    const open = (view: RequestView): ReturnType<Pipeline['open']> => {
-      this.#depth++
-      try {
-        return pipeline.open(view)
-      } finally {
-        this.#depth--
-      }
-    }
+    const open = (view: RequestView): ReturnType<Pipeline['open']> => this.during(() => pipeline.open(view))
     return Object.create(pipeline, { open: { value: open, enumerable: true } }) as P
   }
 }

@@ -15,6 +15,8 @@ export interface RequestView {
   readonly path: string
   /** Raw query without the `?`; `''` where there is none. */
   readonly query: string
+  /** What routers see in place of path and query, where it is something else: below a mount, after a rewrite. */
+  readonly rewritten?: string | undefined
   /** The framework's own idea of the client's address. */
   readonly clientIp: string | undefined
   /** The matched route pattern (`/cities/:id`), where it is known by now. Ask again when the response is there. */

@@ -1,4 +1,4 @@
-import type { ResponseControl } from '@sluice/node'
+import type { ResponseControl } from './exchange.ts'
 
 /** Two caches around one handler: what it says of its response is for both. */
 export function joinControls(outer: ResponseControl | undefined, inner: ResponseControl): ResponseControl {
