@@ -1,4 +1,3 @@
-import type { Policy } from './policy.ts'
 import type { LimitStore, LimitStoreUsage } from './store.ts'
 
 export interface PolicyCounters {
@@ -24,7 +23,11 @@ export class LimitCounters implements PolicyCounters {
   shadowDenied = 0
   storeErrors = 0
 
-  read(permits: number, policies: Iterable<readonly [string, Policy]>, store: LimitStore): LimitStats {
+  read(
+    permits: number,
+    policies: Iterable<readonly [string, { readonly counters: PolicyCounters }]>,
+    store: LimitStore,
+  ): LimitStats {
     const { allowed, denied, shadowDenied, storeErrors } = this
     const each = Object.fromEntries([...policies].map(([name, { counters }]) => [name, { ...counters }]))
     return { allowed, denied, shadowDenied, storeErrors, permits, policies: each, store: store.usage() }
