@@ -9,6 +9,7 @@ import { createLimiter, type Limiter } from './limit/limiter.ts'
 import type { LimitStats } from './limit/limiter-stats.ts'
 import { checkHeaders, type HeaderStyle, type PolicyInput } from './limit/options.ts'
 import { checkOptions, rule } from './options.ts'
+import { Pages } from './page/pages.ts'
 import { createShedder, type Shedder, type ShedEvents, type ShedStats } from './shed/shedder.ts'
 import { byteSize } from './units.ts'
 
@@ -23,8 +24,9 @@ export interface SluiceOptions {
   /** Which fields tell clients about their quota. Default `'draft-11'`. */
   headers?: HeaderStyle | undefined
   /**
-   * What the keys of limits are hashed with, so that no addresses stand in a store. Processes that share a store must
-   * share it. Default: random in memory; the store's own on Redis.
+   * What the keys of limits are hashed with, so that no addresses stand in a store, and what cursors are signed with.
+   * Processes that share a store, or serve the same lists, must share it. Default: random in memory; of limits on Redis
+   * the store's own.
    */
   secret?: string | undefined
   /** Where time comes from. Default: the system's, through whatever fake timers are installed. For tests. */
@@ -48,6 +50,7 @@ export class Engine {
   readonly cache: ResponseCache
   readonly limiter: Limiter
   readonly shedder: Shedder
+  readonly pages: Pages
   readonly #closing: (() => unknown)[] = []
   #closed: Promise<void> | undefined
 
@@ -86,9 +89,11 @@ export class Engine {
       store: backend.limitStore?.({ clock: this.clock, report }),
     })
     this.shedder = createShedder({ clock: this.clock, events: this.events })
+    this.pages = new Pages(options.secret)
     this.#closing.push(
       () => this.shedder.close(),
       () => this.limiter.close(),
+      () => this.cache.close(),
       () => store.close(),
       () => backend.close?.(),
     )

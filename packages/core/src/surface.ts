@@ -1,3 +1,4 @@
+import { type Batch, type BatchLoad, type BatchOptions, createBatch } from './batch/batch.ts'
 import type { ConditionOptions } from './cache/condition.ts'
 import type { InvalidationTarget, TagSource } from './cache/invalidation.ts'
 import type { CacheOptions } from './cache/options.ts'
@@ -9,6 +10,8 @@ import type { Pipeline } from './exchange/exchange.ts'
 import { type HandlerDecorators, handlerDecorators, type WrapHandler } from './handler-decorators.ts'
 import type { Limiter } from './limit/limiter.ts'
 import type { PolicyInput } from './limit/options.ts'
+import type { FieldsOptions } from './page/fields-options.ts'
+import type { PaginateOptions } from './page/options.ts'
 import type { ShedOptions } from './shed/shedder.ts'
 import { cacheOptions, checkSources } from './surface-arguments.ts'
 import type { Duration } from './units.ts'
@@ -38,6 +41,45 @@ export interface Sluice<Middleware> extends HandlerDecorators {
    * ```
    */
   compress(options?: CompressOptions): Middleware
+  /**
+   * Reads which page of a list the client wants into `req.page` (`ctx.page`, `request.page`), answers 400 where that makes
+   * no sense, and puts `Link` and `X-Total-Count` on the answer that `page.reply(items)` makes. Mount it behind `cache`.
+   *
+   * @throws SluiceError when an option is wrong
+   * @example
+   * ```ts
+   * app.get('/cities', sluice.cache('5m'), sluice.paginate({ maxLimit: 50 }), async (req, res) => {
+   *   const { limit, offset } = req.page
+   *   res.json(req.page.reply(await listCities(limit, offset), { total: await countCities() }))
+   * })
+   * ```
+   */
+  paginate(options?: PaginateOptions): QueryMiddleware<Middleware>
+  /**
+   * Sends of a JSON answer what the client selected: `?fields=id,name,country(code)` (the language of json-mask). Mount
+   * it behind `cache`, or in front of it with `store: 'whole'`.
+   *
+   * @throws SluiceError when an option is wrong
+   * @example
+   * ```ts
+   * app.get('/cities', sluice.cache('5m'), sluice.fields({ maxDepth: 3 }), listCities)
+   * ```
+   */
+  fields(options?: FieldsOptions): QueryMiddleware<Middleware>
+  /**
+   * A loader for each request: what is asked for by many parts of a handler is loaded at once, each key once.
+   *
+   * @throws SluiceError when an option is wrong
+   * @example
+   * ```ts
+   * const cityOf = sluice.batch((ids: readonly number[]) => citiesByIds(ids), { keyOf: (city) => city.id })
+   * app.get('/trips', async (req, res) => {
+   *   const trips = await listTrips()
+   *   res.json(await Promise.all(trips.map(async (t) => ({ ...t, city: await cityOf(req).load(t.cityId) }))))
+   * })
+   * ```
+   */
+  batch<Key, Value>(load: BatchLoad<Key, Value>, options?: BatchOptions<Key, Value>): Batch<Key, Value>
   /**
    * Purges tags, and the URL itself, after the handler succeeded (2xx, 3xx) and before its answer is sent.
    *
@@ -123,6 +165,12 @@ export type LimitMiddleware<Middleware> = Middleware & {
   per(what: 'route'): Middleware
 }
 
+/** Middleware that reads query parameters by itself. */
+export type QueryMiddleware<Middleware> = Middleware & {
+  /** Their names, for a cache in front: `sluice.cache('5m', { query: ['q', ...pages.params] })`. */
+  readonly params: readonly string[]
+}
+
 /** Builds the members above from the ways a framework mounts a pipeline, and puts it in front of a single handler. */
 export function createSurface<Middleware>(
   options: SluiceOptions | undefined,
@@ -131,9 +179,14 @@ export function createSurface<Middleware>(
 ): Sluice<Middleware> {
   const engine = new Engine(options)
   const quiet = <P extends Pipeline>(pipeline: P): P => engine.cache.ownReads.quiet(pipeline)
+  const withParams = (pipeline: Pipeline & { readonly params: readonly string[] }): QueryMiddleware<Middleware> =>
+    Object.assign(mount(pipeline) as object, { params: pipeline.params }) as QueryMiddleware<Middleware>
   return {
     cache: (...given: readonly unknown[]) => mount(engine.cache.pipeline(cacheOptions(given))),
     compress: (compress) => mount(new CompressPipeline(compress, engine.events)),
+    paginate: (page) => withParams(engine.pages.paginate(page)),
+    fields: (fields) => withParams(engine.pages.fields(fields)),
+    batch: (load, batch) => createBatch(load, batch),
     invalidate: (...tags) => mount(engine.cache.invalidatePipeline(checkSources(tags))),
     condition: (condition) => mount(engine.cache.conditionPipeline(condition)),
     limit: (...policies) => {

@@ -25,7 +25,7 @@ const PURE = ['buffer', 'crypto', 'url', 'util']
 
 /** The layers inside core, from the bottom; a file imports from its own layer and those below. */
 const BASE = ['errors.ts', 'clock.ts', 'units.ts', 'options.ts', 'maybe-promise.ts', 'events.ts']
-const FEATURES = ['cache', 'limit', 'shed', 'compress', 'page', 'memo']
+const FEATURES = ['cache', 'limit', 'shed', 'compress', 'page', 'batch', 'memo']
 const LAYERS = ['base', 'http', 'exchange', 'feature', 'surface'] as const
 
 const MAX_LINES = 400

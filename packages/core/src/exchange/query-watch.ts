@@ -1,0 +1,44 @@
+import type { RequestView } from './request-view.ts'
+
+/** A cache in front of a stage that reads query parameters by itself: what of the query its key has. */
+export interface QueryWatch {
+  /** Whether the key has this parameter. */
+  covers(name: string): boolean
+  /** The stage reads it: where the key does not have it, the answer must not be stored. */
+  read(name: string): void
+}
+
+/** From the global registry, so that two copies of the package understand each other. */
+const watchKey: unique symbol = Symbol.for('sluice.queryWatch') as never
+const hiddenKey: unique symbol = Symbol.for('sluice.hiddenQuery') as never
+
+type Noted = { [watchKey]?: readonly QueryWatch[]; [hiddenKey]?: readonly string[] }
+
+/** Tells the stages behind that the key of this request has only a part of the query. */
+export function watchQuery(view: RequestView, watch: QueryWatch): void {
+  const native = view.native as Noted
+  native[watchKey] = [...(native[watchKey] ?? []), watch]
+}
+
+/** The caches in front of this stage whose keys have only a part of the query. */
+export function queryWatches(view: RequestView): readonly QueryWatch[] {
+  return (view.native as Noted)[watchKey] ?? none
+}
+
+/** Tells the caches behind that a stage in front sees to these parameters: they do not shape what is stored. */
+export function hideQuery(view: RequestView, names: readonly string[]): void {
+  const native = view.native as Noted
+  native[hiddenKey] = [...(native[hiddenKey] ?? []), ...names]
+}
+
+/** The parameters that the key is to leave out; `undefined` for none. */
+export function hiddenQuery(view: RequestView): readonly string[] | undefined {
+  return (view.native as Noted)[hiddenKey]
+}
+
+/** Whether `name` is the parameter, or belongs to it: `filter[a]` and `filter.a` are of `filter`. */
+export function isOfParameter(name: string, parameter: string): boolean {
+  return name === parameter || name.startsWith(`${parameter}[`) || name.startsWith(`${parameter}.`)
+}
+
+const none: readonly QueryWatch[] = Object.freeze([])
