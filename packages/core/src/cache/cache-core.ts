@@ -4,6 +4,7 @@ import type { Events, SluiceEvents } from '../events.ts'
 import { OwnReads } from '../exchange/own-reads.ts'
 import { isPromise, type MaybePromise } from '../maybe-promise.ts'
 import { Fills } from './fills.ts'
+import { Forms } from './forms.ts'
 import { guardAdvice } from './guard.ts'
 import type { CacheRecord } from './record.ts'
 import { newCounters } from './stats.ts'
@@ -16,6 +17,7 @@ export class CacheCore {
   readonly events: Events<SluiceEvents>
   readonly counters = newCounters()
   readonly fills: Fills
+  readonly forms: Forms
   readonly ownReads = new OwnReads()
   readonly #printed = new Set<string>()
 
@@ -24,6 +26,7 @@ export class CacheCore {
     this.clock = clock
     this.events = events
     this.fills = new Fills(clock)
+    this.forms = new Forms(this)
   }
 
   /** Runs a function of the application's. `undefined`, and an event, where it throws. */

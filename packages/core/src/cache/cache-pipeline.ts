@@ -138,6 +138,18 @@ export class CachePipeline implements Pipeline {
     now: number,
     attempt: number,
   ): MaybePromise<Opening> {
+    const ready = this.#core.forms.forHit(key.key, place, record, view, () => variantSelector(view))
+    return chain(ready, (held) => this.#send(view, key, place, held, now, attempt))
+  }
+
+  #send(
+    view: RequestView,
+    key: CacheKey,
+    place: string,
+    record: CacheRecord,
+    now: number,
+    attempt: number,
+  ): MaybePromise<Opening> {
     const policy = this.#policy
     const reply =
       attempt > 0 || policy.showKey

@@ -160,7 +160,7 @@ export function confirmRecord(
     ...stale,
     fields: [...kept, ...update],
     // The forms are shared between the two records, their remembered heads must not be.
-    forms: stale.forms.map(({ coding, body, etag }) => ({ coding, body, etag })),
+    forms: stale.forms.map(({ coding, body, etag, best }) => ({ coding, body, etag, best })),
     fillMs: times.now - times.startedAt,
     ...lifetimeOf(fields, terms, policy, times, true),
   }

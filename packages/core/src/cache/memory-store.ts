@@ -124,6 +124,24 @@ export class MemoryCacheStore implements CacheStore {
     return spec === undefined ? this.#setPlain(key, holder) : this.#setVariant(key, spec, variant.select(spec), holder)
   }
 
+  addForm(key: string, select: VariantSelector, of: CacheRecord, form: StoredForm): boolean {
+    const found = this.#lru.peek(key)
+    const place = found?.kind === 'marker' ? found.variants.get(select(found.spec)) : key
+    if (place === undefined) return false
+    const holder = this.#lru.peek(place)
+    if (holder?.kind !== 'holder') return false
+    // As it is now: what was purged since is gone, and what was expired stays so.
+    const record = this.#current(holder)
+    if (record === undefined || !sameIdentity(record, of)) return false
+    const forms = [...record.forms.filter(({ coding }) => coding !== form.coding), form]
+    const next: Holder = { kind: 'holder', record: withOwnBodies({ ...record, forms }), checked: holder.checked }
+    const named = typeof place === 'string' ? textBytes(place) : overheadPerVariant + textBytes(place.secondary)
+    const size = recordBytes(next.record) + named
+    if (size > this.#maxEntryBytes) return false
+    this.#put(place, next, size)
+    return true
+  }
+
   delete(key: string): void {
     this.#lru.delete(key)
   }
@@ -294,6 +312,13 @@ function joinSpecs(held: VariantSpec | undefined, added: VariantSpec): VariantSp
     fields: [...new Set([...held.fields, ...fields])].sort(),
     codings: [...new Set([...held.codings, ...codings])],
   }
+}
+
+/** Whether what is made of the identity form of one is right for the other. */
+function sameIdentity(a: CacheRecord, b: CacheRecord): boolean {
+  const [one, other] = [a.forms[0]!, b.forms[0]!]
+  if (one.coding !== 'identity' || other.coding !== 'identity' || one.etag !== other.etag) return false
+  return one.body === other.body || Buffer.compare(one.body, other.body) === 0
 }
 
 /** A small body is often a slice of a large buffer (node's pool, a socket's chunk) that it would keep alive. */

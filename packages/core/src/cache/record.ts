@@ -39,6 +39,8 @@ export interface StoredForm {
   readonly body: Uint8Array
   /** The entity tag of this form, quotes and all. `undefined` where the response has none. */
   readonly etag: string | undefined
+  /** It was made at the best level already. */
+  readonly best?: boolean | undefined
 }
 
 /** What a record answers, for invalidation by URL and by route. */

@@ -1,7 +1,9 @@
+import { encoderOf } from '../exchange/encoder.ts'
 import type { Reply } from '../exchange/exchange.ts'
 import type { RequestView } from '../exchange/request-view.ts'
 import { bestCoding } from '../http/codings.ts'
 import { evaluateConditional, fields304 } from '../http/conditional.ts'
+import { codedTag } from '../http/etag.ts'
 import { displayName } from '../http/field-case.ts'
 import type { Fields } from '../http/fields.ts'
 import { formatHttpDate } from '../http/http-date.ts'
@@ -68,7 +70,7 @@ export function replyFrom(record: CacheRecord, view: RequestView, now: number, s
  * @param own - the handler's own fields
  */
 export function replyWith(record: CacheRecord, view: RequestView, own: Fields, statusLine: string): Reply {
-  const form = record.forms[0]!
+  const form = chooseForm(record, view) ?? record.forms[0]!
   const fields: string[] = []
   for (const [name, value] of own) {
     if (!computed.has(name)) fields.push(displayName(name), value)
@@ -94,10 +96,21 @@ const computed = new Set(['date', 'etag', 'cache-status', 'content-encoding', 'c
 
 function chooseForm(record: CacheRecord, view: RequestView): StoredForm | undefined {
   const { forms } = record
+  const encoder = encoderOf(view)
+  if (encoder !== undefined && forms[0]!.coding === 'identity') {
+    const asked = forms.find((f) => f.coding === encoder.coding)
+    // A client that has a part of another form wants the rest of that one (RFC 9110 §13.1.5).
+    const begun = view.header('if-range')
+    return (begun && forms.find((f) => f.etag === begun && encoder.accepts(f.coding))) || asked || bestForm(forms, view)
+  }
   if (forms.length === 1) {
     const only = forms[0]!
     if (only.coding === 'identity') return only
   }
+  return bestForm(forms, view)
+}
+
+function bestForm(forms: readonly StoredForm[], view: RequestView): StoredForm | undefined {
   const best = bestCoding(
     view.header('accept-encoding'),
     forms.map((f) => f.coding),
@@ -137,11 +150,19 @@ const bodyless = (status: number): boolean => status === 204 || status === 304
 
 function notModified(record: CacheRecord, view: RequestView): boolean {
   const selected = {
-    etags: record.forms.flatMap((f) => f.etag ?? []),
+    etags: tagsOf(record),
     lastModified: fieldOf(record.fields, 'last-modified'),
     dateMs: record.dateMs,
   }
   return evaluateConditional(view.method, (name) => view.header(name), selected) === 'not-modified'
+}
+
+/** Every tag a client may know this response by: that of a form the best level has replaced is as good as it was. */
+function tagsOf(record: CacheRecord): string[] {
+  const identity = record.forms[0]!.etag
+  const tags = record.forms.flatMap((f) => f.etag ?? [])
+  for (const form of record.forms) if (form.best && identity) tags.push(codedTag(identity, form.coding))
+  return tags
 }
 
 function only304(fields: readonly string[]): string[] {

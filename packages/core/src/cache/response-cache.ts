@@ -51,6 +51,11 @@ export class ResponseCache {
     await this.#core.demand('invalidate', () => this.#core.store.invalidate(tags, mode))
   }
 
+  /** Ends what goes on in the background. The store is closed by who made it. */
+  close(): void {
+    this.#core.forms.close()
+  }
+
   stats(): CacheStats {
     const { counters, store } = this.#core
     return { ...counters, refused: { ...counters.refused }, ...store.usage() }

@@ -1,5 +1,5 @@
 import type { MaybePromise } from '../maybe-promise.ts'
-import type { CacheRecord } from './record.ts'
+import type { CacheRecord, StoredForm } from './record.ts'
 
 /**
  * Where responses are kept. A store knows nothing of HTTP: it holds records under keys, forgets them in time, and never
@@ -32,6 +32,12 @@ export interface CacheStore {
   renewal?(record: CacheRecord): Vacancy | undefined
   /** The fill that began with this vacancy has ended. Gives back its lease, where it has one; `set` has done so too. */
   release?(vacancy: Vacancy, ended: FillEnd): void
+  /**
+   * Adds a form to the record held under this key and variant, or puts it in the place of that of the same coding. Only
+   * if the record held is still the one the form was made of: `of.forms[0]`, byte for byte. Answers whether it did. A
+   * store without it keeps the forms a record was stored with.
+   */
+  addForm?(key: string, select: VariantSelector, of: CacheRecord, form: StoredForm): MaybePromise<boolean>
   /** Removes every variant of one key. */
   delete(key: string): MaybePromise<void>
   /**

@@ -2,12 +2,11 @@ import type { Duplex } from 'node:stream'
 import { RequestContext, ResponseContext } from '../exchange/context.ts'
 import type { Encoder } from '../exchange/encoder.ts'
 import type { BodyPlan, Exchange, RequestChange, ResponseHead } from '../exchange/exchange.ts'
-import { mergeLists } from '../exchange/merge-fields.ts'
+import { addVary } from '../exchange/merge-fields.ts'
 import type { RequestView } from '../exchange/request-view.ts'
 import { parseCacheControl } from '../http/cache-control.ts'
 import { codedTag, isEntityTag } from '../http/etag.ts'
 import { Fields } from '../http/fields.ts'
-import { splitList } from '../http/lists.ts'
 import { chain, type MaybePromise } from '../maybe-promise.ts'
 import type { BodyEncoder } from './encode.ts'
 import type { CompressPolicy } from './options.ts'
@@ -84,7 +83,10 @@ export class CompressExchange implements Exchange, Encoder {
     if (!policy.filter) return true
     const names = ['content-type', 'cache-control', 'etag', 'content-language', 'content-disposition']
     const fields = Fields.fromFlat(names.flatMap((name) => [name, field(name) ?? ''].slice(0, field(name) ? 2 : 0)))
-    return this.#filtered(status, fields)
+    if (this.#filtered(status, fields)) return true
+    // A form that is stored already is not for this request either.
+    this.#coding = 'identity'
+    return false
   }
 
   onHead(head: ResponseHead): BodyPlan {
@@ -93,7 +95,7 @@ export class CompressExchange implements Exchange, Encoder {
     const field = (name: string): string | undefined => fields.get(name)
     if (status === 304) this.#confirm(head)
     // Whether this answer is compressed or not, another client's may be (RFC 9110 §12.5.5). A 304 no longer has a type.
-    if (status === 304 || policy.compressible(fields.get('content-type'))) vary(fields)
+    if (status === 304 || policy.compressible(fields.get('content-type'))) addVary(fields, 'Accept-Encoding')
     if (this.#view.method === 'HEAD' || this.#view.method === 'CONNECT') return pass
     const coding = this.#wanted
     if (coding === 'identity' || !mayEncode(status, field) || !policy.compressible(fields.get('content-type')))
@@ -164,15 +166,6 @@ function encoded(fields: Fields, coding: string): void {
 
 /** What a handler says of the bytes it sends is not true of others. Ranges would be of these too (RFC 9110 §14.3). */
 const ofIdentity = ['content-length', 'accept-ranges', 'content-md5', 'content-digest', 'repr-digest', 'digest']
-
-function vary(fields: Fields): void {
-  const there = fields.get('vary')
-  if (there === undefined || there.trim() === '') fields.set('vary', 'Accept-Encoding')
-  else if (!splitList(there).includes('*')) {
-    const merged = mergeLists(there, 'Accept-Encoding')
-    if (merged !== there) fields.set('vary', merged)
-  }
-}
 
 function declaredLength(fields: Fields): number | undefined {
   const declared = fields.get('content-length')

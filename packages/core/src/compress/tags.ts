@@ -28,8 +28,8 @@ function plainTags(value: string, codings: readonly string[]): string[] {
   const tags = parseEntityTags(value)
   if (tags === '*') return []
   return tags.flatMap((tag) => {
-    const coding = codings.find((name) => tag.endsWith(`;${name}"`))
-    return coding === undefined ? [] : [`${tag.slice(0, -(coding.length + 2))}"`]
+    const [, plain, coding] = /^("[^"]*);([a-z]+)(?:-best)?"$/.exec(tag) ?? []
+    return coding !== undefined && codings.includes(coding) ? [`${plain}"`] : []
   })
 }
 

@@ -1,0 +1,165 @@
+import { LRUCache } from 'lru-cache'
+import type { Clock } from '../clock.ts'
+import { type Encoder, encoderOf, type Recipe } from '../exchange/encoder.ts'
+import type { RequestView } from '../exchange/request-view.ts'
+import { codedTag } from '../http/etag.ts'
+import { chain, isPromise, type MaybePromise } from '../maybe-promise.ts'
+import { type Improvement, Improvements } from './improvements.ts'
+import type { CacheRecord, StoredForm } from './record.ts'
+import { fieldOf } from './reply.ts'
+import type { CacheStore, VariantSelector } from './store.ts'
+
+/** What of the cache's core is in use here. */
+interface Host {
+  readonly store: CacheStore
+  readonly clock: Clock
+  ask<T>(what: string, fn: () => MaybePromise<T>): MaybePromise<T | undefined>
+}
+
+/** How often the forms of an entry were sent since it was stored. */
+interface Heat {
+  readonly storedAt: number
+  readonly hits: Map<string, number>
+}
+
+/** How many entries are counted. Of one more, the coldest is forgotten. */
+const countedEntries = 10_000
+
+/** Whether a record is one to encode, as its compressor found. */
+interface Verdict {
+  readonly recipe: Recipe
+  readonly wanted: boolean
+}
+
+const verdict = Symbol('sluice.verdict')
+type JudgedRecord = CacheRecord & { [verdict]?: Verdict }
+
+/**
+ * The encoded forms of stored responses. They are made when a client first asks for them, at a fast level; those that
+ * are sent often are made once more at the best level, off the request path. The identity bytes stay beside them, and
+ * are what every form is made of.
+ */
+export class Forms {
+  readonly #core: Host
+  readonly #heat = new LRUCache<string, Heat>({ max: countedEntries })
+  /** Those that take a while and are under way, so that clients that ask at once have one made and not many. */
+  readonly #making = new Map<string, { readonly of: Uint8Array; readonly form: PromiseLike<StoredForm | undefined> }>()
+  readonly #improvements: Improvements
+
+  constructor(core: Host) {
+    this.#core = core
+    this.#improvements = new Improvements(core.clock, (job) => this.#improve(job))
+  }
+
+  /** A record that is about to be stored, with the form its first client asks for. */
+  forNew(record: CacheRecord, view: RequestView): MaybePromise<CacheRecord> {
+    const encoder = encoderOf(view)
+    if (!encoder || !this.#isWanted(record, encoder) || encoder.coding === 'identity') return record
+    return chain(encode(record, encoder), (form) => (form ? withForm(record, form) : record))
+  }
+
+  /**
+   * A stored record, with a form in it that this client accepts. Nearly always the record itself.
+   *
+   * @param place - key and variant, as one text
+   */
+  forHit(
+    key: string,
+    place: string,
+    record: CacheRecord,
+    view: RequestView,
+    select: () => VariantSelector,
+  ): MaybePromise<CacheRecord> {
+    const encoder = encoderOf(view)
+    if (!encoder || encoder.coding === 'identity' || !this.#isWanted(record, encoder)) return record
+    const { coding } = encoder
+    // Another coding the client accepts serves it now; the one it likes best is made if this goes on.
+    if (record.forms.some((form) => form.coding !== 'identity' && encoder.accepts(form.coding))) {
+      this.#count(key, place, record, encoder, select)
+      return record
+    }
+    const making = this.#make(place, record, encoder)
+    return chain(making, (form) => {
+      if (!form) return record
+      if (!isPromise(making) || this.#making.delete(`${place} ${coding}`)) this.#add(key, select(), record, form)
+      return withForm(record, form)
+    })
+  }
+
+  close(): void {
+    this.#improvements.close()
+  }
+
+  #isWanted(record: JudgedRecord, encoder: Encoder): boolean {
+    const identity = record.forms[0]!
+    // The handler has encoded it: that is the only form there is.
+    if (identity.coding !== 'identity') return false
+    const ask = (): boolean =>
+      encoder.wants(record.status, (name) => fieldOf(record.fields, name), identity.body.byteLength)
+    if (encoder.fickle) return ask()
+    const known = record[verdict]
+    if (known?.recipe === encoder.recipe) return known.wanted
+    const wanted = ask()
+    record[verdict] = { recipe: encoder.recipe, wanted }
+    return wanted
+  }
+
+  #make(place: string, record: JudgedRecord, encoder: Encoder): MaybePromise<StoredForm | undefined> {
+    const at = `${place} ${encoder.coding}`
+    const { body } = record.forms[0]!
+    const running = this.#making.get(at)
+    if (running?.of === body) return running.form
+    const made = chain(encode(record, encoder), (form) => {
+      // It does not shrink: there is no point in trying again at each hit.
+      if (!form) record[verdict] = { recipe: encoder.recipe, wanted: false }
+      return form
+    })
+    if (isPromise(made)) this.#making.set(at, { of: body, form: made })
+    return made
+  }
+
+  #add(key: string, select: VariantSelector, record: CacheRecord, form: StoredForm): MaybePromise<unknown> {
+    const { store } = this.#core
+    return this.#core.ask('store', () => store.addForm?.(key, select, record, form))
+  }
+
+  /** Counts a hit of the coding its client likes best. */
+  #count(key: string, place: string, record: CacheRecord, encoder: Encoder, select: () => VariantSelector): void {
+    const { recipe, coding } = encoder
+    if (recipe.hotAfter === Number.POSITIVE_INFINITY) return
+    let heat = this.#heat.get(place)
+    if (heat?.storedAt !== record.storedAt) {
+      heat = { storedAt: record.storedAt, hits: new Map() }
+      this.#heat.set(place, heat)
+    }
+    const hits = (heat.hits.get(coding) ?? 0) + 1
+    heat.hits.set(coding, hits)
+    if (hits !== recipe.hotAfter || record.forms.some((form) => form.coding === coding && form.best)) return
+    const queued = this.#improvements.add({ key, select: select(), record, recipe, coding })
+    // Too much to do at the moment: it may prove hot again.
+    if (!queued) heat.hits.delete(coding)
+  }
+
+  async #improve({ key, select, record, recipe, coding }: Improvement): Promise<void> {
+    const identity = record.forms[0]!
+    const held = record.forms.find((form) => form.coding === coding)
+    const body = await recipe.improve(identity.body, coding)
+    if (!body || (held && body.byteLength >= held.body.byteLength)) return
+    // Other bytes under the same coding, so another strong tag: ranges of the two must not be joined.
+    const etag = identity.etag && codedTag(identity.etag, `${coding}-best`)
+    await this.#add(key, select, record, { coding, body, etag, best: true })
+  }
+}
+
+function encode(record: CacheRecord, encoder: Encoder): MaybePromise<StoredForm | undefined> {
+  const identity = record.forms[0]!
+  const { coding } = encoder
+  return chain(
+    encoder.recipe.encode(identity.body, coding),
+    (body) => body && { coding, body, etag: identity.etag && codedTag(identity.etag, coding) },
+  )
+}
+
+function withForm(record: CacheRecord, form: StoredForm): CacheRecord {
+  return { ...record, forms: [...record.forms, form] }
+}
