@@ -1,5 +1,5 @@
 /**
- * What a decision of the limiter costs in memory, against rate-limiter-flexible's: decisions per second and bytes of
+ * What a decision of the limiter costs in memory, against rate-limiter-flexible's and the stores of others: decisions per second and bytes of
  * garbage, for one key that is asked again and again and for a hundred thousand keys in turn; and what three policies
  * cost against one. The store alone does what rate-limiter-flexible does; `check` also looks the policy up, turns whatever
  * it is given into an address and a keyed hash, and counts for `stats()`. Needs the build. Each contestant has its turn in every round, in an order that changes, in a process
@@ -23,9 +23,12 @@ if (!globalThis.gc) {
   process.exit(status ?? 1)
 }
 
+const require = createRequire(import.meta.url)
 const { RateLimiterMemory } = createRequire(new URL('../../packages/core/package.json', import.meta.url))(
   'rate-limiter-flexible',
 )
+const { MemoryStore } = require('express-rate-limit')
+const LocalStore = require('@fastify/rate-limit/store/LocalStore.js')
 const quota = 1_000_000_000
 const keys = Array.from({ length: 100_000 }, (_, i) => `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`)
 const hot = () => keys[0]
@@ -82,6 +85,23 @@ function flexible(keyOf) {
   }
 }
 
+function expressRateLimit(keyOf) {
+  const theirs = new MemoryStore()
+  theirs.init({ windowMs: 60_000 })
+  return async (count) => {
+    for (let i = 0; i < count; i++) await theirs.increment(keyOf(i))
+  }
+}
+
+/** It holds 5,000 keys unless told otherwise, and forgets blocked ones like any other: room for all of them here. */
+function fastifyRateLimit(keyOf) {
+  const theirs = new LocalStore(false, false, 100_000)
+  const done = () => {}
+  return (count) => {
+    for (let i = 0; i < count; i++) theirs.incr(keyOf(i), done, 60_000, quota)
+  }
+}
+
 async function compare(title, base, contestants, count, rounds = 9) {
   const names = Object.keys(contestants)
   const figures = new Map(names.map((name) => [name, { perSecond: [], bytes: [] }]))
@@ -126,6 +146,8 @@ for (const [what, keyOf] of [
     'rate-limiter-flexible',
     {
       'rate-limiter-flexible': flexible(keyOf),
+      'express-rate-limit, its store': expressRateLimit(keyOf),
+      '@fastify/rate-limit, its store': fastifyRateLimit(keyOf),
       'sluice, the store alone': store(keyOf),
       'sluice sliding-window': check(keyOf),
       'sluice token-bucket': check(keyOf, 'token-bucket'),
