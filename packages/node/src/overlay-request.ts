@@ -1,47 +1,61 @@
 import type { IncomingMessage } from 'node:http'
 import type { ReadObserver, RequestChange } from '@sluice/core'
 
+type Headers = Record<string, string | string[] | undefined>
+
+/** What lies behind watched headers: the fields themselves, and everybody who wants to know of reads. */
+interface Layer {
+  readonly fields: Headers
+  readonly observers: readonly ReadObserver[]
+}
+
+const layerKey = Symbol('sluice.layer')
+
 /**
  * Lets the stages behind see the request as an exchange wants them to: fields changed or hidden, and every read of a
- * field told to the observer. Only requests that go to a handler on behalf of the cache are touched.
+ * field told to the observer, and to those of exchanges around this one. Only requests that go to a handler on behalf of
+ * a cache are touched.
  */
 export function overlayHeaders(request: IncomingMessage, change: RequestChange): void {
-  const headers: Record<string, string | string[] | undefined> = { ...request.headers }
+  const under = (request.headers as { [layerKey]?: Layer })[layerKey]
+  const fields: Headers = { ...(under?.fields ?? request.headers) }
   for (const [name, value] of Object.entries(change.fields ?? {})) {
-    if (value === undefined) delete headers[name]
-    else headers[name] = value
+    if (value === undefined) delete fields[name]
+    else fields[name] = value
   }
   const { reads } = change
-  define(request, 'headers', reads ? watchHeaders(headers, reads) : headers)
+  const observers = [...(under?.observers ?? []), ...(reads ? [reads] : [])]
+  define(request, 'headers', observers.length ? watchHeaders({ fields, observers }) : fields)
   if (!reads) return
   // Lists of everything: whoever takes one has read all of it.
   for (const name of ['rawHeaders', 'headersDistinct'] as const) watchProperty(request, name, '*', reads)
 }
 
-function watchHeaders(headers: object, reads: ReadObserver): object {
-  return new Proxy(headers, {
+function watchHeaders(layer: Layer): object {
+  const note = (name: string | symbol): void => {
+    // Methods of every object (`hasOwnProperty`, `toString`) are not fields.
+    if (typeof name !== 'string' || name in Object.prototype) return
+    for (const reads of layer.observers) reads.read(name.toLowerCase())
+  }
+  return new Proxy(layer.fields, {
     get(target, name, receiver) {
-      note(name, reads)
+      if (name === layerKey) return layer
+      note(name)
       return Reflect.get(target, name, receiver)
     },
     has(target, name) {
-      note(name, reads)
+      note(name)
       return Reflect.has(target, name)
     },
     getOwnPropertyDescriptor(target, name) {
-      note(name, reads)
+      note(name)
       return Reflect.getOwnPropertyDescriptor(target, name)
     },
     ownKeys(target) {
-      reads.read('*')
+      for (const reads of layer.observers) reads.read('*')
       return Reflect.ownKeys(target)
     },
   })
-}
-
-/** Methods of every object (`hasOwnProperty`, `toString`) are not fields. */
-function note(name: string | symbol, reads: ReadObserver): void {
-  if (typeof name === 'string' && !(name in Object.prototype)) reads.read(name.toLowerCase())
 }
 
 /**
