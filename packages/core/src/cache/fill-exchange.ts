@@ -10,6 +10,7 @@ import type {
   ResponseHead,
 } from '../exchange/exchange.ts'
 import { addVary } from '../exchange/merge-fields.ts'
+import { watchQuery } from '../exchange/query-watch.ts'
 import type { RequestView } from '../exchange/request-view.ts'
 import { parseCacheControl } from '../http/cache-control.ts'
 import { parseGroups } from '../http/cache-groups.ts'
@@ -19,7 +20,7 @@ import { type Duration, durationMs } from '../units.ts'
 import { advertise } from './advertise.ts'
 import type { CacheCore } from './cache-core.ts'
 import type { Fill, FillResult } from './fills.ts'
-import { fillRequest, Guard } from './guard.ts'
+import { fillRequest, Guard, watchParameters } from './guard.ts'
 import { Judge } from './judge.ts'
 import { type CacheKey, cacheKey } from './key.ts'
 import { codingOf, confirmRecord, makeRecord, type ResponseTerms, responseTerms, type Times } from './make-record.ts'
@@ -76,6 +77,9 @@ export class FillExchange implements Exchange {
     this.#guard = new Guard(core.ownReads)
     this.#judge = new Judge(core, run.view, run.policy, run.key, this.#guard)
     this.#startedAt = core.clock.now()
+    const { query, key } = run.policy
+    // A key function stands in place of the query: what of that it covers is its author's to know.
+    if (query && !key) watchQuery(run.view, watchParameters(query, this.#guard))
     const validators = run.ownConditions ? validatorsOf(run.stale) : {}
     this.#asked = validators.etag !== undefined || validators.lastModified !== undefined
     this.request = run.ownConditions ? fillRequest(this.#guard, validators) : { reads: this.#guard }

@@ -1,5 +1,6 @@
 import type { ReadObserver, RequestChange } from '../exchange/exchange.ts'
 import type { OwnReads } from '../exchange/own-reads.ts'
+import { isOfParameter, type QueryWatch } from '../exchange/query-watch.ts'
 
 /**
  * The unkeyed-input guard. Most cache incidents are a handler that reads something the key does not cover: it answers
@@ -68,9 +69,25 @@ export const deliveryFields: ReadonlySet<string> = new Set([
 /** What somebody's identity is read from. A key that has a user in it covers all of it. */
 export const identityReads: ReadonlySet<string> = new Set(['@user', '@session', 'authorization', 'cookie'])
 
+/** A query parameter: `?page`. Only those that a stage of ours reads, and that the route's `query` lacks, are noted. */
+export const isQueryRead = (name: string): boolean => name.startsWith('?')
+
+/** What the stages behind are to know where the key has only a part of the query. */
+export function watchParameters(names: readonly string[], reads: ReadObserver): QueryWatch {
+  const covers = (name: string): boolean => names.some((known) => isOfParameter(name, known))
+  return {
+    covers,
+    read(name) {
+      if (!covers(name)) reads.read(`?${name}`)
+    },
+  }
+}
+
 /** The line to write, for the message a developer sees. */
 export function guardAdvice(fields: readonly string[]): string {
   const identity = fields.filter((f) => identityReads.has(f))
+  const query = fields.filter(isQueryRead).map((f) => f.slice(1))
+  if (query.length) return `Add ${query.map((name) => `'${name}'`).join(', ')} to the \`query\` of its cache.`
   const headers = fields.filter((f) => !identityReads.has(f) && !f.startsWith('@') && f !== '*')
   const lines = [
     ...(identity.length ? ['varyBy: by.user'] : []),

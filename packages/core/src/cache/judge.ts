@@ -4,7 +4,7 @@ import type { Fields } from '../http/fields.ts'
 import { notStorable } from '../http/storable.ts'
 import { parseVary } from '../http/vary.ts'
 import type { CacheCore } from './cache-core.ts'
-import { deliveryFields, type Guard, identityReads } from './guard.ts'
+import { deliveryFields, type Guard, identityReads, isQueryRead } from './guard.ts'
 import type { CacheKey } from './key.ts'
 import { allowsAuthorization, type ResponseTerms } from './make-record.ts'
 import type { CachePolicy } from './options.ts'
@@ -49,12 +49,18 @@ export class Judge {
 
   /** What the guard has to say. */
   unkeyed(head: ResponseHead): string | undefined {
-    if (this.#policy.guard === 'off') return undefined
-    const vary = parseVary(head.fields.get('vary'))
-    const fields = this.#guard.uncovered((name) => vary.includes(name) || this.#covers(name))
+    const fields = this.#uncovered(head)
     if (fields.length === 0) return undefined
     this.#core.reportUnkeyed(this.#view.route ?? this.#view.path, fields)
-    return this.#policy.guard === 'warn' ? undefined : `unkeyed-${fields[0]!.replace('@', '')}`
+    if (this.#policy.guard === 'warn') return undefined
+    return isQueryRead(fields[0]!) ? 'unkeyed-query' : `unkeyed-${fields[0]!.replace('@', '')}`
+  }
+
+  #uncovered(head: ResponseHead): string[] {
+    // Vary says nothing of the query: a parameter that was left out of the key is watched for whoever decides on storing.
+    if (this.#policy.guard === 'off') return this.#guard.uncovered((name) => !isQueryRead(name))
+    const vary = parseVary(head.fields.get('vary'))
+    return this.#guard.uncovered((name) => vary.includes(name) || this.#covers(name))
   }
 
   #covers(name: string): boolean {

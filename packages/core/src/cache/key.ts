@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { joinParts } from '../exchange/by.ts'
 import { RequestContext } from '../exchange/context.ts'
+import { hiddenQuery, isOfParameter } from '../exchange/query-watch.ts'
 import type { RequestView } from '../exchange/request-view.ts'
 import { splitTarget } from '../http/locate.ts'
 import { chain, isPromise, type MaybePromise } from '../maybe-promise.ts'
@@ -63,15 +64,29 @@ const text = (value: unknown): string | undefined =>
 function targetKey(view: RequestView, policy: CachePolicy): string {
   const { scheme, path } = view
   const authority = keyedAuthority(view)
-  const query = policy.query ? selectQuery(view.query, policy.query) : view.query
+  const hidden = hiddenQuery(view)
+  const query = keyedQuery(view.query, policy, hidden)
   const key = `${policy.keyPrefix}${scheme}:${authority.length}:${authority}${path.length}:${path}${query.length}:${query};`
-  return view.rewritten === undefined ? key : `${key}${rewrittenKey(view.rewritten, policy)}`
+  return view.rewritten === undefined ? key : `${key}${rewrittenKey(view.rewritten, policy, hidden)}`
 }
 
 /** Middleware in front may have rewritten the URL by what the key does not have: a language, a method override. */
-function rewrittenKey(rewritten: string, policy: CachePolicy): string {
+function rewrittenKey(rewritten: string, policy: CachePolicy, hidden: readonly string[] | undefined): string {
   const { path, query } = splitTarget(rewritten)
-  return joinParts([path, policy.query ? selectQuery(query, policy.query) : query])
+  return joinParts([path, keyedQuery(query, policy, hidden)])
+}
+
+/** What of the query stands in the key. What a stage in front sees to (`fields`) shapes the answer only behind us. */
+function keyedQuery(query: string, policy: CachePolicy, hidden: readonly string[] | undefined): string {
+  const seen = hidden && query !== '' ? withoutParameters(query, hidden) : query
+  return policy.query ? selectQuery(seen, policy.query) : seen
+}
+
+function withoutParameters(query: string, names: readonly string[]): string {
+  return query
+    .split('&')
+    .filter((pair) => !names.includes(nameOf(pair)))
+    .join('&')
 }
 
 /**
@@ -94,9 +109,8 @@ export function selectQuery(query: string, names: readonly string[]): string {
   if (query === '') return ''
   const kept: { name: string; pair: string }[] = []
   for (const pair of query.split('&')) {
-    const equals = pair.indexOf('=')
-    const name = decodeName(equals < 0 ? pair : pair.slice(0, equals))
-    if (names.some((n) => name === n || name.startsWith(`${n}[`) || name.startsWith(`${n}.`))) kept.push({ name, pair })
+    const name = nameOf(pair)
+    if (names.some((n) => isOfParameter(name, n))) kept.push({ name, pair })
   }
   return kept
     .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
@@ -104,7 +118,9 @@ export function selectQuery(query: string, names: readonly string[]): string {
     .join('&')
 }
 
-function decodeName(raw: string): string {
+function nameOf(pair: string): string {
+  const equals = pair.indexOf('=')
+  const raw = equals < 0 ? pair : pair.slice(0, equals)
   const spaced = raw.replaceAll('+', ' ')
   try {
     return decodeURIComponent(spaced).trim()
