@@ -138,6 +138,11 @@ export class RedisCacheStore implements CacheStore {
     return undefined
   }
 
+  /** The spec of a key, as far as this process knows. Right after a store or a look-up of it: as it is. */
+  specOf(key: string): string {
+    return this.#hints.get(this.lanes.place(key).id)
+  }
+
   async position(key: string): Promise<Vacancy | StoreOut> {
     const { lane, entry } = this.lanes.place(key)
     const answer = await this.#ask(lane, scripts.position, [entry], [])

@@ -1,0 +1,74 @@
+import { type Backend, type BackendEnv, type CacheStore, MemoryCacheStore, SluiceError } from '@sluice/core'
+import { Bus } from './cache/bus.ts'
+import { Lanes } from './cache/lanes.ts'
+import { RedisCacheStore } from './cache/redis-store.ts'
+import { TieredCacheStore } from './cache/tiered-store.ts'
+import { checkTarget, type RedisClient } from './client.ts'
+import { Connection } from './connection.ts'
+import { Link } from './link.ts'
+import { type RedisOptions, type ResolvedOptions, resolveOptions } from './options.ts'
+
+/**
+ * Keeps everything in Redis or Valkey, where all processes of an application find it: a single node or a Cluster.
+ *
+ * Nothing waits for Redis, at the start or later: while it is slow or gone, requests go to their handlers.
+ *
+ * @param target - a URL (`redis://`, `rediss://`, a path of a socket), or a `Redis` or `Cluster` of ioredis 5 or 6, which
+ *   stays yours to close
+ * @throws SluiceError `ERR_SLUICE_OPTION` for an option that does not exist or does not fit
+ * @example
+ * ```ts
+ * const sluice = createSluice({ backend: redis('redis://localhost:6379', { namespace: 'shop' }) })
+ * ```
+ */
+export function redis(target: string | RedisClient, options: RedisOptions = {}): Backend {
+  checkTarget(target)
+  const resolved = resolveOptions(options)
+  const reports = new Set<BackendEnv['report']>()
+  const connection = new Connection(target, (error) => {
+    for (const report of reports) report(error)
+  })
+  return {
+    kind: 'redis',
+    cacheStore(env) {
+      reports.add(env.report)
+      return cacheStore(env, connection, resolved)
+    },
+    close: () => connection.close(),
+  }
+}
+
+function cacheStore(env: BackendEnv, connection: Connection, options: ResolvedOptions): CacheStore {
+  const { clock, maxVariants } = env
+  const { client } = connection
+  const { tier, maxEntryBytes, maxTags, leaseMs, deadlines } = options
+  const lanes = new Lanes(options.namespace, options.lanes, client.options?.keyPrefix)
+  const link = new Link(client)
+  const store = new RedisCacheStore({ link, clock, lanes, maxEntryBytes, maxVariants, maxTags, leaseMs, deadlines })
+  if (!tier) return store
+  const memory = new MemoryCacheStore({ clock, maxVariants, maxBytes: tier.maxBytes ?? env.maxBytes })
+  const tiered = new TieredCacheStore({ memory, redis: store, clock, maxTtlMs: tier.maxTtlMs })
+  const bus = new Bus({
+    clock,
+    lanes,
+    client,
+    listener: connection.listener(),
+    clockOf: (lane) => store.clockOf(lane),
+    invalidated: (tags, mode) => tiered.heard(tags, mode),
+    missed: () => tiered.forget(),
+    changed: (live, cause) => {
+      if (!live) env.report(busDown(cause))
+    },
+  })
+  tiered.follows(bus)
+  return tiered
+}
+
+function busDown(cause: unknown): SluiceError {
+  const why = cause instanceof Error ? cause.message : String(cause)
+  return new SluiceError(
+    'ERR_SLUICE_STORE',
+    `Invalidations of other processes may have been missed (${why}). Memory is not used until that is made good.`,
+    { cause },
+  )
+}

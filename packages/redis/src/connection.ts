@@ -1,0 +1,71 @@
+import { SluiceError } from '@sluice/core'
+import { Redis } from 'ioredis'
+import type { RedisClient } from './client.ts'
+
+/** Quickly again at first, then once in a second, not all processes at once. */
+const retryStrategy = (times: number): number =>
+  Math.min(50 * 2 ** Math.min(times, 5), 1_000) * (0.75 + Math.random() / 2)
+
+/** For connections of our own: nothing waits in a queue, and what was under way when one broke has failed. */
+const ours = {
+  enableOfflineQueue: false,
+  maxRetriesPerRequest: 0,
+  autoResendUnfulfilledCommands: false,
+  autoResubscribe: false,
+  connectTimeout: 2_000,
+  retryStrategy,
+  // A replica answers after a failover: the address leads to the new master on the next attempt.
+  reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
+} as const
+
+/** The connections of one backend: the one commands go over, and those that listen. Opened when first needed. */
+export class Connection {
+  readonly #target: string | RedisClient
+  readonly #report: (error: SluiceError) => void
+  readonly #opened: RedisClient[] = []
+  #client: RedisClient | undefined
+
+  /** @param report - told once per outage of a connection of ours; a client that was given to us has its own listeners */
+  constructor(target: string | RedisClient, report: (error: SluiceError) => void) {
+    this.#target = target
+    this.#report = report
+  }
+
+  get client(): RedisClient {
+    this.#client ??=
+      typeof this.#target === 'string'
+        ? this.#own(new Redis(this.#target, ours) as unknown as RedisClient)
+        : this.#target
+    return this.#client
+  }
+
+  /** One more, for subscriptions: a connection that subscribes does nothing else. */
+  listener(): RedisClient {
+    const { client } = this
+    const override = { ...ours, keyPrefix: '', lazyConnect: false }
+    const { retryStrategy: _, ...rest } = override
+    const made = client.isCluster
+      ? client.duplicate([], { keyPrefix: '', lazyConnect: false, enableOfflineQueue: false, redisOptions: rest })
+      : client.duplicate(override)
+    return this.#own(made)
+  }
+
+  close(): void {
+    for (const client of this.#opened) client.disconnect()
+  }
+
+  #own(client: RedisClient): RedisClient {
+    let said = false
+    client.on('ready', () => {
+      said = false
+    })
+    client.on('error', (error: Error) => {
+      if (said) return
+      said = true
+      const message = `The connection to Redis failed: ${error.message}. Sluice goes on without it and keeps trying.`
+      this.#report(new SluiceError('ERR_SLUICE_STORE', message, { cause: error }))
+    })
+    this.#opened.push(client)
+    return client
+  }
+}
