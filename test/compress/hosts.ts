@@ -5,10 +5,12 @@ import * as zlib from 'node:zlib'
 import { afterEach, describe } from '@jest/globals'
 import type { CacheOptions, CompressOptions, SluiceOptions } from '@sluice/core'
 import { createSluice as onExpress } from '@sluice/express'
+import onFastify from '@sluice/fastify'
 import { createSluice as onKoa } from '@sluice/koa'
 import { createSluice as onNode } from '@sluice/node'
 import express5 from 'express'
 import express4 from 'express4'
+import Fastify from 'fastify'
 import Koa3 from 'koa'
 import Koa2 from 'koa2'
 import { Answer } from '../hosts/harness/client.ts'
@@ -40,11 +42,16 @@ export interface Booted {
   get(headers?: Record<string, string>, options?: { method?: string; path?: string; body?: Buffer }): Promise<Answer>
 }
 
+interface Started {
+  readonly listener: http.RequestListener
+  readonly sluice: TestSluice
+}
+
 interface Kind {
   readonly name: string
   /** Its handlers are given node's own response. */
   readonly raw: boolean
-  readonly listener: (spec: Spec) => { listener: http.RequestListener; sluice: TestSluice }
+  readonly listener: (spec: Spec) => Started | Promise<Started>
 }
 
 const nodeKind: Kind = {
@@ -115,6 +122,29 @@ function koaKind(name: string, Koa: typeof Koa3): Kind {
   }
 }
 
+const fastifyKind: Kind = {
+  name: 'Fastify 5',
+  raw: false,
+  async listener(spec) {
+    const app = Fastify()
+    const { compress = true } = spec
+    await app.register(onFastify, { ...spec.sluice, compress })
+    if (spec.before) {
+      app.addHook('onRequest', (request, reply, done) => {
+        spec.before!(request.raw, reply.raw)
+        done()
+      })
+    }
+    app.get('/:any', { config: { sluice: { cache: spec.cache ?? false } } }, async (request, reply) => {
+      const said = await spec.say!({ url: request.url, headers: request.headers })
+      for (const [field, value] of Object.entries(said.headers ?? {})) reply.header(field, value)
+      return reply.code(said.status ?? 200).send(said.body)
+    })
+    await app.ready()
+    return { listener: app.routing as never, sluice: { ...app.sluice, close: () => app.close() } as TestSluice }
+  },
+}
+
 async function answerRaw(spec: Spec, request: IncomingMessage, response: ServerResponse): Promise<void> {
   if (spec.raw) {
     await spec.raw(request, response as never)
@@ -133,6 +163,7 @@ export const kinds: readonly Kind[] = [
   expressKind('Express 5', express5),
   koaKind('Koa 2', Koa2 as never),
   koaKind('Koa 3', Koa3),
+  fastifyKind,
 ]
 
 /** Runs a suite once for every host; what it boots is closed after each test. */
@@ -147,7 +178,7 @@ export function onHosts(
       for (const one of close.splice(0)) await one()
     })
     suite(async (spec) => {
-      const { listener, sluice } = kind.listener(spec)
+      const { listener, sluice } = await kind.listener(spec)
       const server = http.createServer(listener)
       await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
       const { port } = server.address() as AddressInfo

@@ -30,7 +30,8 @@ export function makeOnSend(invalidation: Pipeline, early: EarlyRoutes) {
     if (passage?.answer) {
       const { body } = passage.answer
       passage.answer = undefined
-      return body && toPayload(body)
+      const sent = body && toPayload(body)
+      return passage.entries.some((entry) => entry.exchange.answersToo) ? tell(passage, request, reply, sent) : sent
     }
     if (!isSafe(request.method) && !passage?.entries.some((entry) => entry.invalidates)) {
       passage = makePassage(reply)

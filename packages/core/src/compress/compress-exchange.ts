@@ -32,6 +32,8 @@ export class CompressExchange implements Exchange, Encoder {
   readonly recipe: BodyEncoder
   readonly fickle: boolean
   readonly request: RequestChange | undefined
+  /** Stored answers come encoded, but for what has to be new each time. */
+  readonly answersToo: boolean
   readonly #compressor: Compressor
   readonly #view: RequestView
   readonly #ifNoneMatch: string | undefined
@@ -44,6 +46,7 @@ export class CompressExchange implements Exchange, Encoder {
     this.#view = view
     this.recipe = compressor.recipe
     this.fickle = compressor.policy.filter !== undefined
+    this.answersToo = compressor.policy.pad > 0
     this.#ifNoneMatch = view.header('if-none-match')
     const fields = decodedTagFields((name) => view.header(name), compressor.policy.available)
     this.request = fields && { fields }

@@ -72,6 +72,11 @@ export type Outcome = 'sent' | 'aborted' | 'failed'
 export interface Exchange {
   /** What the stages behind see changed in the request, and who wants to know what they read of it. */
   readonly request?: RequestChange | undefined
+  /**
+   * Has its say also in answers that stages behind it give without the handler. Hosts that see every response through
+   * the same door tell every exchange; others only these.
+   */
+  readonly answersToo?: boolean | undefined
   /** What `res.sluice`, `ctx.sluice` or `reply.sluice` is for the handler. */
   readonly control?: ResponseControl | undefined
   /** Synchronous, once. A purge that must be over before anything is sent goes into `settled`. */
