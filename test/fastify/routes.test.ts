@@ -24,7 +24,18 @@ describe('a route’s config.sluice', () => {
       /There is no option `invalidate`\. Did you mean `invalidates`\?/,
     ],
     ['what is to come: limit', { cache: '5m', limit: 'ip' }, /`limit` is not available/],
-    ['what is to come: paginate', { paginate: true }, /`paginate` is not available/],
+    ['a paginate that is none', { paginate: 20 as never }, /`paginate` must be true, false or an object of options/],
+    ['an unknown option of paginate', { paginate: { limit: 5 } as never }, /`paginate.limit`/],
+    [
+      'pages of which the key knows nothing',
+      { cache: '1m', query: ['country', 'page'], paginate: true },
+      /`query` must have the parameters that `paginate` reads: add 'limit',/,
+    ],
+    [
+      'selections of which the key knows nothing',
+      { cache: { ttl: '1m', query: ['country'] }, fields: true },
+      /`query` must have the parameters that `fields` reads: add 'fields',/,
+    ],
     [
       'an unknown key of the cache object',
       { cache: { ttl: '5m', tagz: [] } },

@@ -1,5 +1,12 @@
 /** Sluice for Express 4 and 5. */
-import { createSurface, type ReadObserver, type ResponseControl, type Sluice, type SluiceOptions } from '@sluice/core'
+import {
+  createSurface,
+  type Page,
+  type ReadObserver,
+  type ResponseControl,
+  type Sluice,
+  type SluiceOptions,
+} from '@sluice/core'
 import { identityProperties, mount, watchProperties, watchProperty, wrapHandler } from '@sluice/node'
 import type { Request, RequestHandler, Response } from 'express'
 import { ExpressView } from './express-view.ts'
@@ -8,6 +15,10 @@ export * from '@sluice/core'
 
 declare global {
   namespace Express {
+    interface Request {
+      /** The page the client asked for. There where a `sluice.paginate()` is mounted in front. */
+      page: Page
+    }
     interface Response {
       /** What this handler can say of its own response. There where a `sluice.cache()` is mounted in front of it. */
       sluice: ResponseControl

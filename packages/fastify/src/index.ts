@@ -1,7 +1,16 @@
 /** Sluice for Fastify 5. */
-import { createSurface, type Pipeline, type ResponseControl, type Sluice, type SluiceOptions } from '@sluice/core'
+import {
+  type CompressOptions,
+  createSurface,
+  type Page,
+  type Pipeline,
+  type ResponseControl,
+  type Sluice,
+  type SluiceOptions,
+} from '@sluice/core'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
+import { Compressing } from './compress-stage.ts'
 import { EarlyRoutes } from './early-routes.ts'
 import { makeOnResponse } from './on-response.ts'
 import { applyPlan, wrapPipeline } from './on-route.ts'
@@ -13,11 +22,18 @@ export * from '@sluice/core'
 export type { SluiceRoute } from './route-plan.ts'
 
 /** `app.sluice`: what is not said by a route's `config.sluice`. */
-export type FastifySluice = Omit<Sluice<Pipeline>, 'cache' | 'condition' | 'invalidate' | 'limit' | 'exempt'>
+export type FastifySluice = Omit<
+  Sluice<Pipeline>,
+  'cache' | 'compress' | 'condition' | 'invalidate' | 'limit' | 'exempt' | 'paginate' | 'fields'
+>
 
 declare module 'fastify' {
   interface FastifyInstance {
     sluice: FastifySluice
+  }
+  interface FastifyRequest {
+    /** The page the client asked for. There where the route's `config.sluice` says `paginate`. */
+    page: Page
   }
   interface FastifyReply {
     /** What this handler can say of its own response. On routes without a cache it does nothing. */
@@ -29,18 +45,25 @@ declare module 'fastify' {
 }
 
 /** The options of the plugin: those of `createSluice`, beside what `register` takes for itself. */
-export type SluicePluginOptions = SluiceOptions
+export interface SluicePluginOptions extends SluiceOptions {
+  /** Compresses the responses of all routes declared after the plugin. A route's own `compress` goes before. Default `false`. */
+  compress?: boolean | CompressOptions | undefined
+}
 
 const plugin: FastifyPluginAsync<SluicePluginOptions> = async (app, given) => {
-  const options: Record<string, unknown> = { ...given }
+  const { compress: compressed, ...rest } = given
+  const options: Record<string, unknown> = rest
   // `register` has options of its own in the same object.
   for (const name of ['prefix', 'logLevel', 'logSerializers']) delete options[name]
   const surface = createSurface<Pipeline>(options as SluiceOptions, mount, wrapPipeline)
   // What is mounted on a route is said in its `config.sluice`; the rest is `app.sluice`.
-  const { cache, condition, invalidate, limit, exempt, ...imperative } = surface
+  const { cache, compress, condition, invalidate, limit, exempt, paginate, fields, ...imperative } = surface
   const invalidation = invalidate()
+  const compressing = new Compressing(compress, compressed)
   app.decorate('sluice', imperative)
   app.decorateReply(passageKey as never, null as never)
+  // An application that has a `page` of its own keeps it on its other routes.
+  if (!app.hasRequestDecorator('page')) app.decorateRequest('page', null as never)
   app.decorateReply('sluice', {
     getter(this: FastifyReply) {
       return passageOf(this)?.control ?? idle
@@ -48,7 +71,9 @@ const plugin: FastifyPluginAsync<SluicePluginOptions> = async (app, given) => {
   } as never)
   const early = new EarlyRoutes()
   app.addHook('onRoute', (route) => {
-    applyPlan(route, planRoute(route, { cache, condition, invalidate }), () => makeOnResponse(invalidation))
+    applyPlan(route, planRoute(route, { cache, condition, invalidate, paginate, fields }, compressing), () =>
+      makeOnResponse(invalidation),
+    )
     early.heard(route)
   })
   app.addHook('onSend', makeOnSend(invalidation, early) as never)

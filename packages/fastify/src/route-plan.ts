@@ -1,9 +1,12 @@
 import {
   type CacheOptions,
+  type CompressOptions,
   type ConditionOptions,
   type Duration,
+  type FieldsOptions,
   isSluiceError,
   type KeyFunction,
+  type PaginateOptions,
   type Pipeline,
   type Sluice,
   SluiceError,
@@ -11,6 +14,7 @@ import {
   type TagSource,
 } from '@sluice/core'
 import type { RouteOptions } from 'fastify'
+import type { Compressing } from './compress-stage.ts'
 import type { Stage } from './passage.ts'
 
 /**
@@ -30,8 +34,20 @@ export interface SluiceRoute extends CacheOptions {
   cache?: Duration | boolean | CacheOptions | undefined
   /** What is purged after the handler succeeded (2xx, 3xx) and before its answer is sent. */
   invalidates?: TagSource | readonly TagSource[] | undefined
+  /**
+   * Compresses the route's responses: `true`, or options in place of the plugin's. Default: what the plugin's `compress`
+   * says; `false` where it says nothing.
+   */
+  compress?: boolean | CompressOptions | undefined
   /** Answers 304 or 412 before the handler runs (RFC 9110 §13). */
   condition?: ConditionOptions | undefined
+  /**
+   * Reads which page of a list the client wants into `request.page`, and puts `Link` and `X-Total-Count` on the answer that
+   * `request.page.reply(items)` makes. `true`: with the defaults. Default `false`.
+   */
+  paginate?: boolean | PaginateOptions | undefined
+  /** Sends of a JSON answer what the client selected with `?fields=`. `true`: with the defaults. Default `false`. */
+  fields?: boolean | FieldsOptions | undefined
   /**
    * When the store is asked. `preHandler`: after every hook, so that no authentication is skipped. `onRequest`: before the
    * body is read and any later hook has run; faster, and **unsafe** unless the route is public. Default `preHandler`.
@@ -47,7 +63,7 @@ export interface RoutePlan {
   readonly stages: readonly Stage[]
 }
 
-type Surface = Pick<Sluice<Pipeline>, 'cache' | 'condition' | 'invalidate'>
+type Surface = Pick<Sluice<Pipeline>, 'cache' | 'condition' | 'invalidate' | 'paginate' | 'fields'>
 
 /** Exhaustive by its type: an option that core learns has to be written here. */
 const cacheNames: Readonly<Record<keyof CacheOptions, true>> = {
@@ -77,17 +93,19 @@ const cacheNames: Readonly<Record<keyof CacheOptions, true>> = {
   targets: true,
 }
 
-const ownNames = ['cache', 'invalidates', 'condition', 'phase'] as const
+const ownNames = ['cache', 'compress', 'invalidates', 'condition', 'paginate', 'fields', 'phase'] as const
 
-/** Known, and to come: `limit` will be asked in onRequest, `paginate` between cache and handler. */
-const laterNames: readonly string[] = ['limit', 'paginate']
+/** Known, and to come: `limit` will be asked in onRequest. */
+const laterNames: readonly string[] = ['limit']
 
 /** @throws SluiceError naming the route, the option, the rule and the value */
-export function planRoute(route: RouteOptions, surface: Surface): RoutePlan {
+export function planRoute(route: RouteOptions, surface: Surface, compressing: Compressing): RoutePlan {
   const given = route.config?.sluice
-  if (given === undefined) return { early: [], stages: [] }
   try {
-    return plan(given, route, surface)
+    const compress = compressing.stages(route)
+    if (given === undefined) return { early: compress, stages: [] }
+    const { early, stages } = plan(given, route, surface)
+    return { early: [...compress, ...early], stages }
   } catch (error) {
     if (!isSluiceError(error)) throw error
     throw new SluiceError(error.code, `Route ${[route.method].flat().join(', ')} ${route.url}: ${error.message}`, {
@@ -100,7 +118,7 @@ function plan(given: SluiceRoute, route: RouteOptions, surface: Surface): RouteP
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
     throw wrong('config.sluice', 'must be an object', given)
   }
-  const { cache, invalidates, condition, phase = 'preHandler', ...beside } = given
+  const { cache, compress: _, invalidates, condition, paginate, fields, phase = 'preHandler', ...beside } = given
   checkNames(Object.keys(beside))
   if (phase !== 'preHandler' && phase !== 'onRequest') {
     throw wrong('phase', "must be 'preHandler' or 'onRequest'", phase)
@@ -108,6 +126,9 @@ function plan(given: SluiceRoute, route: RouteOptions, surface: Surface): RouteP
   const early: Stage[] = []
   const stages: Stage[] = []
   const options = readCache(cache, beside, route)
+  const stageOf = (pipeline: Pipeline): Stage => ({ pipeline, invalidates: false, route: route.url })
+  const trim = switched('fields', fields)
+  if (trim?.store === 'whole') (phase === 'onRequest' ? early : stages).push(stageOf(surface.fields(trim)))
   if (options) {
     if (phase === 'onRequest' && options.methods?.some((m) => m === 'POST' || m === 'QUERY')) {
       throw wrong('phase', "must be 'preHandler' where the body is part of the key", phase)
@@ -115,13 +136,44 @@ function plan(given: SluiceRoute, route: RouteOptions, surface: Surface): RouteP
     const list = phase === 'onRequest' ? early : stages
     list.push({ pipeline: surface.cache(options), invalidates: true, route: route.url })
   } else if (given.phase !== undefined && cache !== false) throw wrong('phase', 'needs `cache` beside it', phase)
-  if (condition !== undefined)
-    stages.push({ pipeline: surface.condition(condition), invalidates: false, route: route.url })
+  if (condition !== undefined) stages.push(stageOf(surface.condition(condition)))
   if (invalidates !== undefined) {
     const sources = Array.isArray(invalidates) ? (invalidates as readonly TagSource[]) : [invalidates as TagSource]
     stages.push({ pipeline: surface.invalidate(...sources), invalidates: true, route: route.url })
   }
+  if (trim && trim.store !== 'whole') {
+    const { params, ...pipeline } = surface.fields(trim)
+    checkKeyed('fields', params, options)
+    stages.push(stageOf(pipeline))
+  }
+  const list = switched('paginate', paginate)
+  if (list) {
+    const { params, ...pipeline } = surface.paginate(list)
+    checkKeyed('paginate', params, options)
+    stages.push(stageOf(pipeline))
+  }
   return { early, stages }
+}
+
+/** `true` stands for the defaults, and `false` for nothing. */
+function switched<T extends object>(option: string, given: boolean | T | undefined): T | undefined {
+  if (given === undefined || given === false) return undefined
+  if (given === true) return {} as T
+  if (typeof given === 'object' && given !== null && !Array.isArray(given)) return given
+  throw wrong(option, 'must be true, false or an object of options', given)
+}
+
+/** A stored page must be found by what it is a page of. */
+function checkKeyed(option: string, params: readonly string[], cache: CacheOptions | undefined): void {
+  const { query, key } = cache ?? {}
+  if (!query || key) return
+  const missing = params.filter((name) => !query.includes(name))
+  if (missing.length === 0) return
+  const names = missing.map((name) => `'${name}'`).join(', ')
+  throw new SluiceError(
+    'ERR_SLUICE_OPTION',
+    `Option \`query\` must have the parameters that \`${option}\` reads: add ${names}, or one page would be served for another.`,
+  )
 }
 
 function checkNames(names: readonly string[]): void {

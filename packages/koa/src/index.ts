@@ -1,5 +1,5 @@
 /** Sluice for Koa 2 and 3. */
-import { createSurface, type ResponseControl, type Sluice, type SluiceOptions } from '@sluice/core'
+import { createSurface, type Page, type ResponseControl, type Sluice, type SluiceOptions } from '@sluice/core'
 import type { Middleware } from 'koa'
 import { mountKoa, wrapKoa } from './mount.ts'
 
@@ -7,6 +7,8 @@ export * from '@sluice/core'
 
 declare module 'koa' {
   interface ExtendableContext {
+    /** The page the client asked for. There where a `sluice.paginate()` is mounted in front. */
+    page: Page
     /** What this handler can say of its own response. There where a `sluice.cache()` is mounted in front of it. */
     sluice: ResponseControl
   }

@@ -2,7 +2,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type {
   CacheOptions,
   ConditionOptions,
+  FieldsOptions,
   InvalidationTarget,
+  Page,
+  PaginateOptions,
   ResponseControl,
   SluiceEvents,
   SluiceOptions,
@@ -35,6 +38,8 @@ export interface Ctx {
   stream(pieces: AsyncIterable<string | Uint8Array>): void | Promise<void>
   /** What the handler says of its own response. */
   readonly sluice: ResponseControl
+  /** The page of the list, behind `paginate`. */
+  readonly page: Page
   /** The sockets' side, for what frameworks leave to node. */
   readonly raw: { readonly req: IncomingMessage; readonly res: ServerResponse }
 }
@@ -54,6 +59,9 @@ export interface Route {
   readonly cache?: CacheOptions | undefined
   readonly condition?: ConditionOptions | undefined
   readonly invalidate?: readonly TagSource[] | undefined
+  readonly paginate?: PaginateOptions | undefined
+  /** Behind the cache; in front of it where it says `store: 'whole'`. */
+  readonly fields?: FieldsOptions | undefined
   /** Between cache and handler. Where the look-up always comes last (Fastify), in front of it. */
   readonly between?: readonly Step[]
   readonly handler: Step

@@ -33,9 +33,12 @@ async function boot(express: typeof express5, spec: AppSpec, clock: Parameters<H
   for (const route of spec.routes) {
     const chain: RequestHandler[] = [
       ...(route.before ?? []).map(asHandler),
+      ...(route.fields?.store === 'whole' ? [sluice.fields(route.fields)] : []),
       ...(route.cache ? [sluice.cache(route.cache)] : []),
       ...(route.condition ? [sluice.condition(route.condition)] : []),
       ...(route.invalidate ? [sluice.invalidate(...route.invalidate)] : []),
+      ...(route.fields && route.fields.store !== 'whole' ? [sluice.fields(route.fields)] : []),
+      ...(route.paginate ? [sluice.paginate(route.paginate)] : []),
       ...(route.between ?? []).map(asHandler),
       asHandler(route.handler),
     ]
@@ -116,6 +119,9 @@ function context(req: WithIdentity, res: Response): Answering {
     },
     get sluice() {
       return res.sluice
+    },
+    get page() {
+      return req.page
     },
     raw: { req, res },
   }

@@ -29,7 +29,7 @@ export const fastifyHost: HostKind = {
 function addRoute(app: FastifyInstance, route: Route): void {
   const method = route.method ?? 'GET'
   if (!app.supportedMethods.includes(method)) app.addHttpMethod(method, { hasBody: true })
-  const { cache, condition, invalidate } = route
+  const { cache, condition, invalidate, paginate, fields } = route
   app.route({
     method,
     url: route.path,
@@ -37,6 +37,8 @@ function addRoute(app: FastifyInstance, route: Route): void {
       sluice: {
         ...(cache ? { cache } : {}),
         ...(condition ? { condition } : {}),
+        ...(paginate ? { paginate } : {}),
+        ...(fields ? { fields } : {}),
         ...(invalidate ? { invalidates: invalidate } : {}),
       },
     },
@@ -106,6 +108,9 @@ function context(request: WithIdentity, reply: FastifyReply): Answering {
     },
     get sluice() {
       return reply.sluice
+    },
+    get page() {
+      return request.page
     },
     raw: { req: request.raw, res: reply.raw },
   }

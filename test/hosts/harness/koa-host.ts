@@ -42,9 +42,12 @@ async function boot(Koa: typeof Koa3, spec: AppSpec, clock: Parameters<HostKind[
 function chainOf(route: Route, sluice: ReturnType<typeof createSluice>): Middleware[] {
   return [
     ...(route.before ?? []).map(asMiddleware),
+    ...(route.fields?.store === 'whole' ? [sluice.fields(route.fields)] : []),
     ...(route.cache ? [sluice.cache(route.cache)] : []),
     ...(route.condition ? [sluice.condition(route.condition)] : []),
     ...(route.invalidate ? [sluice.invalidate(...route.invalidate)] : []),
+    ...(route.fields && route.fields.store !== 'whole' ? [sluice.fields(route.fields)] : []),
+    ...(route.paginate ? [sluice.paginate(route.paginate)] : []),
     ...(route.between ?? []).map(asMiddleware),
     asMiddleware(route.handler),
   ]
@@ -128,6 +131,9 @@ function context(ctx: Context): Answering {
     },
     get sluice() {
       return ctx.sluice
+    },
+    get page() {
+      return ctx.page
     },
     raw: { req: ctx.req, res: ctx.res },
   }

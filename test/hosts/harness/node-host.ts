@@ -1,6 +1,6 @@
 import http, { type IncomingMessage, type ServerResponse } from 'node:http'
 import http2 from 'node:http2'
-import { createSluice, type ResponseControl } from '@sluice/node'
+import { createSluice, pageOf, type ResponseControl } from '@sluice/node'
 import type { AppSpec, Route, Step } from './app.ts'
 import type { Booted, HostKind } from './host.ts'
 import { type Answering, cookieIn, typed, writePieces } from './steps.ts'
@@ -53,9 +53,12 @@ function chainOf(spec: AppSpec, route: Route, sluice: ReturnType<typeof createSl
   return [
     ...(spec.use ?? []).map(asMiddleware),
     ...(route.before ?? []).map(asMiddleware),
+    ...(route.fields?.store === 'whole' ? [sluice.fields(route.fields) as Middleware] : []),
     ...(route.cache ? [sluice.cache(route.cache) as Middleware] : []),
     ...(route.condition ? [sluice.condition(route.condition) as Middleware] : []),
     ...(route.invalidate ? [sluice.invalidate(...route.invalidate) as Middleware] : []),
+    ...(route.fields && route.fields.store !== 'whole' ? [sluice.fields(route.fields) as Middleware] : []),
+    ...(route.paginate ? [sluice.paginate(route.paginate) as Middleware] : []),
     ...(route.between ?? []).map(asMiddleware),
     asMiddleware(route.handler),
   ]
@@ -149,6 +152,9 @@ function context(req: Req, res: Res): Answering {
     },
     get sluice() {
       return res.sluice!
+    },
+    get page() {
+      return pageOf(req)
     },
     raw: { req, res },
   }
