@@ -51,6 +51,8 @@ export function intercept(response: ServerResponse, method: string, exchange: Ex
   let limit = 0
   let through: Through | undefined
   const queue: (() => void)[] = []
+  /** A `write` was answered with `false` because of us. */
+  let heldBack = false
   let closed = false
 
   const close = (outcome: Outcome): void => {
@@ -118,6 +120,10 @@ export function intercept(response: ServerResponse, method: string, exchange: Ex
 
   const release = (): void => {
     for (const call of queue.splice(0)) call()
+    if (!heldBack) return
+    heldBack = false
+    // Whoever was told to wait is told to go on, unless the connection is full: then it does so itself.
+    if (!response.writableNeedDrain && !response.writableEnded) response.emit('drain')
   }
 
   const sendInstead = (reply: MaybePromise<Reply>, callback?: Callback): void => {
@@ -168,6 +174,7 @@ export function intercept(response: ServerResponse, method: string, exchange: Ex
     write(this: ServerResponse, chunk: Chunk, encoding?: BufferEncoding | Callback, callback?: Callback): boolean {
       if (state === 'waiting') {
         queue.push(() => patched.write.call(response, chunk, encoding, callback))
+        heldBack = true
         return false
       }
       if (state === 'open') {
@@ -177,7 +184,9 @@ export function intercept(response: ServerResponse, method: string, exchange: Ex
         whenSettled(() => {
           accepted = patched.write.call(response, chunk, encoding, callback)
         })
-        return (state as State) === 'waiting' ? false : accepted
+        if ((state as State) !== 'waiting') return accepted
+        heldBack = true
+        return false
       }
       if (state === 'replaced') {
         done(typeof encoding === 'function' ? encoding : callback)
