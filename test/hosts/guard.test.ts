@@ -2,7 +2,7 @@ import { afterEach, expect, jest, test } from '@jest/globals'
 import { by, type CacheOptions } from '@sluice/core'
 import type { RequestFields } from './harness/client.ts'
 import { counted } from './harness/handlers.ts'
-import { type Ctx, describeHosts, type Step } from './harness/host.ts'
+import { type Ctx, describeHosts, type Step, turn } from './harness/host.ts'
 
 const signIn: Step = (c) => {
   c.user = { id: 7 }
@@ -186,6 +186,28 @@ describeHosts('the unkeyed-input guard', (host) => {
     expect((await app.get('/', { 'x-tenant': 'a' })).text).toBe('for a')
     expect((await app.get('/', { 'x-tenant': 'b' })).text).toBe('for b')
     expect(app.sluice.stats().cache.refused).toEqual({ 'unkeyed-x-tenant': 2 })
+  })
+
+  test('a body in pieces is still being made behind its head: reads count to its end', async () => {
+    const app = await host.boot({
+      routes: [
+        {
+          path: '/',
+          cache: { ttl: '1m' },
+          handler: (c) =>
+            c.stream(
+              (async function* () {
+                yield 'for '
+                await turn()
+                yield String(c.header('x-tenant'))
+              })(),
+            ),
+        },
+      ],
+    })
+    expect((await app.get('/', { 'x-tenant': 'a' })).text).toBe('for a')
+    expect((await app.get('/', { 'x-tenant': 'b' })).text).toBe('for b')
+    expect(app.sluice.stats().cache.entries).toBe(0)
   })
 
   test('one route that reads nothing is not held up by another that does', async () => {

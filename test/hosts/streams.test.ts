@@ -338,6 +338,27 @@ describeHosts(
       expect(await reader.piece()).toBe('late')
     })
 
+    test('a handler that ends early because its client is gone leaves nothing short behind', async () => {
+      const closed = gate()
+      const handler = counted((c, run) => {
+        const { res } = c.raw
+        res.write('half ')
+        if (run > 1) res.end('whole')
+        else
+          res.once('close', () => {
+            res.end()
+            closed.open()
+          })
+        return new Promise(() => {})
+      })
+      const app = await host.boot({ routes: [{ path: '/', cache: { ttl: '1m' }, handler }] })
+      const reader = await app.open('/')
+      expect(await reader.piece()).toBe('half ')
+      reader.abort()
+      await closed
+      expect((await app.get('/')).text).toBe('half whole')
+    })
+
     test('trailers of a body in pieces arrive, and are not stored', async () => {
       const app = await host.boot({
         routes: [
