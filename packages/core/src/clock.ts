@@ -26,24 +26,47 @@ const longestDelayMs = 2 ** 31 - 1
  * The clock Sluice uses unless it is given one.
  *
  * `now()` joins two clocks. The calendar follows fake timers and survives a suspended machine, but can be set back, and
- * an entry would then live longer than its TTL. The monotonic clock cannot be set back. The result advances by
- * whichever advanced more since the last reading.
+ * an entry would then live longer than its TTL. The monotonic clock cannot be set back, but costs more than the rest of a
+ * decision. So the calendar is believed while it moves in small steps forward, and held against the monotonic clock when
+ * it does not, and at every 64th reading in any case: a set-back that hides in an idle moment is seen that late at worst.
  */
 export function systemClock(): Clock {
   let last = Date.now()
-  let lastMonotonic = performance.now()
+  let readings = 0
+  /** Where both clocks were read together and agreed. */
+  let wallThen = last
+  let monotonicThen = performance.now()
+
+  const compare = (wall: number): number => {
+    const monotonic = performance.now()
+    const elapsed = Math.max(0, monotonic - monotonicThen)
+    const expected = wallThen + elapsed
+    if (wall >= expected - toleratedMs - elapsed * toleratedDrift) {
+      wallThen = wall
+      monotonicThen = monotonic
+      return Math.max(last, wall)
+    }
+    return Math.max(last, expected)
+  }
+
   return {
     now() {
-      const monotonic = performance.now()
-      const elapsed = monotonic - lastMonotonic
-      lastMonotonic = monotonic
-      last = Math.max(Date.now(), elapsed > 0 ? last + elapsed : last)
+      const wall = Date.now()
+      const step = wall - last
+      readings = (readings + 1) & 63
+      last = step >= 0 && step <= plausibleStepMs && readings !== 0 ? wall : compare(wall)
       return last
     },
     wall: () => Date.now(),
     after: startTimer,
   }
 }
+
+/** Steps of the calendar that need no second opinion. */
+const plausibleStepMs = 16
+/** The calendar reads whole milliseconds, and is slewed by those who keep it right. */
+const toleratedMs = 1
+const toleratedDrift = 0.01
 
 function startTimer(ms: number, fn: () => void): Cancel {
   let timer: ReturnType<typeof setTimeout> | undefined

@@ -25,7 +25,7 @@ export function digest(text: string): string {
 }
 
 function ip(c: RequestContext): string | undefined {
-  return clientAddress(c.ip)
+  return clientAddress(c.ip, c.forStoring ? { ipv6Prefix: 128 } : undefined)
 }
 
 /**

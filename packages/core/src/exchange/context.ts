@@ -21,6 +21,10 @@ export class RequestContext {
   get method(): string {
     return this.#view.method
   }
+  /** The key of a stored response is being made: what it is made of must be exact. A limiter groups what is one client. */
+  get forStoring(): boolean {
+    return this.#reads !== undefined
+  }
   /** Raw path, without the query. */
   get path(): string {
     return this.#view.path
