@@ -1,0 +1,173 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import http from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pipeline, Readable } from 'node:stream'
+import { afterAll, afterEach, describe, expect, test } from '@jest/globals'
+import { createSluice } from '@sluice/express'
+import express5, { type Express, type RequestHandler } from 'express'
+import express4 from 'express4'
+import { Client } from './harness/client.ts'
+import { turn } from './harness/host.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'sluice-express-'))
+const file = join(folder, 'hello.txt')
+writeFileSync(file, 'hello from a file')
+afterAll(() => rmSync(folder, { recursive: true }))
+
+/** What only Express does: its own ways to answer, to mount, and to see the client behind a proxy. */
+describe.each([
+  ['Express 4', express4 as unknown as typeof express5],
+  ['Express 5', express5],
+])('%s', (name, express) => {
+  let server: http.Server | undefined
+  let client: Client | undefined
+  afterEach(async () => {
+    client?.close()
+    server?.closeAllConnections()
+    await new Promise((resolve) => (server ? server.close(resolve) : resolve(undefined)))
+    server = undefined
+  })
+  const listen = async (app: Express): Promise<Client> => {
+    server = http.createServer(app)
+    await new Promise<void>((resolve) => server!.listen(0, '127.0.0.1', resolve))
+    client = new Client((server.address() as AddressInfo).port)
+    return client
+  }
+
+  const answers: readonly (readonly [string, RequestHandler, number, string])[] = [
+    ['res.json', (_q, res) => void res.json({ a: 1 }), 200, '{"a":1}'],
+    ['res.jsonp', (_q, res) => void res.jsonp({ a: 1 }), 200, '{"a":1}'],
+    ['res.send of text', (_q, res) => void res.send('text'), 200, 'text'],
+    ['res.send of bytes', (_q, res) => void res.send(Buffer.from('bytes')), 200, 'bytes'],
+    ['res.end', (_q, res) => void res.end('end'), 200, 'end'],
+    ['res.redirect', (_q, res) => res.redirect(301, '/there'), 301, 'Moved Permanently. Redirecting to /there'],
+    ['res.sendFile', (_q, res) => res.sendFile(file), 200, 'hello from a file'],
+    ['res.format', (_q, res) => void res.format({ text: () => res.send('formatted') }), 200, 'formatted'],
+    ['res.type and res.status', (_q, res) => void res.status(203).type('html').send('<p>'), 203, '<p>'],
+    ['a pipe', (_q, res) => void Readable.from(['pi', 'pe']).pipe(res), 200, 'pipe'],
+    ['a pipeline', (_q, res) => pipeline(Readable.from(['line', 's']), res, () => {}), 200, 'lines'],
+    [
+      'res.links and res.vary',
+      (_q, res) => void res.links({ next: '/b' }).vary('Accept').send('linked'),
+      200,
+      'linked',
+    ],
+  ]
+
+  test.each(answers)('%s: the same on miss, hit and HEAD', async (_, handler, status, text) => {
+    const app = express()
+    app.get('/', createSluice().cache('1m'), handler)
+    const ask = await listen(app)
+    const [miss, hit] = [await ask.request('/'), await ask.request('/')]
+    expect([miss.status, miss.text, hit.status, hit.text, hit.cache]).toEqual([status, text, status, text, 'hit'])
+    for (const field of ['content-type', 'location', 'link', 'vary', 'last-modified']) {
+      expect([field, hit.lines(field)]).toEqual([field, miss.lines(field)])
+    }
+    const head = await ask.request('/', { method: 'HEAD' })
+    expect([head.status, head.text, head.header('content-length')]).toEqual([
+      status,
+      '',
+      String(Buffer.byteLength(text)),
+    ])
+  })
+
+  test("Express's own ETag stands, and is answered 304 from the store", async () => {
+    const app = express()
+    app.get('/', createSluice().cache('1m'), (_q, res) => void res.send('hello'))
+    const ask = await listen(app)
+    const tag = (await ask.request('/')).header('etag')!
+    expect(tag).toMatch(/^W\//)
+    expect((await ask.request('/', { headers: { 'if-none-match': tag } })).status).toBe(304)
+    expect((await ask.request('/')).text).toBe('hello')
+  })
+
+  test('one path under two mounts is two entries, and a mounted route is purged by its whole pattern', async () => {
+    const sluice = createSluice()
+    const app = express()
+    for (const mount of ['/v1', '/v2']) {
+      const router = express.Router()
+      let runs = 0
+      router.get('/things/:id', sluice.cache('1m'), (req, res) => void res.send(`${mount} ${req.params.id} ${++runs}`))
+      app.use(mount, router)
+    }
+    const ask = await listen(app)
+    expect((await ask.request('/v1/things/7')).text).toBe('/v1 7 1')
+    expect((await ask.request('/v2/things/7')).text).toBe('/v2 7 1')
+    await sluice.purge({ route: '/v1/things/:id', params: { id: 7 } })
+    expect((await ask.request('/v1/things/7')).text).toBe('/v1 7 2')
+    expect((await ask.request('/v2/things/7')).text).toBe('/v2 7 1')
+  })
+
+  test('the cache in app.use, in front of every route', async () => {
+    const sluice = createSluice()
+    const app = express()
+    let runs = 0
+    app.use(sluice.cache('1m'))
+    app.get('/a', (_q, res) => void res.send(`a ${++runs}`))
+    app.use((_q, res) => void res.status(404).send('none'))
+    const ask = await listen(app)
+    await ask.request('/a')
+    expect((await ask.request('/a')).text).toBe('a 1')
+    expect((await ask.request('/b')).detail).toBe('status')
+  })
+
+  test('a host that a proxy names counts only where the proxy is trusted', async () => {
+    for (const trusted of [false, true]) {
+      const app = express()
+      app.set('trust proxy', trusted)
+      app.get('/', createSluice().cache('1m'), (req, res) => void res.send(`at ${req.hostname}`))
+      const ask = await listen(app)
+      const at = (host: string) => ask.request('/', { headers: { host: 'in.test', 'x-forwarded-host': host } })
+      expect((await at('a.test')).text).toBe(trusted ? 'at a.test' : 'at in.test')
+      expect((await at('b.test')).text).toBe(trusted ? 'at b.test' : 'at in.test')
+      expect((await at('a.test')).text).toBe(trusted ? 'at a.test' : 'at in.test')
+      client?.close()
+      server?.closeAllConnections()
+      await new Promise((resolve) => server?.close(resolve))
+    }
+  })
+
+  test('a handler that throws, at once or later, reaches the error handler, and nothing is stored', async () => {
+    const sluice = createSluice()
+    const app = express()
+    app.get('/now', sluice.cache('1m'), () => {
+      throw new Error('now')
+    })
+    app.get('/later', sluice.cache('1m'), async (_q, _r, next) => {
+      await turn()
+      next(new Error('later'))
+    })
+    app.use(((error, _q, res, _n) => void res.status(503).send(error.message)) as express5.ErrorRequestHandler)
+    const ask = await listen(app)
+    for (const what of ['now', 'later', 'now', 'later']) {
+      const answer = await ask.request(`/${what}`)
+      expect([answer.status, answer.text, answer.stored]).toEqual([503, what, false])
+    }
+  })
+
+  test('a handler that calls next() leaves the answer to the one behind', async () => {
+    const app = express()
+    app.get('/', createSluice().cache('1m'), (_q, _r, next) => next())
+    app.get('/', (_q, res) => void res.send(`${name} behind`))
+    const ask = await listen(app)
+    await ask.request('/')
+    expect(await ask.request('/')).toMatchObject({ text: `${name} behind`, cache: 'hit' })
+  })
+
+  test('two caches around one handler: both say so, and a purge reaches both', async () => {
+    const sluice = createSluice()
+    const app = express()
+    let runs = 0
+    app.use(sluice.cache('1m', { name: 'Outer' }))
+    app.get('/', sluice.cache('1m', { name: 'Inner', tags: ['a'] }), (_q, res) => void res.send(`run ${++runs}`))
+    const ask = await listen(app)
+    await ask.request('/')
+    expect((await ask.request('/')).text).toBe('run 1')
+    await sluice.purge({ url: '/' })
+    expect((await ask.request('/')).text).toBe('run 2')
+    await sluice.purge({ tags: ['a'] })
+    expect((await ask.request('/')).text).toBe('run 3')
+  })
+})
