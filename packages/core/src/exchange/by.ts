@@ -75,27 +75,42 @@ function hash(path: string): KeyFunction {
   if (!roots.includes(root as never) || rest.length === 0) {
     throw optionError('by.hash(path)', `must be a path such as 'body.email', starting at ${roots.join(', ')}`, path)
   }
-  return (c) => {
-    let value: unknown = c[root as (typeof roots)[number]]
-    for (const name of rest) {
-      if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined
-      value = (value as Record<string, unknown>)[name]
-    }
-    if (typeof value === 'string') return digest(value.trim().toLowerCase())
-    return typeof value === 'number' || typeof value === 'boolean' ? digest(String(value)) : undefined
-  }
+  const late = root !== 'query' && root !== 'params'
+  return Object.assign(
+    (c: RequestContext) => {
+      let value: unknown = c[root as (typeof roots)[number]]
+      for (const name of rest) {
+        if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined
+        value = (value as Record<string, unknown>)[name]
+      }
+      if (typeof value === 'string') return digest(value.trim().toLowerCase())
+      return typeof value === 'number' || typeof value === 'boolean' ? digest(String(value)) : undefined
+    },
+    late ? isLate : {},
+  )
 }
 
 /** Several together: `by(by.user, by.route)`. A part that cannot be told keeps its place. */
 function combine(...parts: readonly KeyFunction[]): KeyFunction {
   for (const part of parts)
     if (typeof part !== 'function') throw optionError('by(...)', 'must be given functions', part)
-  return (c) => {
+  const all: KeyFunction = (c) => {
     const values = parts.map((part) => part(c))
     return values.some((v) => typeof v === 'object' && v !== null)
       ? Promise.all(values).then(joinParts)
       : joinParts(values as (string | undefined)[])
   }
+  return parts.some(readsLate) ? Object.assign(all, isLate) : all
+}
+
+const isLate = Object.freeze({ late: true })
+
+/**
+ * Whether a function of {@link by} reads what is there only when authentication has run or the body was read. Of functions
+ * of one's own this cannot be told.
+ */
+export function readsLate(key: KeyFunction): boolean {
+  return (key as { readonly late?: boolean }).late === true
 }
 
 /**
@@ -113,4 +128,4 @@ export const by: typeof combine & {
   readonly route: typeof route
   readonly header: typeof header
   readonly hash: typeof hash
-} = Object.freeze(Object.assign(combine, { ip, user, route, header, hash }))
+} = Object.freeze(Object.assign(combine, { ip, user: Object.assign(user, isLate), route, header, hash }))

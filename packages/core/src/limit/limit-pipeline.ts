@@ -17,6 +17,8 @@ import { type Mark, RequestMarks } from './request-marks.ts'
 export interface LimitPipeline extends Pipeline {
   /** On Fastify: `preHandler` as soon as one of the policies asks for it. */
   readonly phase: 'onRequest' | 'preHandler'
+  /** Every policy says its phase: whoever wrote them knows what there is to read by then. */
+  readonly phaseGiven: boolean
   /** The same policies, with a quota of its own for each route: matched pattern and method, never the raw URL. */
   per(what: 'route'): LimitPipeline
 }
@@ -40,6 +42,7 @@ export function limitPipeline(parts: LimiterParts, policies: readonly Policy[]):
   return Object.freeze({
     name: 'limit',
     phase: policies.some(({ phase }) => phase === 'preHandler') ? 'preHandler' : 'onRequest',
+    phaseGiven: policies.every(({ phaseGiven }) => phaseGiven),
     per: () =>
       limitPipeline(
         parts,

@@ -60,7 +60,10 @@ export interface PolicyOptions {
   readonly per?: 'route' | undefined
   /** With `by.ip`: how many leading bits of an IPv6 address are one client. Default 64. */
   readonly ipv6Prefix?: number | undefined
-  /** On Fastify: when it runs. `preHandler` where key or cost need the user or the body. Default `onRequest`. */
+  /**
+   * On Fastify: when it runs. `preHandler` where a function of yours needs the user, the session or the body. Default:
+   * `preHandler` where the key is `by.user`, or `by.hash` of those or of a cookie; otherwise `onRequest`.
+   */
   readonly phase?: 'onRequest' | 'preHandler' | undefined
   /** How many units a process takes from a remote store at a time: fewer round trips, never more admitted. Default 0. */
   readonly lease?: number | undefined

@@ -1,5 +1,5 @@
 import { optionError, SluiceError } from '../errors.ts'
-import { by, type KeyFunction } from '../exchange/by.ts'
+import { by, type KeyFunction, readsLate } from '../exchange/by.ts'
 import { sfInteger, sfString } from '../http/structured.ts'
 import { algorithmFor } from './algorithms/algorithm-for.ts'
 import type { PolicyCounters } from './limiter-stats.ts'
@@ -35,6 +35,8 @@ export interface Policy extends Pick<PolicyOptions, 'countIf' | 'skip' | 'respon
   readonly cost: NonNullable<PolicyOptions['cost']>
   readonly perRoute: boolean
   readonly phase: 'onRequest' | 'preHandler'
+  /** The phase was chosen by whoever wrote the policy. */
+  readonly phaseGiven: boolean
   readonly store: LimitStore | undefined
   readonly counters: PolicyCounters
 }
@@ -94,7 +96,8 @@ export function resolvePolicy(name: string | undefined, input: PolicyInput, defa
     skip: options.skip,
     respond: options.respond,
     perRoute: options.per === 'route',
-    phase: options.phase ?? 'onRequest',
+    phase: options.phase ?? (readsLate(key) ? 'preHandler' : 'onRequest'),
+    phaseGiven: options.phase !== undefined,
     store: options.store,
     counters: { allowed: 0, denied: 0, shadowDenied: 0 },
   })
