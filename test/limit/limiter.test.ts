@@ -373,6 +373,26 @@ describe('who is counted', () => {
     expect(bodies.map((r) => statusOf(open(mail, r)))).toEqual([200, 429, 200])
   })
 
+  test('by.user without a user: each address counts for itself, and a user is not an address', () => {
+    const { limiter } = make({ user: { rate: '1/min', key: by.user } })
+    const user = limiter.pipeline('user')
+    const from = (clientIp: string, id?: string) => ({ clientIp, properties: id ? { user: { id } } : {} })
+    const requests = [from('192.0.2.1'), from('192.0.2.2'), from('192.0.2.1'), from('192.0.2.9', '192.0.2.1')]
+    expect(requests.map((r) => statusOf(open(user, r)))).toEqual([200, 200, 429, 200])
+  })
+
+  test('a cost that calculates with the query gets numbers, and one that compares gets text', () => {
+    const { limiter } = make({
+      sum: { rate: '10/min', cost: (c) => 1 + c.query.depth },
+      text: { rate: '10/min', cost: (c) => (c.query.full === '1' ? 5 : 1) },
+    })
+    const left = (name: string, query: object): string | undefined =>
+      fieldsOf(open(limiter.pipeline(name), { properties: { query } })).get('ratelimit')
+    expect(left('sum', { depth: '3' })).toBe('"sum";r=6;t=63')
+    expect(left('sum', { depth: 2 })).toBe('"sum";r=3;t=63')
+    expect(left('text', { full: '1' })).toBe('"text";r=5;t=63')
+  })
+
   test.each([
     [
       'throws',

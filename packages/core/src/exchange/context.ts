@@ -18,6 +18,10 @@ export class RequestContext {
     this.#reads = reads
   }
 
+  /** With numbers where the query has digits. */
+  get inNumbers(): RequestContext {
+    return new NumericContext(this.#view)
+  }
   get method(): string {
     return this.#view.method
   }
@@ -84,6 +88,26 @@ export class RequestContext {
   get native(): any {
     return this.#view.native
   }
+}
+
+/** The same request, with whole numbers of its query and its parameters as numbers: for functions that calculate. */
+export class NumericContext extends RequestContext {
+  // biome-ignore lint/suspicious/noExplicitAny: the shape belongs to the application
+  override get query(): any {
+    return numbersOf(super.query)
+  }
+  // biome-ignore lint/suspicious/noExplicitAny: the shape belongs to the application
+  override get params(): any {
+    return numbersOf(super.params)
+  }
+}
+
+function numbersOf(values: object): object {
+  const result: Record<string, unknown> = Object.create(null)
+  for (const [name, value] of Object.entries(values)) {
+    result[name] = typeof value === 'string' && /^-?\d{1,15}$/.test(value) ? Number(value) : value
+  }
+  return result
 }
 
 /** What `tags`, `storeIf` and `countIf` are given: the response, and the request it answers. */

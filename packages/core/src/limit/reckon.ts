@@ -1,7 +1,7 @@
-import { joinParts } from '../exchange/by.ts'
+import { by, joinParts } from '../exchange/by.ts'
 import { clientAddress } from '../exchange/client-address.ts'
 import type { RequestContext } from '../exchange/context.ts'
-import { isPromise, type MaybePromise } from '../maybe-promise.ts'
+import { chain, isPromise, type MaybePromise } from '../maybe-promise.ts'
 import type { Callbacks } from './callbacks.ts'
 import type { AnsweringQuota, Policy } from './policy.ts'
 import type { Charge } from './store.ts'
@@ -96,6 +96,8 @@ export class Reckoner {
     const route = policy.perRoute ? joinParts([c.method === 'HEAD' ? 'GET' : c.method, c.route]) : undefined
     if (policy.byIp) return this.#address(policy, c, subjects, route)
     const key = this.#callbacks.attempt(`${policy.where}.key`, () => policy.key(c), undefined)
+    // Nobody is signed in: each address counts for itself, so that one of them cannot use up what all the others have.
+    if (key === undefined && policy.key === by.user) return this.#address(policy, c, subjects, route)
     if (isPromise(key)) return key.then((k) => subjects.of(this.#text(policy, k), route))
     return subjects.of(this.#text(policy, key), route)
   }
@@ -162,7 +164,10 @@ export class Reckoner {
       this.#callbacks.nonsense(option, 'must answer a whole number of 0 or more', given, c.route)
       return 1
     }
-    const given = this.#callbacks.attempt<number | string>(option, () => ask(c), 1)
-    return isPromise(given) ? given.then(read) : read(given)
+    const asked = (context: RequestContext) => this.#callbacks.attempt<number | string>(option, () => ask(context), 1)
+    // `1 + c.query.depth` is text where the query is: asked again with numbers, it is the sum that was meant.
+    const settle = (given: number | string): MaybePromise<number> =>
+      typeof given === 'string' ? chain(asked(c.inNumbers), read) : read(given)
+    return chain(asked(c), settle)
   }
 }
