@@ -376,7 +376,7 @@ describe('who is counted', () => {
   test('by.user without a user: each address counts for itself, and a user is not an address', () => {
     const { limiter } = make({ user: { rate: '1/min', key: by.user } })
     const user = limiter.pipeline('user')
-    const from = (clientIp: string, id?: string) => ({ clientIp, properties: id ? { user: { id } } : {} })
+    const from = (ip: string, id?: string) => ({ ip, properties: id ? { user: { id } } : {} })
     const requests = [from('192.0.2.1'), from('192.0.2.2'), from('192.0.2.1'), from('192.0.2.9', '192.0.2.1')]
     expect(requests.map((r) => statusOf(open(user, r)))).toEqual([200, 200, 429, 200])
   })
