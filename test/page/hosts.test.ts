@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import type { PaginateOptions } from '@sluice/core'
 import { paginateArray } from '@sluice/core'
 import { type AppSpec, type Ctx, describeHosts, type TestApp, type TestHost } from '../hosts/harness/host.ts'
+import { links } from './links-of.ts'
 
 interface City {
   readonly id: number
@@ -22,17 +23,6 @@ const listed = (c: Ctx): void => {
 }
 const fromArray = (c: Ctx): void => c.send(paginateArray(c.page, cities) as object)
 const byCursor: PaginateOptions = { style: 'cursor', sort: ['-size', 'id'] }
-
-/** The references of `Link` by their relation, and nothing else in it. */
-export function links(field: string | undefined): Record<string, string> {
-  const found: Record<string, string> = {}
-  for (const member of field?.split(', ') ?? []) {
-    const [, href, rel] = /^<([^<>]*)>; rel="(\w+)"$/.exec(member) ?? []
-    if (href === undefined) throw new Error(`not a link: ${member}`)
-    found[rel!] = href
-  }
-  return found
-}
 
 const resolve = (path: string, reference: string): string => {
   const url = new URL(reference, `http://x${path}`)

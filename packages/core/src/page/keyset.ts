@@ -109,18 +109,19 @@ function condition(columns: readonly KeysetColumn[], bind: Bind): string {
   return mixed(columns, bind)
 }
 
-/** Behind in the first column, or equal there and behind in the rest. */
+/**
+ * Behind in the first column, or equal there and behind in the rest. Parameters are bound in the order they stand in the
+ * text: `?` has no number.
+ */
 function mixed([column, ...rest]: readonly KeysetColumn[], bind: Bind): string {
+  const { column: name, nulls, value } = column!
+  if (rest.length === 0) return strictlyBehind(column!, bind) ?? 'false'
+  // Says nothing new, but a planner that makes no range of an `or` makes one of this.
+  const bound = nulls === undefined ? `${name} ${behind(column!)}= ${bind(value)} and ` : ''
   const strict = strictlyBehind(column!, bind)
-  if (rest.length === 0) return strict ?? 'false'
   const same = `(${equal(column!, bind)} and (${mixed(rest, bind)}))`
   if (strict === undefined) return same
-  const alternatives = `${strict} or ${same}`
-  // Says nothing new, but a planner that makes no range of an `or` makes one of this.
-  const { nulls, value } = column!
-  return nulls === undefined
-    ? `${column!.column} ${behind(column!)}= ${bind(value)} and (${alternatives})`
-    : alternatives
+  return bound === '' ? `${strict} or ${same}` : `${bound}(${strict} or ${same})`
 }
 
 const behind = ({ direction }: KeysetColumn): string => (direction === 'asc' ? '>' : '<')
