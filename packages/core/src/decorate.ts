@@ -1,4 +1,4 @@
-import { optionError, SluiceError, show } from './errors.ts'
+import { SluiceError, show } from './errors.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: the library's own types of decorators take no narrower function
 export type AnyFunction = (this: any, ...args: any[]) => any
@@ -18,15 +18,15 @@ export type AnyFunction = (this: any, ...args: any[]) => any
  * }
  * ```
  */
-export interface FunctionDecorator {
+export interface FunctionDecorator<Any extends AnyFunction = AnyFunction> {
   /** As a wrapper. */
-  <Fn extends AnyFunction>(fn: Fn): Fn
+  <Fn extends Any>(fn: Fn): Fn
   /** As a decorator of a method. */
-  <This, Fn extends AnyFunction>(method: Fn, context: ClassMethodDecoratorContext<This, Fn>): Fn
+  <This, Fn extends Any>(method: Fn, context: ClassMethodDecoratorContext<This, Fn>): Fn
   /** As a decorator of a field that holds a function: `@cached('5m') list = (req, res) => { … }`. */
-  <This, Fn extends AnyFunction>(field: undefined, context: ClassFieldDecoratorContext<This, Fn>): (initial: Fn) => Fn
+  <This, Fn extends Any>(field: undefined, context: ClassFieldDecoratorContext<This, Fn>): (initial: Fn) => Fn
   /** As a decorator of a method under `experimentalDecorators`. */
-  <Fn extends AnyFunction>(
+  <Fn extends Any>(
     target: object,
     key: string | symbol,
     descriptor: TypedPropertyDescriptor<Fn>,
@@ -98,9 +98,4 @@ export function disguise<Fn extends AnyFunction>(wrapped: AnyFunction, original:
     metadata.defineMetadata?.(key, metadata.getOwnMetadata?.(key, original), wrapped)
   }
   return wrapped as Fn
-}
-
-/** @throws SluiceError unless it is a function */
-export function checkFunction(what: string, fn: unknown): asserts fn is AnyFunction {
-  if (typeof fn !== 'function') throw optionError(what, 'must be a function', fn)
 }

@@ -8,6 +8,7 @@ import type { LimitEvents } from './limit/events.ts'
 import { createLimiter, type Limiter } from './limit/limiter.ts'
 import type { LimitStats } from './limit/limiter-stats.ts'
 import { checkHeaders, type HeaderStyle, type PolicyInput } from './limit/options.ts'
+import { createMemos, type Memos } from './memos.ts'
 import { checkOptions, rule } from './options.ts'
 import { Pages } from './page/pages.ts'
 import { createShedder, type Shedder, type ShedEvents, type ShedStats } from './shed/shedder.ts'
@@ -50,6 +51,7 @@ export class Engine {
   readonly cache: ResponseCache
   readonly limiter: Limiter
   readonly shedder: Shedder
+  readonly memos: Memos
   readonly pages: Pages
   readonly #closing: (() => unknown)[] = []
   #closed: Promise<void> | undefined
@@ -90,6 +92,7 @@ export class Engine {
     })
     this.shedder = createShedder({ clock: this.clock, events: this.events })
     this.pages = new Pages(options.secret)
+    this.memos = createMemos({ store, clock: this.clock, report })
     this.#closing.push(
       () => this.shedder.close(),
       () => this.limiter.close(),

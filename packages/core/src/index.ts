@@ -51,6 +51,7 @@ export type {
   ResponseControl,
   ResponseHead,
 } from './exchange/exchange.ts'
+export type { InvalidationOrder } from './exchange/invalidation-order.ts'
 export { joinControls } from './exchange/join-controls.ts'
 export { mergedFields, mergeLists } from './exchange/merge-fields.ts'
 export type { RequestProperty, RequestView } from './exchange/request-view.ts'
@@ -67,6 +68,10 @@ export type { LimitStats } from './limit/limiter-stats.ts'
 export type { Denial, DenialBody, HeaderStyle, PolicyInput, PolicyOptions } from './limit/options.ts'
 export type { Charge, LimitStore, Quota, Verdict } from './limit/store.ts'
 export { chain, isPromise, type MaybePromise } from './maybe-promise.ts'
+export type { MakeMemo, Memo, MemoInfo } from './memo/memo.ts'
+export type { MemoOptions } from './memo/options.ts'
+export type { MemoSerializer } from './memo/values.ts'
+export type { AsyncFunction, Memos } from './memos.ts'
 export { checkOptions, type Rule, rule, type Schema, suggest } from './options.ts'
 export type { Cursor, CursorValue } from './page/cursor.ts'
 export type { FieldsOptions } from './page/fields-options.ts'

@@ -10,6 +10,7 @@ import type { Pipeline } from './exchange/exchange.ts'
 import { type HandlerDecorators, handlerDecorators, type WrapHandler } from './handler-decorators.ts'
 import type { Limiter } from './limit/limiter.ts'
 import type { PolicyInput } from './limit/options.ts'
+import type { Memos } from './memos.ts'
 import type { FieldsOptions } from './page/fields-options.ts'
 import type { PaginateOptions } from './page/options.ts'
 import type { ShedOptions } from './shed/shedder.ts'
@@ -17,7 +18,7 @@ import { cacheOptions, checkSources } from './surface-arguments.ts'
 import type { Duration } from './units.ts'
 
 /** What `createSluice` answers on frameworks with middleware. `Middleware` is the framework's own type. */
-export interface Sluice<Middleware> extends HandlerDecorators {
+export interface Sluice<Middleware> extends HandlerDecorators, Memos {
   /**
    * Caches the responses of what comes after it. With a TTL the route is stored that long; without one the handler's own
    * Cache-Control decides (RFC 9111).
@@ -198,6 +199,7 @@ export function createSurface<Middleware>(
     shed: (shed) => mount(quiet(engine.shedder.pipeline(shed))),
     exempt: () => mount(engine.limiter.exempt()),
     ...handlerDecorators(engine, wrap),
+    ...engine.memos,
     check: (name, options) => engine.limiter.check(name, options),
     peek: (name, options) => engine.limiter.peek(name, options),
     refund: (name, options) => engine.limiter.refund(name, options),

@@ -100,6 +100,11 @@ export class MemoryCacheStore implements CacheStore {
     this.#lru = this.#emptyList()
   }
 
+  /** The order of invalidations, for what is kept in this process beside the responses. */
+  get order(): TagClock {
+    return this.#tags
+  }
+
   get(key: string, select: VariantSelector): CacheRecord | Vacancy {
     const found = this.#lru.get(key)
     if (found === undefined) return this.#vacancy('key')

@@ -1,3 +1,4 @@
+import type { InvalidationOrder } from '../exchange/invalidation-order.ts'
 import type { MaybePromise } from '../maybe-promise.ts'
 import type { CacheRecord, StoredForm } from './record.ts'
 
@@ -46,6 +47,11 @@ export interface CacheStore {
    * `urlTags(...)`, `routeTags(...)`, `everythingTag`.
    */
   invalidate(tags: readonly string[], mode: InvalidateMode): MaybePromise<void>
+  /**
+   * Of stores in the memory of this process: the order of invalidations, so that what is kept beside the responses (memos)
+   * is invalidated with them. Others are asked for every value.
+   */
+  readonly order?: InvalidationOrder | undefined
   /** For `stats()`: what is held now. */
   usage(): StoreUsage
   close(): MaybePromise<void>

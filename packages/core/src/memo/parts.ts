@@ -1,0 +1,20 @@
+import type { Clock } from '../clock.ts'
+import type { SluiceError } from '../errors.ts'
+import type { MemoPolicy } from './options.ts'
+import type { MemoStore } from './store.ts'
+
+// biome-ignore lint/suspicious/noExplicitAny: any function can be memoised
+export type AnyFunction = (this: any, ...args: any[]) => any
+
+/** What one memo is made of. */
+export interface MemoParts {
+  readonly fn: AnyFunction
+  readonly policy: MemoPolicy
+  readonly store: MemoStore
+  readonly clock: Clock
+  /** Whether objects can be told apart by themselves, because values never leave this process. */
+  readonly local: boolean
+  /** A method: its object is part of the key. */
+  readonly method: boolean
+  report(error: SluiceError): void
+}
