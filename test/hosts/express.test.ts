@@ -156,6 +156,50 @@ describe.each([
     expect(await ask.request('/')).toMatchObject({ text: `${name} behind`, cache: 'hit' })
   })
 
+  const identities: readonly (readonly [string, RequestHandler, string])[] = [
+    ['req.cookies', (req, res) => void res.send(String(req.cookies)), 'unkeyed-cookie'],
+    ['req.signedCookies', (req, res) => void res.send(String(req.signedCookies)), 'unkeyed-cookie'],
+    ['req.user', (req, res) => void res.send(String((req as { user?: unknown }).user)), 'unkeyed-user'],
+    ['req.auth', (req, res) => void res.send(String((req as { auth?: unknown }).auth)), 'unkeyed-user'],
+    ['req.session', (req, res) => void res.send(String((req as { session?: unknown }).session)), 'unkeyed-session'],
+    ['res.locals.user', (_q, res) => void res.send(String(res.locals.user)), 'unkeyed-user'],
+    ['req.ip', (req, res) => void res.send(req.ip), 'unkeyed-ip'],
+    ['req.ips', (req, res) => void res.send(req.ips), 'unkeyed-ip'],
+    ['req.accepts()', (req, res) => void res.send(String(req.accepts('html'))), 'unkeyed-accept'],
+    ['req.headers', (req, res) => void res.send(Object.keys(req.headers)), 'unkeyed-*'],
+    ['req.xhr', (req, res) => void res.send(String(req.xhr)), 'unkeyed-x-requested-with'],
+  ]
+
+  test.each(identities)('the guard sees %s, also where it was there before the cache', async (_, handler, detail) => {
+    const app = express()
+    app.use((req, res, next) => {
+      Object.assign(req, { cookies: 'c', signedCookies: 's', user: 'u', auth: 'a', session: 's' })
+      res.locals.user = 'u'
+      next()
+    })
+    app.get('/', createSluice().cache('1m'), handler)
+    const answer = await (await listen(app)).request('/', { headers: { 'x-a': 'b' } })
+    expect([answer.status, answer.stored, answer.detail]).toEqual([200, false, detail])
+  })
+
+  test('what Express reads by itself does not count', async () => {
+    const app = express()
+    app.get('/:id', createSluice().cache('1m'), (req, res) => {
+      void [req.method, req.path, req.originalUrl, req.baseUrl, req.params, req.query, req.route, req.secure, req.fresh]
+      res.json({ id: req.params.id })
+    })
+    expect((await (await listen(app)).request('/7', { headers: { 'if-none-match': '"a"' } })).stored).toBe(true)
+  })
+
+  test('a handler that reads the host is a variant of it', async () => {
+    const app = express()
+    app.get('/', createSluice().cache('1m'), (req, res) => void res.send(`at ${req.get('host')}`))
+    const ask = await listen(app)
+    for (const host of ['a.test', 'b.test', 'a.test', 'b.test']) {
+      expect((await ask.request('/', { headers: { host } })).text).toBe(`at ${host}`)
+    }
+  })
+
   test('two caches around one handler: both say so, and a purge reaches both', async () => {
     const sluice = createSluice()
     const app = express()

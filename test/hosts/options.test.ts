@@ -179,6 +179,20 @@ describeHosts('options of cache()', (host) => {
     expect([answer.body.length, answer.stored, answer.detail]).toEqual([1025, false, 'too-large'])
   })
 
+  test('maxEntryBytes: the instance says what is usual, a route what it needs', async () => {
+    const body = 'x'.repeat(5_000)
+    const app = await host.boot({
+      sluice: { cache: { maxEntryBytes: '1kb' } },
+      routes: [
+        { path: '/usual', cache: { ttl: '1m' }, handler: says({ body }) },
+        { path: '/large', cache: { ttl: '1m', maxEntryBytes: '10kb' }, handler: says({ body }) },
+      ],
+    })
+    expect((await app.get('/usual')).detail).toBe('too-large')
+    expect((await app.get('/large')).stored).toBe(true)
+    expect((await app.get('/large')).cache).toBe('hit')
+  })
+
   test('heuristic: a tenth of the age', async () => {
     const fields = { 'Last-Modified': 'Sat, 21 Nov 2026 11:50:00 GMT', Date: 'Sat, 21 Nov 2026 12:00:00 GMT' }
     const app = await boot({ heuristic: true }, reply(fields))

@@ -1,9 +1,11 @@
 import { createServer } from 'node:http'
 import { describe, expect, test } from '@jest/globals'
 import { createSluice as createForExpress } from '@sluice/express'
+import fastifySluice from '@sluice/fastify'
 import { createSluice as createForKoa } from '@sluice/koa'
 import { createSluice as createForNode } from '@sluice/node'
 import express from 'express'
+import fastify from 'fastify'
 import Koa from 'koa'
 import supertest from 'supertest'
 import { counted, says } from './harness/handlers.ts'
@@ -94,5 +96,51 @@ describe('supertest, without a listening server', () => {
     const hit = await agent.get('/').expect(200, 'hello')
     expect(hit.headers['cache-status']).toMatch(/^Sluice; (hit|fwd=uri-miss)/)
     await agent.get('/').set('If-None-Match', miss.headers.etag!).expect(304)
+  })
+
+  test('Fastify: the same through app.inject', async () => {
+    const app = fastify()
+    await app.register(fastifySluice)
+    app.get('/', { config: { sluice: { cache: '1m' } } }, async () => 'hello')
+    const miss = await app.inject('/')
+    expect([miss.statusCode, miss.body]).toEqual([200, 'hello'])
+    const hit = await app.inject('/')
+    expect([hit.statusCode, hit.body]).toEqual([200, 'hello'])
+    expect(hit.headers['cache-status']).toMatch(/^Sluice; hit; ttl=(60|59)$/)
+    const headers = { 'if-none-match': String(hit.headers.etag) }
+    expect((await app.inject({ url: '/', headers })).statusCode).toBe(304)
+    await app.close()
+  })
+})
+
+describe('a hit in memory awaits nothing', () => {
+  const ended: boolean[] = []
+  const viaNode = () => {
+    const cached = createForNode().cache('1m')
+    return createServer((req, res) => {
+      cached(req, res, () => setImmediate(() => res.end('hello')))
+      ended.push(res.writableEnded)
+    })
+  }
+  const viaExpress = () => {
+    const app = express()
+    app.use((_req, res, next) => {
+      next()
+      ended.push(res.writableEnded)
+    })
+    app.get('/', createForExpress().cache('1m'), (_req, res) => void setImmediate(() => res.send('hello')))
+    return createServer(app)
+  }
+
+  test.each([
+    ['node:http', viaNode],
+    ['Express', viaExpress],
+  ] as const)('%s: it is answered before the middleware returns', async (_, make) => {
+    ended.length = 0
+    const server = make().listen(0)
+    const agent = supertest(server)
+    for (let i = 0; i < 3; i++) await agent.get('/').expect(200, 'hello')
+    await new Promise((resolve) => server.close(resolve))
+    expect(ended).toEqual([false, true, true])
   })
 })
