@@ -167,6 +167,7 @@ describe.each([
     ['req.ips', (req, res) => void res.send(req.ips), 'unkeyed-ip'],
     ['req.accepts()', (req, res) => void res.send(String(req.accepts('html'))), 'unkeyed-accept'],
     ['req.headers', (req, res) => void res.send(Object.keys(req.headers)), 'unkeyed-*'],
+    ['JSON.stringify(req.headers)', (req, res) => void res.send(JSON.stringify(req.headers)), 'unkeyed-*'],
     ['req.xhr', (req, res) => void res.send(String(req.xhr)), 'unkeyed-x-requested-with'],
   ]
 

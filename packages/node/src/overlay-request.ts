@@ -33,8 +33,8 @@ export function overlayHeaders(request: IncomingMessage, change: RequestChange):
 
 function watchHeaders(layer: Layer): object {
   const note = (name: string | symbol): void => {
-    // Methods of every object (`hasOwnProperty`, `toString`) are not fields.
-    if (typeof name !== 'string' || name in Object.prototype) return
+    // Methods of every object (`hasOwnProperty`, `toString`) are not fields, nor is what `JSON.stringify` looks for first.
+    if (typeof name !== 'string' || name === 'toJSON' || name in Object.prototype) return
     for (const reads of layer.observers) reads.read(name.toLowerCase())
   }
   return new Proxy(layer.fields, {
