@@ -126,7 +126,7 @@ describe('different arguments have different keys', () => {
       { maxDepth: 3, withCrossShrink: true },
       scalar,
       fc.array(tie('value'), { maxLength: 3 }),
-      fc.dictionary(fc.constantFrom('a', 'b', '1:a', 's'), tie('value'), { maxKeys: 3 }),
+      fc.dictionary(fc.constantFrom('a', 'b', '1:a', 's'), tie('value'), { maxKeys: 3, noNullPrototype: true }),
       fc.array(fc.tuple(tie('value'), tie('value')), { maxLength: 2 }).map((pairs) => new Map(pairs)),
       fc.array(tie('value'), { maxLength: 2 }).map((items) => new Set(items)),
     ),

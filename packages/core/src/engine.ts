@@ -2,6 +2,7 @@ import { type Backend, memory } from './backend.ts'
 import { type CacheSettings, checkCacheSettings } from './cache/options.ts'
 import { type CacheStats, ResponseCache } from './cache/response-cache.ts'
 import { type Clock, systemClock } from './clock.ts'
+import { type DeferOptions, Deferred, type DeferStats } from './deferred.ts'
 import type { SluiceError } from './errors.ts'
 import { Events, type SluiceEvents } from './events.ts'
 import type { LimitEvents } from './limit/events.ts'
@@ -30,6 +31,8 @@ export interface SluiceOptions {
    * the store's own.
    */
   secret?: string | undefined
+  /** How much work `sluice.defer` runs at a time, and how much may wait. */
+  defer?: DeferOptions | undefined
   /** Where time comes from. Default: the system's, through whatever fake timers are installed. For tests. */
   clock?: Clock | undefined
 }
@@ -39,6 +42,7 @@ export interface SluiceStats {
   readonly cache: CacheStats
   readonly limits: LimitStats
   readonly shed: ShedStats
+  readonly defer: DeferStats
 }
 
 /** What `sluice.on(name, listener)` can be told of. */
@@ -52,6 +56,7 @@ export class Engine {
   readonly limiter: Limiter
   readonly shedder: Shedder
   readonly memos: Memos
+  readonly deferred: Deferred
   readonly pages: Pages
   readonly #closing: (() => unknown)[] = []
   #closed: Promise<void> | undefined
@@ -64,6 +69,7 @@ export class Engine {
       limits: rule.object,
       headers: checkHeaders,
       secret: rule.string,
+      defer: rule.object,
       clock: rule.object,
     })
     const settings = options.cache ?? {}
@@ -93,7 +99,10 @@ export class Engine {
     this.shedder = createShedder({ clock: this.clock, events: this.events })
     this.pages = new Pages(options.secret)
     this.memos = createMemos({ store, clock: this.clock, report })
+    this.deferred = new Deferred(options.defer ?? {}, this.clock, report)
     this.#closing.push(
+      // First: what is left to do may still need the rest.
+      () => this.deferred.close(),
       () => this.shedder.close(),
       () => this.limiter.close(),
       () => this.cache.close(),
@@ -103,7 +112,12 @@ export class Engine {
   }
 
   stats(): SluiceStats {
-    return { cache: this.cache.stats(), limits: this.limiter.stats(), shed: this.shedder.stats() }
+    return {
+      cache: this.cache.stats(),
+      limits: this.limiter.stats(),
+      shed: this.shedder.stats(),
+      defer: this.deferred.stats(),
+    }
   }
 
   /** Saves and frees what has to be saved and freed. A second call answers the first's promise. */

@@ -25,6 +25,8 @@ export type SluiceErrorCode =
   | 'ERR_SLUICE_SNAPSHOT'
   /** A function the application gave (key, tags, cost, …) threw or answered nonsense. Reported as an event. */
   | 'ERR_SLUICE_CALLBACK'
+  /** Work for after the response was turned away: too much of it, or the instance is closed. Reported as an event. */
+  | 'ERR_SLUICE_DEFER'
   /** A cursor, page or field selection in a request is malformed. Answered with 400. */
   | 'ERR_SLUICE_INPUT'
 

@@ -4,6 +4,7 @@ import type { InvalidationTarget, TagSource } from './cache/invalidation.ts'
 import type { CacheOptions } from './cache/options.ts'
 import { CompressPipeline } from './compress/compress-pipeline.ts'
 import type { CompressOptions } from './compress/options.ts'
+import type { Defer } from './deferred.ts'
 import { Engine, type InstanceEvents, type SluiceOptions, type SluiceStats } from './engine.ts'
 import type { Listener } from './events.ts'
 import type { Pipeline } from './exchange/exchange.ts'
@@ -152,6 +153,25 @@ export interface Sluice<Middleware> extends HandlerDecorators, Memos {
   purge(target: InvalidationTarget): Promise<void>
   /** It is stale from now on: stale-while-revalidate and stale-if-error may still serve it, within their windows. */
   expire(target: InvalidationTarget): Promise<void>
+  /**
+   * Work that no client should wait for: runs when the response is gone, a few pieces at a time. What it throws goes to
+   * the `error` event; `close()` waits for it. It is lost where the process ends: what must not be belongs into a queue.
+   *
+   * With the response (`res`, `ctx`, `reply`) in front it waits for that one. Without, it runs after this turn of the
+   * event loop.
+   *
+   * @returns whether it was taken: not where too much is waiting, or after `close()`
+   * @throws SluiceError for what is no function or no response
+   * @example
+   * ```ts
+   * app.post('/cities', async (req, res) => {
+   *   const city = await save(req.body)
+   *   sluice.defer(res, () => sendMail(city))
+   *   res.status(201).json(city)
+   * })
+   * ```
+   */
+  defer: Defer
   /** Counters since the start, and what is held now. */
   stats(): SluiceStats
   /** Listens to an event; the answer stops listening. */
@@ -200,6 +220,7 @@ export function createSurface<Middleware>(
     exempt: () => mount(engine.limiter.exempt()),
     ...handlerDecorators(engine, wrap),
     ...engine.memos,
+    defer: engine.deferred.add,
     check: (name, options) => engine.limiter.check(name, options),
     peek: (name, options) => engine.limiter.peek(name, options),
     refund: (name, options) => engine.limiter.refund(name, options),
