@@ -50,6 +50,8 @@ export function compileMask(text: string, maxDepth: number): Mask | string {
   }
   if (expectsName) return text === '' ? 'must name at least one field' : 'must end with a name'
   if (depth > 0) return 'has a "(" that is not closed'
+  // json-mask keeps names in plain objects, where this one is lost and all of what it stands in is selected.
+  if (text.replaceAll('\\', '').includes('__proto__')) return 'must not name __proto__'
   return jsonMask.compile(text)!
 }
 
@@ -61,7 +63,7 @@ export function applyMask(value: unknown, mask: Mask): unknown {
   if (Array.isArray(value)) return value.map((item) => applyMask(item, mask)).filter((item) => item !== undefined)
   // Something deeper was asked of a text or a number: it has none.
   if (typeof value !== 'object' || value === null) return value === null ? null : undefined
-  // No prototype: a member named `__proto__` is one like any other.
+  // No prototype: a member named `__proto__`, which `*` selects, is one like any other.
   const selected: Record<string, unknown> = Object.create(null)
   for (const [name, { isWildcard, properties }] of Object.entries(mask)) {
     for (const key of isWildcard ? Object.keys(value) : [name]) {
