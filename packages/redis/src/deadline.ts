@@ -12,24 +12,26 @@ export function withDeadline<T>(
   late?: (answer: T) => void,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
-    let over = false
-    const cancel = clock.after(ms, () => {
-      over = true
+    let state: 'waiting' | 'answered' | 'over' = 'waiting'
+    const expire = (): void => {
+      if (state === 'answered') return
+      state = 'over'
       reject(
         new SluiceError('ERR_SLUICE_STORE', `Redis took longer than ${ms} ms to ${what}. Its deadline has passed.`),
       )
-    })
+    }
+    // Where this process itself was busy, the answer may be there and only not read yet: timers run before sockets.
+    const cancel = clock.after(ms, () => setImmediate(expire))
+    const settle = (answered: () => void): boolean => {
+      if (state === 'over') return false
+      state = 'answered'
+      cancel()
+      answered()
+      return true
+    }
     answer.then(
-      (value) => {
-        if (over) return late?.(value)
-        cancel()
-        resolve(value)
-      },
-      (error) => {
-        if (over) return
-        cancel()
-        reject(error)
-      },
+      (value) => settle(() => resolve(value)) || late?.(value),
+      (error) => settle(() => reject(error)),
     )
   })
 }

@@ -1,0 +1,41 @@
+import { createHash } from 'node:crypto'
+import { type Charge, subjectLength } from '@sluice/core'
+
+/** Of what is written to Redis. Another layout gets another number, so that two versions can share a server. */
+const format = 1
+
+/** 96 bits of what tells quotas and routes apart. */
+const quotaLength = 16
+
+/** There are as many as policies and routes, unless rates are functions. */
+const maxRemembered = 10_000
+
+/**
+ * The keys of states: all of the same length, and those of one subject in one slot of a Cluster. A charge's key begins
+ * with a hash of the subject, which becomes the hash tag.
+ */
+export class LimitKeys {
+  readonly #prefix: string
+  readonly #quotas = new Map<string, string>()
+
+  constructor(namespace: string) {
+    this.#prefix = `${namespace}:l${format}:{`
+  }
+
+  /** @param leased - units of it are taken in advance, and are counted differently */
+  of({ key }: Charge, leased: boolean): string {
+    const quota = key.slice(subjectLength)
+    let hash = this.#quotas.get(quota)
+    if (hash === undefined) {
+      if (this.#quotas.size >= maxRemembered) this.#quotas.clear()
+      hash = createHash('sha256').update(quota).digest('base64url').slice(0, quotaLength)
+      this.#quotas.set(quota, hash)
+    }
+    return `${this.#prefix}${key.slice(0, subjectLength)}}${leased ? 'a' : 'e'}${hash}`
+  }
+}
+
+/** What decides in which slot a charge's keys are. */
+export function subjectOf({ key }: Charge): string {
+  return key.slice(0, subjectLength)
+}

@@ -1,0 +1,75 @@
+/**
+ * `sliding-window` and `sliding-log`: pairs of a bucket's number and the units charged in it. The log is the same
+ * algorithm with buckets of one millisecond, of which a window's length less one lie before the current one.
+ *
+ * Spec: `quota, windowMs, bucketMs, span` at p[3] to p[6]. State: `{ used, i₁, n₁, i₂, n₂, … }`, as in core.
+ */
+export const pairs = `
+local function live(s, p, now)
+  local n, c, at, used = #s, math.floor(now / p[5]), 2, s[1]
+  -- Time does not run backwards.
+  if n > 1 and s[n - 1] > c then c = s[n - 1] end
+  while at < n and c - s[at] > p[6] do
+    used = used - s[at + 1]
+    at = at + 2
+  end
+  return at, used, c
+end
+local function endOf(i, p) return (i + p[6] + 1) * p[5] end
+A.p = {
+  fresh = function() return { 0 } end,
+  wait = function(s, p, cost, now)
+    local quota = p[3]
+    if cost > quota then return -1 end
+    local at, used = live(s, p, now)
+    if cost == 0 or used + cost <= quota then return 0 end
+    while used + cost > quota do
+      used = used - s[at + 1]
+      at = at + 2
+    end
+    return endOf(s[at - 2], p) - now
+  end,
+  charge = function(s, p, cost, now)
+    if cost == 0 then return end
+    local at, used, c = live(s, p, now)
+    local n, gone = #s, at - 2
+    s[1] = used + cost
+    if gone > 0 then
+      for i = at, n do s[i - gone] = s[i] end
+      for i = n, n - gone + 1, -1 do s[i] = nil end
+      n = n - gone
+    end
+    if n > 1 and s[n - 1] == c then
+      s[n] = s[n] + cost
+    else
+      s[n + 1] = c
+      s[n + 2] = cost
+    end
+  end,
+  refund = function(s, p, cost, now, at)
+    local left, bucket = cost, at and math.floor(at / p[5])
+    for i = #s - 1, 2, -2 do
+      if left <= 0 then break end
+      -- Only its own bucket: where that has run out the units are back already.
+      if not bucket or s[i] == bucket then
+        local given = math.min(left, s[i + 1])
+        s[i + 1] = s[i + 1] - given
+        s[1] = s[1] - given
+        left = left - given
+      end
+    end
+  end,
+  tell = function(s, p, now)
+    local at, used = live(s, p, now)
+    local reset, full = 0, 0
+    for i = at, #s - 1, 2 do
+      -- A refund may have emptied a bucket.
+      if s[i + 1] > 0 then
+        full = endOf(s[i], p) - now
+        if reset == 0 then reset = full end
+      end
+    end
+    return p[3] - used, reset, full
+  end,
+}
+`

@@ -1,0 +1,126 @@
+import { type Script, script } from '../script.ts'
+import { concurrent } from './lua/concurrent.ts'
+import { fixedWindow } from './lua/fixed-window.ts'
+import { pairs } from './lua/pairs.ts'
+import { tokenBucket } from './lua/token-bucket.ts'
+
+/** The algorithms by the letter they have in scripts and specs. Two of the five are one. */
+const algorithms = { p: pairs, b: tokenBucket, f: fixedWindow, c: concurrent } as const
+
+export type Letter = keyof typeof algorithms
+
+/**
+ * What happens inside Redis. A key is one state: an array in MessagePack (`cmsgpack`, part of Redis and Valkey), which
+ * keeps whole numbers whole up to 2^53. Every write sets an expiry: when the quota is full again, and a second for the
+ * milliseconds in which clocks are read.
+ *
+ * ARGV[1] is the time, empty for the server's own. A *spec* is a JSON array `[letter, shadow, ...parameters]`. An answer
+ * about a key is four numbers: how long to wait (-1: for ever), what remains, when there is more, what was taken beyond
+ * the cost.
+ */
+const prelude = `
+local A = {}
+local slack = 1000
+local now = tonumber(ARGV[1])
+if now then
+  -- A test's time: what it writes must not expire by the server's.
+  slack = 3600000
+else
+  local t = redis.call('TIME')
+  now = t[1] * 1000 + math.floor(t[2] / 1000)
+end
+local function store(key, s, full)
+  redis.call('SET', key, cmsgpack.pack(s), 'PX', math.max(0, full) + slack)
+end
+`
+
+/**
+ * KEYS: one per charge. ARGV: time, `c` to charge or `p` to look, and per charge its spec, its cost, and one more: the
+ * permit of a concurrency; else how many units to take beyond the cost, where there are so many.
+ */
+const consume = `
+local states, specs, waits, all = redis.call('MGET', unpack(KEYS)), {}, {}, true
+for i = 1, #KEYS do
+  local p = cjson.decode(ARGV[3 * i])
+  local a = A[p[1]]
+  local s = states[i] and cmsgpack.unpack(states[i]) or a.fresh()
+  local wait = a.wait(s, p, tonumber(ARGV[3 * i + 1]), now)
+  if wait ~= 0 and p[2] == 0 then all = false end
+  states[i], specs[i], waits[i] = s, p, wait
+end
+local reply = { now }
+for i = 1, #KEYS do
+  local s, p, cost, more = states[i], specs[i], tonumber(ARGV[3 * i + 1]), ARGV[3 * i + 2]
+  local a, extra = A[p[1]], 0
+  local remaining, reset, full
+  if all and waits[i] == 0 and cost > 0 and ARGV[2] == 'c' then
+    a.charge(s, p, cost, now, more)
+    remaining, reset, full = a.tell(s, p, now)
+    if p[1] ~= 'c' and more ~= '' then
+      extra = math.min(tonumber(more), remaining)
+      if extra > 0 then
+        a.charge(s, p, extra, now)
+        remaining, reset, full = a.tell(s, p, now)
+      end
+    end
+    store(KEYS[i], s, full)
+  else
+    remaining, reset = a.tell(s, p, now)
+  end
+  local n = #reply
+  reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4] = waits[i], remaining, reset, extra
+end
+return reply
+`
+
+/** ARGV per key: spec, units, when they were taken (empty: the newest), permit. Answers what there is then. */
+const giveBack = `
+local reply = { now }
+for i = 1, #KEYS do
+  local p = cjson.decode(ARGV[4 * i - 2])
+  local a, held = A[p[1]], redis.call('GET', KEYS[i])
+  local s = held and cmsgpack.unpack(held) or a.fresh()
+  local full
+  if held then a.refund(s, p, tonumber(ARGV[4 * i - 1]), now, tonumber(ARGV[4 * i]), ARGV[4 * i + 1]) end
+  local n = #reply
+  reply[n + 1], reply[n + 2], reply[n + 3], full = 0, a.tell(s, p, now)
+  reply[n + 4] = 0
+  if held then store(KEYS[i], s, full) end
+end
+return reply
+`
+
+/** ARGV per key: spec, and its permits as a JSON array. */
+const renew = `
+for i = 1, #KEYS do
+  local held = redis.call('GET', KEYS[i])
+  if held then
+    local s, p = cmsgpack.unpack(held), cjson.decode(ARGV[2 * i])
+    for _, permit in ipairs(cjson.decode(ARGV[2 * i + 1])) do A.c.renew(s, p, now, permit) end
+    local _, _, full = A.c.tell(s, p, now)
+    store(KEYS[i], s, full)
+  end
+end
+`
+
+const bodies = { consume, giveBack, renew } as const
+
+/** The scripts with just the algorithms they need: defining the others would take a third of their time. */
+export class LimitScripts {
+  readonly #made = new Map<string, Script>()
+
+  /** @param letters - of the algorithms needed; may repeat */
+  get(body: keyof typeof bodies, letters: readonly Letter[]): Script {
+    const needed = letters.length === 1 ? letters[0]! : [...new Set(letters)].sort().join('')
+    const name = body + needed
+    let made = this.#made.get(name)
+    if (!made) {
+      made = script(prelude, ...([...needed] as Letter[]).map((letter) => algorithms[letter]), bodies[body])
+      this.#made.set(name, made)
+    }
+    return made
+  }
+}
+
+/** KEYS: what to forget. */
+export const forget = script(`return redis.call('DEL', unpack(KEYS))`)

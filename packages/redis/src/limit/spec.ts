@@ -1,0 +1,71 @@
+import type { Quota } from '@sluice/core'
+import type { Letter } from './scripts.ts'
+
+/** A quota as scripts know it. */
+export interface Spec {
+  readonly letter: Letter
+  /** `[letter, shadow, ...parameters]`, in JSON. */
+  readonly text: string
+  /** The most units there can be at once. */
+  readonly limit: number
+  /** How many units are taken at a time; 0: each as it is needed. */
+  readonly take: number
+  /** How long units taken in advance may be used, in milliseconds. */
+  readonly holdMs: number
+}
+
+/** Units in advance are held this long at most, and at most this part of the time a quota takes to fill. */
+const longestHoldMs = 1_000
+const holdPart = 16
+
+/** Below it nothing is taken in advance: it would be over before it was used. */
+const shortestHoldMs = 10
+
+export function specOf(quota: Quota): Spec {
+  return leased(quota) ?? spec(quota, ...shapeOf(quota))
+}
+
+type Shape = readonly [letter: Letter, params: readonly number[]]
+
+function spec(quota: Quota, letter: Letter, params: readonly number[], take = 0, holdMs = 0): Spec {
+  const text = JSON.stringify([letter, quota.shadow ? 1 : 0, ...params])
+  return Object.freeze({ letter, text, limit: params[0]!, take, holdMs })
+}
+
+function shapeOf({ algorithm: { kind, params } }: Quota): Shape {
+  const [a, b] = params as readonly [number, number]
+  switch (kind) {
+    case 'sliding-window':
+      return ['p', params]
+    case 'sliding-log':
+      // A window in buckets of a millisecond.
+      return ['p', [a, b, 1, b - 1]]
+    case 'token-bucket':
+      return ['b', params]
+    case 'fixed-window':
+      return ['f', params]
+    case 'concurrent':
+      return ['c', params]
+  }
+}
+
+/**
+ * How a quota is counted whose units are taken in advance. A unit is charged when it is taken and used up to `holdMs`
+ * later, so a span of L ms of use falls into L + `holdMs` of charges. Counted by the quota's own numbers, two takings
+ * could then be used within one window. Windows are therefore longer by `holdMs`, and a bucket's burst smaller by what
+ * flows in during it: the guarantee of the algorithm holds for the requests, strictly.
+ */
+function leased(quota: Quota): Spec | undefined {
+  const { lease, shadow, algorithm } = quota
+  if (lease === 0 || shadow || algorithm.kind === 'concurrent') return undefined
+  const [letter, params] = shapeOf(quota)
+  const fullMs = letter === 'b' ? algorithm.stateTtlMs : params[1]!
+  const holdMs = Math.min(longestHoldMs, Math.floor(fullMs / holdPart))
+  if (holdMs < shortestHoldMs) return undefined
+  const [a, b, c, d] = params as readonly [number, number, number, number]
+  if (letter === 'f') return spec(quota, 'f', [a, b + holdMs], lease, holdMs)
+  // holdMs is at most a sixteenth of the window, so one more bucket covers it; buckets of a log are milliseconds.
+  if (letter === 'p') return spec(quota, 'p', [a, b, c, d + Math.ceil(holdMs / c)], lease, holdMs)
+  const burst = a - Math.ceil((holdMs * c) / b)
+  return burst < 1 ? undefined : spec(quota, 'b', [burst, b, c], lease, holdMs)
+}

@@ -1,0 +1,53 @@
+// One process of an application: items that live in a database behind HTTP, cached in Redis.
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createSluice } from '@sluice/node'
+import { redis } from '@sluice/redis'
+import { Cluster } from 'ioredis'
+
+const { DATABASE = '', OPTIONS = '{}', REDIS = '', TIMEOUT = '5s', NODES } = process.env
+const target = NODES ? new Cluster(JSON.parse(NODES)) : REDIS
+const sluice = createSluice({ backend: redis(target as string, JSON.parse(OPTIONS)) })
+let events = 0
+sluice.on('error', () => events++)
+const cached = sluice.cache('1m', {
+  tags: (r) => [`item:${r.request.path.split('/')[2]}`],
+  timeout: TIMEOUT,
+  guard: 'off',
+})
+
+const ask = async (path: string, method = 'GET'): Promise<string> =>
+  (await fetch(`${DATABASE}${path}`, { method })).text()
+
+async function read(req: IncomingMessage, res: ServerResponse): Promise<void> {
+  const value = await ask(req.url!)
+  res.setHeader('content-type', 'text/plain')
+  if (value.startsWith('private')) res.setHeader('cache-control', 'private')
+  res.end(value)
+}
+
+/** Answers 200 when nobody can be given the old value any more, 202 when that is not certain. */
+async function write(req: IncomingMessage, res: ServerResponse): Promise<void> {
+  const value = await ask(req.url!, 'POST')
+  const item = req.url!.split('/')[2]!
+  const purged = await sluice.purge({ tags: [`item:${item}`] }).then(
+    () => true,
+    () => false,
+  )
+  res.statusCode = purged ? 200 : 202
+  res.end(value)
+}
+
+const server = createServer((req, res) => {
+  const failed = (error: unknown): void => {
+    res.statusCode = 500
+    res.end(String(error))
+  }
+  if (req.url === '/stats') {
+    res.end(JSON.stringify({ ...sluice.stats().cache, events }))
+  } else if (req.method === 'POST') {
+    write(req, res).catch(failed)
+  } else {
+    cached(req, res, (error?: unknown) => (error ? failed(error) : read(req, res).catch(failed)))
+  }
+})
+server.listen(0, '127.0.0.1', () => console.log(`listening on ${(server.address() as { port: number }).port}`))
