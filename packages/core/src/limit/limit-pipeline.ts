@@ -100,13 +100,14 @@ function answer(
   decision: Decision,
   mark: Mark | undefined,
 ): MaybePromise<Opening> {
-  const told = mark ? [...RequestMarks.told(mark), ...toldOf(decision)] : toldOf(decision)
   report(parts, c, decision)
   if (!decision.allowed) {
+    const told = mark ? [...RequestMarks.toldBack(mark), ...toldOf(decision)] : toldOf(decision)
     // A refused request charges nothing anywhere: neither what limiters in front of this one took.
     if (mark) parts.decider.giveBack(mark.made.splice(0))
     return deny(parts, c, decision, told)
   }
+  const told = mark ? [...RequestMarks.told(mark), ...toldOf(decision)] : toldOf(decision)
   parts.marks.add(view.native, decision.charges, decision.verdicts)
   const fields = quotaFieldsOf(told, parts.clock.wall())
   return { kind: 'proceed', fields, exchange: exchangeFor(parts, view, decision) }

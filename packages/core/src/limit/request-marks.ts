@@ -45,4 +45,12 @@ export class RequestMarks {
   static told(mark: Mark | undefined): Told[] {
     return mark ? mark.made.map(({ charge, verdict }) => ({ quota: charge.quota, verdict })) : []
   }
+
+  /** The same where a later limiter refuses, and they get back what they took. */
+  static toldBack(mark: Mark): Told[] {
+    return mark.made.map(({ charge: { quota, cost }, verdict }) => {
+      if (!verdict.allowed) return { quota, verdict }
+      return { quota, verdict: { ...verdict, remaining: Math.min(verdict.limit, verdict.remaining + cost) } }
+    })
+  }
 }
