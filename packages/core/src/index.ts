@@ -29,6 +29,7 @@ export type {
   Wants,
 } from './cache/store.ts'
 export { type Cancel, type Clock, systemClock } from './clock.ts'
+export type { DecompressOptions } from './compress/decompress.ts'
 export type { BestOptions, CompressOptions } from './compress/options.ts'
 export type { RouteMatch } from './compress/route-match.ts'
 export type { TypeMatch } from './compress/types.ts'
@@ -41,6 +42,7 @@ export { Events, type Listener, type SluiceEvents } from './events.ts'
 export { by, type KeyFunction } from './exchange/by.ts'
 export type { RequestContext, ResponseContext } from './exchange/context.ts'
 export type {
+  BodyDecoding,
   BodyPlan,
   Exchange,
   Opening,

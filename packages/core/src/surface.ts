@@ -3,6 +3,7 @@ import type { ConditionOptions } from './cache/condition.ts'
 import type { InvalidationTarget, TagSource } from './cache/invalidation.ts'
 import type { CacheOptions } from './cache/options.ts'
 import { CompressPipeline } from './compress/compress-pipeline.ts'
+import { type DecompressOptions, DecompressPipeline } from './compress/decompress.ts'
 import type { CompressOptions } from './compress/options.ts'
 import type { Defer } from './deferred.ts'
 import { Engine, type InstanceEvents, type SluiceOptions, type SluiceStats } from './engine.ts'
@@ -43,6 +44,17 @@ export interface Sluice<Middleware> extends HandlerDecorators, Memos {
    * ```
    */
   compress(options?: CompressOptions): Middleware
+  /**
+   * Decodes request bodies that come with `Content-Encoding`. Mount it in front of what parses bodies. A body that would
+   * become too large is answered 413, a coding that is not read 415, both as problem+json.
+   *
+   * @throws SluiceError when an option is wrong
+   * @example
+   * ```ts
+   * app.use(sluice.decompress({ maxBytes: '1mb' }), express.json())
+   * ```
+   */
+  decompress(options?: DecompressOptions): Middleware
   /**
    * Reads which page of a list the client wants into `req.page` (`ctx.page`, `request.page`), answers 400 where that makes
    * no sense, and puts `Link` and `X-Total-Count` on the answer that `page.reply(items)` makes. Mount it behind `cache`.
@@ -205,6 +217,7 @@ export function createSurface<Middleware>(
   return {
     cache: (...given: readonly unknown[]) => mount(engine.cache.pipeline(cacheOptions(given))),
     compress: (compress) => mount(new CompressPipeline(compress, engine.events)),
+    decompress: (decompress) => mount(new DecompressPipeline(decompress)),
     paginate: (page) => withParams(engine.pages.paginate(page)),
     fields: (fields) => withParams(engine.pages.fields(fields)),
     batch: (load, batch) => createBatch(load, batch),

@@ -1,31 +1,55 @@
-import { type CompressOptions, optionError, type Pipeline, type Sluice } from '@sluice/core'
+import { type CompressOptions, type DecompressOptions, optionError, type Pipeline, type Sluice } from '@sluice/core'
 import type { RouteOptions } from 'fastify'
 import type { Stage } from './passage.ts'
 
-/** How responses are compressed: by the plugin's own option, and by what a route says. */
-export class Compressing {
-  readonly #compress: Sluice<Pipeline>['compress']
-  readonly #plugins: Pipeline | undefined
+/** What the plugin says for all routes, and a route for itself. */
+export interface CodingOptions {
+  /**
+   * Compresses responses: `true`, or how. What a route says goes before what the plugin says, which is for the routes
+   * declared after it. Default `false`.
+   */
+  compress?: boolean | CompressOptions | undefined
+  /**
+   * Decodes request bodies that come with Content-Encoding: `true`, or how. What a route says goes before what the plugin
+   * says. Default `false`.
+   */
+  decompress?: boolean | DecompressOptions | undefined
+}
 
-  /** @param given - the plugin's option */
-  constructor(compress: Sluice<Pipeline>['compress'], given: boolean | CompressOptions | undefined) {
-    this.#compress = compress
-    this.#plugins = this.#pipeline(given)
+/** The stages that encode and decode bodies. They stand in front of all others: what hooks answer is compressed too. */
+export class CodingStages {
+  readonly #compress: (route: RouteOptions) => Pipeline | undefined
+  readonly #decompress: (route: RouteOptions) => Pipeline | undefined
+
+  /** @param plugins - the plugin's own options */
+  constructor(surface: Pick<Sluice<Pipeline>, 'compress' | 'decompress'>, plugins: CodingOptions) {
+    this.#compress = chooser('compress', plugins.compress, surface.compress)
+    this.#decompress = chooser('decompress', plugins.decompress, surface.decompress)
   }
 
-  /** The stage of a route, to stand in front of all others: what its hooks answer is compressed too. */
-  stages(route: RouteOptions): Stage[] {
-    const own = (route.config?.sluice as { compress?: boolean | CompressOptions } | undefined)?.compress
-    const pipeline =
-      own === undefined ? this.#plugins : own === true ? (this.#plugins ?? this.#pipeline(own)) : this.#pipeline(own)
-    return pipeline ? [{ pipeline, invalidates: false, route: route.url }] : []
+  of(route: RouteOptions): Stage[] {
+    const pipelines = [this.#compress(route), this.#decompress(route)]
+    return pipelines.flatMap((pipeline) => (pipeline ? [{ pipeline, invalidates: false, route: route.url }] : []))
   }
+}
 
-  #pipeline(given: boolean | CompressOptions | undefined): Pipeline | undefined {
+function chooser<Options extends object>(
+  name: keyof CodingOptions,
+  plugins: boolean | Options | undefined,
+  make: (options?: Options) => Pipeline,
+): (route: RouteOptions) => Pipeline | undefined {
+  const pipelineOf = (given: boolean | Options | undefined): Pipeline | undefined => {
     if (given === undefined || given === false) return undefined
-    if (given !== true && (typeof given !== 'object' || given === null)) {
-      throw optionError('compress', 'must be true, false or an object of options', given)
+    if (given === true) return make()
+    if (typeof given !== 'object' || given === null) {
+      throw optionError(name, 'must be true, false or an object of options', given)
     }
-    return this.#compress(given === true ? undefined : given)
+    return make(given)
+  }
+  const shared = pipelineOf(plugins)
+  return (route) => {
+    const own = (route.config?.sluice as CodingOptions | undefined)?.[name] as boolean | Options | undefined
+    if (own === undefined) return shared
+    return own === true && shared ? shared : pipelineOf(own)
   }
 }

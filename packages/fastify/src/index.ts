@@ -1,6 +1,5 @@
 /** Sluice for Fastify 5. */
 import {
-  type CompressOptions,
   createSurface,
   type Page,
   type Pipeline,
@@ -10,7 +9,7 @@ import {
 } from '@sluice/core'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
-import { Compressing } from './compress-stage.ts'
+import { type CodingOptions, CodingStages } from './compress-stage.ts'
 import { EarlyRoutes } from './early-routes.ts'
 import { makeOnResponse } from './on-response.ts'
 import { applyPlan, wrapPipeline } from './on-route.ts'
@@ -24,7 +23,7 @@ export type { SluiceRoute } from './route-plan.ts'
 /** `app.sluice`: what is not said by a route's `config.sluice`. */
 export type FastifySluice = Omit<
   Sluice<Pipeline>,
-  'cache' | 'compress' | 'condition' | 'invalidate' | 'limit' | 'exempt' | 'paginate' | 'fields'
+  'cache' | 'compress' | 'decompress' | 'condition' | 'invalidate' | 'limit' | 'exempt' | 'paginate' | 'fields'
 >
 
 declare module 'fastify' {
@@ -45,21 +44,18 @@ declare module 'fastify' {
 }
 
 /** The options of the plugin: those of `createSluice`, beside what `register` takes for itself. */
-export interface SluicePluginOptions extends SluiceOptions {
-  /** Compresses the responses of all routes declared after the plugin. A route's own `compress` goes before. Default `false`. */
-  compress?: boolean | CompressOptions | undefined
-}
+export interface SluicePluginOptions extends SluiceOptions, CodingOptions {}
 
 const plugin: FastifyPluginAsync<SluicePluginOptions> = async (app, given) => {
-  const { compress: compressed, ...rest } = given
+  const { compress: compressed, decompress: decompressed, ...rest } = given
   const options: Record<string, unknown> = rest
   // `register` has options of its own in the same object.
   for (const name of ['prefix', 'logLevel', 'logSerializers']) delete options[name]
   const surface = createSurface<Pipeline>(options as SluiceOptions, mount, wrapPipeline)
   // What is mounted on a route is said in its `config.sluice`; the rest is `app.sluice`.
-  const { cache, compress, condition, invalidate, limit, exempt, paginate, fields, ...imperative } = surface
+  const { cache, compress, decompress, condition, invalidate, limit, exempt, paginate, fields, ...imperative } = surface
   const invalidation = invalidate()
-  const compressing = new Compressing(compress, compressed)
+  const codings = new CodingStages(surface, { compress: compressed, decompress: decompressed })
   app.decorate('sluice', imperative)
   app.decorateReply(passageKey as never, null as never)
   // An application that has a `page` of its own keeps it on its other routes.
@@ -71,7 +67,7 @@ const plugin: FastifyPluginAsync<SluicePluginOptions> = async (app, given) => {
   } as never)
   const early = new EarlyRoutes()
   app.addHook('onRoute', (route) => {
-    applyPlan(route, planRoute(route, { cache, condition, invalidate, paginate, fields }, compressing), () =>
+    applyPlan(route, planRoute(route, { cache, condition, invalidate, paginate, fields }, codings), () =>
       makeOnResponse(invalidation),
     )
     early.heard(route)

@@ -1,5 +1,6 @@
 import type { Exchange, Fields, Outcome, Pipeline, Reply, ResponseControl } from '@sluice/core'
 import { chain, isPromise, type MaybePromise, type Opening } from '@sluice/core'
+import { decodeBody } from '@sluice/node'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { changeRequest, watchCookies } from './change-request.ts'
 import { FastifyView } from './fastify-view.ts'
@@ -148,6 +149,7 @@ function obey(opening: Opening, stage: Stage, request: FastifyRequest, reply: Fa
       watchCookies(reply, exchange.control)
     }
     if (exchange.request) changeRequest(request, exchange.request)
+    if (exchange.request?.decode) decodeBody(request.raw, reply.raw, exchange.request.decode)
   }
   return true
 }

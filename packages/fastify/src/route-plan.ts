@@ -1,6 +1,5 @@
 import {
   type CacheOptions,
-  type CompressOptions,
   type ConditionOptions,
   type Duration,
   type FieldsOptions,
@@ -14,7 +13,7 @@ import {
   type TagSource,
 } from '@sluice/core'
 import type { RouteOptions } from 'fastify'
-import type { Compressing } from './compress-stage.ts'
+import type { CodingOptions, CodingStages } from './compress-stage.ts'
 import type { Stage } from './passage.ts'
 
 /**
@@ -26,7 +25,7 @@ import type { Stage } from './passage.ts'
  * app.patch('/cities/:id', { config: { sluice: { invalidates: (r) => `city:${r.params.id}` } } }, changeCity)
  * ```
  */
-export interface SluiceRoute extends CacheOptions {
+export interface SluiceRoute extends CacheOptions, CodingOptions {
   /**
    * How long the route's responses are fresh; `true`: as long as the handler's own Cache-Control says; an object: all the
    * options. Default `false`.
@@ -34,11 +33,6 @@ export interface SluiceRoute extends CacheOptions {
   cache?: Duration | boolean | CacheOptions | undefined
   /** What is purged after the handler succeeded (2xx, 3xx) and before its answer is sent. */
   invalidates?: TagSource | readonly TagSource[] | undefined
-  /**
-   * Compresses the route's responses: `true`, or options in place of the plugin's. Default: what the plugin's `compress`
-   * says; `false` where it says nothing.
-   */
-  compress?: boolean | CompressOptions | undefined
   /** Answers 304 or 412 before the handler runs (RFC 9110 §13). */
   condition?: ConditionOptions | undefined
   /**
@@ -93,19 +87,19 @@ const cacheNames: Readonly<Record<keyof CacheOptions, true>> = {
   targets: true,
 }
 
-const ownNames = ['cache', 'compress', 'invalidates', 'condition', 'paginate', 'fields', 'phase'] as const
+const ownNames = ['cache', 'compress', 'decompress', 'invalidates', 'condition', 'paginate', 'fields', 'phase'] as const
 
 /** Known, and to come: `limit` will be asked in onRequest. */
 const laterNames: readonly string[] = ['limit']
 
 /** @throws SluiceError naming the route, the option, the rule and the value */
-export function planRoute(route: RouteOptions, surface: Surface, compressing: Compressing): RoutePlan {
+export function planRoute(route: RouteOptions, surface: Surface, codings: CodingStages): RoutePlan {
   const given = route.config?.sluice
   try {
-    const compress = compressing.stages(route)
-    if (given === undefined) return { early: compress, stages: [] }
+    const coding = codings.of(route)
+    if (given === undefined) return { early: coding, stages: [] }
     const { early, stages } = plan(given, route, surface)
-    return { early: [...compress, ...early], stages }
+    return { early: [...coding, ...early], stages }
   } catch (error) {
     if (!isSluiceError(error)) throw error
     throw new SluiceError(error.code, `Route ${[route.method].flat().join(', ')} ${route.url}: ${error.message}`, {
@@ -118,7 +112,17 @@ function plan(given: SluiceRoute, route: RouteOptions, surface: Surface): RouteP
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
     throw wrong('config.sluice', 'must be an object', given)
   }
-  const { cache, compress: _, invalidates, condition, paginate, fields, phase = 'preHandler', ...beside } = given
+  const {
+    cache,
+    compress: _,
+    decompress: __,
+    invalidates,
+    condition,
+    paginate,
+    fields,
+    phase = 'preHandler',
+    ...beside
+  } = given
   checkNames(Object.keys(beside))
   if (phase !== 'preHandler' && phase !== 'onRequest') {
     throw wrong('phase', "must be 'preHandler' or 'onRequest'", phase)

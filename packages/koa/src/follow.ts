@@ -1,5 +1,6 @@
 import {
   applyTouched,
+  decodeBody,
   type Exchange,
   Fields,
   intercept,
@@ -21,6 +22,7 @@ export async function follow(ctx: Context, given: Exchange, next: Next): Promise
   const before = Fields.from(ctx.res.getHeaders())
   if (given.control) ctx.sluice = joinControls(ctx.sluice, given.control)
   const changeBack = given.request ? changeRequest(ctx, given.request) : () => {}
+  if (given.request?.decode) decodeBody(ctx.req, ctx.res, given.request.decode)
   // For what is written to `ctx.res` past Koa.
   const release = intercept(ctx.res, ctx.method, exchange)
   try {

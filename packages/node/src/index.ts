@@ -6,6 +6,7 @@ import { NodeRequestView } from './node-request-view.ts'
 import { identityProperties, watchProperties } from './overlay-request.ts'
 
 export * from '@sluice/core'
+export { decodeBody } from './decode-body.ts'
 export { intercept } from './intercept.ts'
 export { type Middleware, type MountHost, mount, wrapHandler } from './mount.ts'
 export { type NodeRequest, NodeRequestView } from './node-request-view.ts'

@@ -11,6 +11,7 @@ import {
   type RequestView,
   type ResponseControl,
 } from '@sluice/core'
+import { decodeBody } from './decode-body.ts'
 import { intercept } from './intercept.ts'
 import { overlayHeaders } from './overlay-request.ts'
 import { sendReply } from './send-reply.ts'
@@ -109,6 +110,7 @@ function follow<Request extends IncomingMessage, Response extends ServerResponse
   if (change) {
     overlayHeaders(request, change)
     if (change.reads) host.watch(request, response, change.reads)
+    if (change.decode) decodeBody(request, response, change.decode)
   }
   intercept(response, request.method ?? 'GET', exchange)
 }

@@ -75,7 +75,7 @@ export interface CompressPolicy {
 }
 
 const codingRule = rule.oneOf(...codings)
-const size = rule.readableBy(byteSize, '')
+const size = rule.readableBy(byteSize)
 
 const levelRule = (value: unknown): string | undefined => {
   const entries = typeof value === 'object' && value !== null ? Object.entries(value) : undefined

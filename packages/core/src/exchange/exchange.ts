@@ -95,6 +95,21 @@ export interface RequestChange {
   /** Request fields as the handler is to see them; `undefined` hides one. Names in lower case. */
   readonly fields?: Readonly<Record<string, string | undefined>> | undefined
   readonly reads?: ReadObserver | undefined
+  /** Reads the body decoded. Only where nothing has read it yet. */
+  readonly decode?: BodyDecoding | undefined
+}
+
+/** How a request body is decoded on its way to the handler. */
+export interface BodyDecoding {
+  /** The bytes go through these, one after the other. The exchange destroys them in `onClose`. */
+  readonly stages: readonly import('node:stream').Duplex[]
+  /** What may come in and what may come out, in bytes. */
+  readonly maxBytes: number
+  /**
+   * It cannot go on. The error is for who reads the body; if nobody does, the host ends the response. Either way the
+   * exchange is then asked in `onHead` or `onError`, and has the answer.
+   */
+  failed(reason: 'too-large' | 'malformed', cause?: unknown): Error
 }
 
 /**
