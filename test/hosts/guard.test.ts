@@ -139,6 +139,14 @@ describeHosts('the unkeyed-input guard', (host) => {
     expect((await app.get('/things/7', fields)).stored).toBe(stored)
   })
 
+  test('nothing is noticed on a hit', async () => {
+    const app = await boot((c) => c.header('x-tenant'), { ttl: '1m', guard: 'warn' })
+    let heard = 0
+    app.sluice.on('guard', () => heard++)
+    for (let i = 0; i < 3; i++) await app.get('/things/7', sent)
+    expect([heard, app.sluice.stats().cache.hits]).toEqual([1, 2])
+  })
+
   test('what stands in front of the cache may read what it likes', async () => {
     const app = await host.boot({
       use: [(c) => [c.headers(), c.user, c.cookie('theme')]],

@@ -122,6 +122,27 @@ describeHosts('bodies in pieces', (host) => {
     expect((await app.get('/')).text).toBe('piece 0 piece 1 piece 2 ')
   })
 
+  test('a source that ends early because its client is gone leaves nothing short behind', async () => {
+    const gone = gate()
+    const handler = counted((c, run) => {
+      if (run === 1) c.raw.res.once('close', () => gone.open())
+      return c.stream(
+        (async function* () {
+          yield 'half '
+          if (run === 1) await gone
+          else yield 'whole'
+        })(),
+      )
+    })
+    const app = await host.boot({ routes: [{ path: '/', cache: { ttl: '1m' }, handler }] })
+    const reader = await app.open('/')
+    expect(await reader.piece()).toBe('half ')
+    reader.abort()
+    await gone
+    await turn()
+    expect((await app.get('/')).text).toBe('half whole')
+  })
+
   test('an event stream passes at once and is never stored', async () => {
     const more = gate()
     const handler = counted((c) => {
