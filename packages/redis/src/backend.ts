@@ -5,6 +5,7 @@ import { RedisCacheStore } from './cache/redis-store.ts'
 import { TieredCacheStore } from './cache/tiered-store.ts'
 import { checkTarget, type RedisClient } from './client.ts'
 import { Connection } from './connection.ts'
+import { RedisLimitStore } from './limit/redis-limit-store.ts'
 import { Link } from './link.ts'
 import { type RedisOptions, type ResolvedOptions, resolveOptions } from './options.ts'
 
@@ -33,6 +34,10 @@ export function redis(target: string | RedisClient, options: RedisOptions = {}):
     cacheStore(env) {
       reports.add(env.report)
       return cacheStore(env, connection, resolved)
+    },
+    limitStore({ clock, report }) {
+      reports.add(report)
+      return new RedisLimitStore({ link: new Link(connection.client), clock, namespace: resolved.namespace })
     },
     close: () => connection.close(),
   }

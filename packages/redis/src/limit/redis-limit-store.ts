@@ -1,0 +1,361 @@
+import type { Charge, Clock, LimitStore, LimitStoreUsage, Quota, Settlement, Verdict } from '@sluice/core'
+import { withDeadline } from '../deadline.ts'
+import type { Link } from '../link.ts'
+import { Blocked } from './blocked.ts'
+import { LimitKeys, subjectOf } from './keys.ts'
+import { Parcels, type Unused } from './parcels.ts'
+import { forget, type Letter, LimitScripts } from './scripts.ts'
+import { type Spec, specOf } from './spec.ts'
+
+export interface RedisLimitStoreOptions {
+  readonly link: Link
+  readonly clock: Clock
+  readonly namespace: string
+  /** How long refusals are repeated without asking, in milliseconds; 0: never. Default 1,000. */
+  readonly blockMs?: number | undefined
+  /** Whose time is counted by. `server` is the only one that processes share; tests bring a clock. */
+  readonly time?: 'server' | 'clock' | undefined
+}
+
+/** How many keys a call touches that no request waits for: Redis does nothing else meanwhile. */
+const keysPerCall = 200
+
+/** How long such calls may take. Decisions have a shorter deadline: the limiter's. */
+const quietMs = 1_000
+
+/** What a script answered about one key. */
+interface Told {
+  readonly verdict: Verdict
+  /** What was taken beyond the cost. */
+  readonly extra: number
+}
+
+/**
+ * Counts in Redis, for all processes that share it: one script per request, whatever the number of its policies. In a
+ * Cluster one per subject of the request, the strictest first, and given back where a later one refuses.
+ */
+export class RedisLimitStore implements LimitStore {
+  readonly kind = 'remote'
+  readonly secret: string
+  readonly #link: Link
+  readonly #clock: Clock
+  readonly #time: 'server' | 'clock'
+  readonly #keys: LimitKeys
+  readonly #scripts = new LimitScripts()
+  readonly #specs = new WeakMap<Quota, Spec>()
+  readonly #blocked: Blocked
+  readonly #parcels: Parcels
+  #closed = false
+
+  constructor({ link, clock, namespace, blockMs, time = 'server' }: RedisLimitStoreOptions) {
+    this.#link = link
+    this.#clock = clock
+    this.#time = time
+    // Known to whoever knows the namespace. It keeps addresses from standing there, not from being guessed.
+    this.secret = `sluice:${namespace}`
+    this.#keys = new LimitKeys(namespace)
+    this.#blocked = new Blocked(clock, blockMs)
+    this.#parcels = new Parcels({ clock, giveBack: (unused) => void this.#return(unused) })
+  }
+
+  decided(charges: readonly Charge[]): readonly Verdict[] | undefined {
+    return (this.#inAdvance(charges) ? this.#parcels.take(charges) : undefined) ?? this.#blocked.find(charges)
+  }
+
+  consume(charges: readonly Charge[]): Promise<readonly Verdict[]> {
+    const known = this.decided(charges)
+    if (known) return Promise.resolve(known)
+    return this.#inAdvance(charges) ? this.#consumeInAdvance(charges) : this.#charge(charges)
+  }
+
+  /** Only where all the units of a request can be: else it has to ask anyway. */
+  #inAdvance(charges: readonly Charge[]): boolean {
+    for (let i = 0; i < charges.length; i++) if (this.#spec(charges[i]!).take === 0) return false
+    return true
+  }
+
+  async #consumeInAdvance(charges: readonly Charge[]): Promise<readonly Verdict[]> {
+    for (;;) {
+      const others = this.#parcels.fetching(charges)
+      if (!others) break
+      await others
+      const known = this.decided(charges)
+      if (known) return known
+    }
+    const ask = () => withDeadline(this.#clock, quietMs, 'decide', this.#charge(charges, true))
+    return this.#parcels.fetch(charges, ask)
+  }
+
+  async #charge(charges: readonly Charge[], inAdvance = false): Promise<readonly Verdict[]> {
+    const sentMs = this.#clock.now()
+    const extras = inAdvance ? charges.map((charge) => this.#extra(charge)) : undefined
+    const together = !this.#link.client.isCluster || charges.every((one) => subjectOf(one) === subjectOf(charges[0]!))
+    const told = await (together ? this.#ask('c', charges, extras) : this.#bySubject(charges, extras))
+    const verdicts = told.map(({ verdict }) => verdict)
+    this.#blocked.note(charges, verdicts, sentMs)
+    if (extras) {
+      charges.forEach((charge, i) => {
+        const { extra, verdict } = told[i]!
+        if (extra > 0) this.#parcels.put(charge, this.#spec(charge), extra, verdict, sentMs)
+      })
+    }
+    return verdicts
+  }
+
+  #extra(charge: Charge): number {
+    const { take } = this.#spec(charge)
+    return this.#parcels.units(charge.key) > 0 ? 0 : Math.max(0, take - charge.cost)
+  }
+
+  /** Subjects in different slots, one after the other: all or none, by giving back. */
+  async #bySubject(charges: readonly Charge[], extras: readonly number[] | undefined): Promise<readonly Told[]> {
+    const told: Told[] = []
+    const groups = this.#strictestFirst(charges)
+    const charged: number[] = []
+    for (const [at, group] of groups.entries()) {
+      const pick = group.map((i) => charges[i]!)
+      let answer: readonly Told[]
+      try {
+        answer = await this.#ask('c', pick, extras && group.map((i) => extras[i]!))
+      } catch (error) {
+        void this.#return(charged.flatMap((i) => taken(charges[i]!, told[i]!)))
+        throw error
+      }
+      group.forEach((i, n) => {
+        told[i] = answer[n]!
+      })
+      if (pick.every(({ quota }, n) => quota.shadow || answer[n]!.verdict.allowed)) {
+        charged.push(...group)
+        continue
+      }
+      await this.#takeBack(charges, charged, told)
+      await this.#look(charges, groups.slice(at + 1).flat(), told)
+      break
+    }
+    return told
+  }
+
+  /** The smallest limit first: it is the most specific, refuses most often, and then nobody else is asked. */
+  #strictestFirst(charges: readonly Charge[]): readonly (readonly number[])[] {
+    const groups = new Map<string, number[]>()
+    charges.forEach((charge, i) => {
+      const group = groups.get(subjectOf(charge))
+      if (group) group.push(i)
+      else groups.set(subjectOf(charge), [i])
+    })
+    const least = (group: readonly number[]): number => Math.min(...group.map((i) => charges[i]!.quota.algorithm.limit))
+    return [...groups.values()].sort((a, b) => least(a) - least(b))
+  }
+
+  async #takeBack(charges: readonly Charge[], charged: readonly number[], told: Told[]): Promise<void> {
+    const back = charged.filter((i) => told[i]!.verdict.allowed)
+    const answers = await this.#giveBack(back.flatMap((i) => taken(charges[i]!, told[i]!))).catch(() => [])
+    back.forEach((i, n) => {
+      const after = answers[n]?.verdict
+      const { verdict } = told[i]!
+      // Where it could not be given back it stays charged, and is told so.
+      told[i] = { verdict: after ? { ...after, atMs: verdict.atMs } : verdict, extra: 0 }
+    })
+  }
+
+  async #look(charges: readonly Charge[], indices: readonly number[], told: Told[]): Promise<void> {
+    const asked = indices.map((i) => charges[i]!)
+    const answers = await this.#each(asked, (part) => this.#ask('p', part)).catch(() => [])
+    indices.forEach((i, n) => {
+      told[i] = answers[n] ?? { verdict: this.#unknown(charges[i]!), extra: 0 }
+    })
+  }
+
+  /** Of a quota that did not refuse, and whose node does not answer. */
+  #unknown(charge: Charge): Verdict {
+    return this.#verdict(this.#spec(charge), Math.floor(this.#clock.now()), 0, 0, 0)
+  }
+
+  async peek(charges: readonly Charge[]): Promise<readonly Verdict[]> {
+    const told = await this.#each(charges, (part) => this.#ask('p', part))
+    return told.map(({ verdict }, i) => {
+      const own = this.#parcels.units(charges[i]!.key)
+      if (own === 0) return verdict
+      const enough = own >= charges[i]!.cost && !verdict.permanent
+      const allowed = verdict.allowed || enough
+      const retryAfterMs = enough ? 0 : verdict.retryAfterMs
+      return { ...verdict, allowed, retryAfterMs, remaining: verdict.remaining + own }
+    })
+  }
+
+  async settle(settlements: readonly Settlement[]): Promise<void> {
+    const back: Unused[] = []
+    for (const { charge, verdict, refund } of settlements) {
+      const units = Math.min(refund, charge.cost)
+      if (!verdict.allowed || (units === 0 && charge.permit === '')) continue
+      this.#blocked.forget(charge.key)
+      if (this.#spec(charge).take > 0 && this.#parcels.putBack(charge, units, verdict.atMs)) continue
+      back.push({ charge, units, atMs: verdict.atMs })
+    }
+    await this.#giveBack(back)
+  }
+
+  async refund(charges: readonly Charge[]): Promise<void> {
+    for (const { key } of charges) this.#blocked.forget(key)
+    await this.#giveBack(charges.map((charge) => ({ charge, units: charge.cost, atMs: undefined })))
+  }
+
+  /** The charges of one key are renewed together. */
+  async renew(charges: readonly Charge[]): Promise<void> {
+    const byKey = new Map<string, { charge: Charge; permits: string[] }>()
+    for (const charge of charges) {
+      const same = byKey.get(charge.key)
+      if (same) same.permits.push(charge.permit)
+      else byKey.set(charge.key, { charge, permits: [charge.permit] })
+    }
+    const permitsOf = (charge: Charge): string => JSON.stringify(byKey.get(charge.key)!.permits)
+    await this.#each(
+      [...byKey.values()].map(({ charge }) => charge),
+      async (part) => {
+        const args = part.flatMap((charge) => [this.#spec(charge).text, permitsOf(charge)])
+        await this.#quietly('renew', part, args)
+        return part
+      },
+    )
+  }
+
+  async reset(charges: readonly Charge[]): Promise<void> {
+    for (const { key } of charges) {
+      this.#blocked.forget(key)
+      this.#parcels.drop(key)
+    }
+    await this.#each(charges, async (part) => {
+      const keys = part.map((charge) => this.#key(charge))
+      await withDeadline(this.#clock, quietMs, 'reset', this.#link.run({ script: forget, keys, args: [] }))
+      return part
+    })
+  }
+
+  /** Redis knows how many keys there are; a process does not. */
+  usage(): LimitStoreUsage {
+    return { entries: 0, evictions: 0, overflowed: 0 }
+  }
+
+  /** Returns the units that were taken in advance and not used. The connection is not the store's to close. */
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    this.#blocked.clear()
+    await this.#return(this.#parcels.close())
+  }
+
+  async #return(unused: readonly Unused[]): Promise<void> {
+    // What cannot be returned comes back by itself, as everything that was used does.
+    await this.#giveBack(unused).catch(() => undefined)
+  }
+
+  async #giveBack(back: readonly { charge: Charge; units: number; atMs: number | undefined }[]): Promise<Told[]> {
+    const units = new Map(back.map((one) => [one.charge, one]))
+    return this.#each(
+      back.map(({ charge }) => charge),
+      async (part) => {
+        const args = part.flatMap((charge) => {
+          const one = units.get(charge)!
+          return [this.#spec(charge).text, one.units, one.atMs ?? '', charge.permit]
+        })
+        return this.#told(part, await this.#quietly('giveBack', part, args))
+      },
+    )
+  }
+
+  #quietly(script: 'giveBack' | 'renew', charges: readonly Charge[], args: readonly (string | number)[]) {
+    const call = {
+      script: this.#scripts.get(script, script === 'renew' ? ['c'] : this.#letters(charges)),
+      keys: charges.map((charge) => this.#key(charge)),
+      args: [this.#now(), ...args],
+    }
+    return withDeadline(this.#clock, quietMs, 'take units back', this.#link.run(call))
+  }
+
+  /** In parts a script can do at once: of one slot in a Cluster, and not too many. Answers in the charges' order. */
+  async #each<T>(charges: readonly Charge[], run: (part: readonly Charge[]) => Promise<readonly T[]>): Promise<T[]> {
+    const groups = this.#link.client.isCluster ? this.#strictestFirst(charges) : [charges.map((_, i) => i)]
+    const answers: T[] = []
+    const parts = groups.flatMap((group) =>
+      Array.from({ length: Math.ceil(group.length / keysPerCall) }, (_, n) =>
+        group.slice(n * keysPerCall, (n + 1) * keysPerCall),
+      ),
+    )
+    await Promise.all(
+      parts.map(async (part) => {
+        const answer = await run(part.map((i) => charges[i]!))
+        part.forEach((i, n) => {
+          answers[i] = answer[n]!
+        })
+      }),
+    )
+    return answers
+  }
+
+  /** The script of a decision: `c` charges, `p` looks. */
+  async #ask(mode: 'c' | 'p', charges: readonly Charge[], extras?: readonly number[]): Promise<readonly Told[]> {
+    const keys: string[] = []
+    const args: (string | number)[] = [this.#now(), mode]
+    for (let i = 0; i < charges.length; i++) {
+      const charge = charges[i]!
+      keys.push(this.#key(charge))
+      args.push(this.#spec(charge).text, charge.cost, extras ? extras[i]! : charge.permit)
+    }
+    const script = this.#scripts.get('consume', this.#letters(charges))
+    return this.#told(charges, await this.#link.run({ script, keys, args }))
+  }
+
+  #told(charges: readonly Charge[], reply: unknown): readonly Told[] {
+    const numbers = reply as readonly unknown[]
+    const now = Number(numbers[0])
+    return charges.map((charge, i) => {
+      const [wait, remaining, reset, extra] = numbers.slice(4 * i + 1, 4 * i + 5).map(Number) as [
+        number,
+        number,
+        number,
+        number,
+      ]
+      return { verdict: this.#verdict(this.#spec(charge), now, wait, remaining, reset), extra }
+    })
+  }
+
+  #verdict({ limit }: Spec, atMs: number, wait: number, remaining: number, resetMs: number): Verdict {
+    const permanent = wait < 0
+    return {
+      allowed: wait === 0,
+      limit,
+      remaining,
+      retryAfterMs: permanent ? Number.POSITIVE_INFINITY : wait,
+      resetMs,
+      permanent,
+      atMs,
+      via: 'store',
+    }
+  }
+
+  #spec({ quota }: Charge): Spec {
+    let spec = this.#specs.get(quota)
+    if (!spec) {
+      spec = specOf(quota)
+      this.#specs.set(quota, spec)
+    }
+    return spec
+  }
+
+  #letters(charges: readonly Charge[]): readonly Letter[] {
+    return charges.map((charge) => this.#spec(charge).letter)
+  }
+
+  #key(charge: Charge): string {
+    return this.#keys.of(charge, this.#spec(charge).take > 0)
+  }
+
+  #now(): string {
+    return this.#time === 'clock' ? String(Math.floor(this.#clock.now())) : ''
+  }
+}
+
+/** What was taken of a key, to give it back. */
+function taken(charge: Charge, { verdict, extra }: Told): Unused[] {
+  return verdict.allowed ? [{ charge, units: charge.cost + extra, atMs: verdict.atMs }] : []
+}

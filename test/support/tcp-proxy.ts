@@ -1,0 +1,66 @@
+import type { AddressInfo } from 'node:net'
+import { createServer, connect as dial, type Server, type Socket } from 'node:net'
+
+/** A TCP proxy that makes a link as bad as a test wants it. */
+export class TcpProxy {
+  readonly #sockets = new Set<Socket>()
+  #server: Server | undefined
+  readonly #to: number
+  /** How long everything from the server takes on its way. Milliseconds. */
+  delayMs = 0
+  /** After that many more bytes from the server, connections are reset. */
+  resetAfterBytes = Number.POSITIVE_INFINITY
+
+  constructor(toPort: number) {
+    this.#to = toPort
+  }
+
+  async start(): Promise<this> {
+    this.#server = createServer((client) => this.#join(client))
+    await new Promise<void>((resolve) => this.#server!.listen(0, '127.0.0.1', resolve))
+    return this
+  }
+
+  get port(): number {
+    return (this.#server!.address() as AddressInfo).port
+  }
+
+  /** Resets every connection there is. */
+  cut(): void {
+    for (const socket of this.#sockets) socket.resetAndDestroy()
+  }
+
+  stop(): void {
+    this.cut()
+    this.#server?.close()
+  }
+
+  #join(client: Socket): void {
+    const server = dial(this.#to, '127.0.0.1')
+    for (const socket of [client, server]) {
+      this.#sockets.add(socket)
+      socket.on('error', () => {})
+      socket.on('close', () => {
+        this.#sockets.delete(socket)
+        client.destroy()
+        server.destroy()
+      })
+    }
+    client.on('data', (data) => server.write(data))
+    server.on('data', (data) => {
+      const send = (): void => {
+        if (client.destroyed) return
+        const left = this.resetAfterBytes
+        this.resetAfterBytes -= data.length
+        if (data.length <= left) {
+          client.write(data)
+          return
+        }
+        // What was sent so far must be on its way before the reset.
+        client.write(data.subarray(0, Math.max(left, 0)), () => client.resetAndDestroy())
+      }
+      if (this.delayMs > 0) setTimeout(send, this.delayMs)
+      else send()
+    })
+  }
+}
