@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
-import sluice, { isSluiceError } from '@sluice/fastify'
+import sluice, { by, isSluiceError } from '@sluice/fastify'
 import Fastify, { type FastifyInstance } from 'fastify'
 
 let app: FastifyInstance
@@ -23,7 +23,20 @@ describe('a route’s config.sluice', () => {
       { invalidate: 'a' },
       /There is no option `invalidate`\. Did you mean `invalidates`\?/,
     ],
-    ['what is to come: limit', { cache: '5m', limit: 'ip' }, /`limit` is not available/],
+    ['a limit there is none of', { limit: 'ipp' }, /Route GET \/it: There is no policy "ipp"/],
+    ['a rate that does not parse', { limit: '10/fortnight' }, /Route GET \/it: .*fortnight/],
+    ['no limit at all', { limit: [] }, /Route GET \/it: .*at least one policy/],
+    ['limitPer without a limit', { limitPer: 'route' }, /`limitPer` needs `limit` beside it/],
+    ['limitPer that is none', { limit: '1/s', limitPer: 'url' }, /`limitPer` must be 'route'/],
+    ['exempt and limited', { limit: '1/s', exempt: true }, /`exempt` must not stand beside `limit`/],
+    ['an exempt that is none', { exempt: 'yes' }, /`exempt` must be true or false/],
+    ['a shed that is none', { shed: 'all' }, /`shed` must be true, false or an object/],
+    ['an unknown option of shed', { shed: { maxDelays: 5 } }, /`shed.maxDelays`/],
+    [
+      'a look-up in front of a limit that waits for the hooks',
+      { cache: '5m', phase: 'onRequest', limit: { rate: '1/s', key: by.user } },
+      /`phase` must be 'preHandler' where a limit is asked behind the hooks/,
+    ],
     ['a paginate that is none', { paginate: 20 as never }, /`paginate` must be true, false or an object of options/],
     ['an unknown option of paginate', { paginate: { limit: 5 } as never }, /`paginate.limit`/],
     [

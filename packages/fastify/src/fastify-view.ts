@@ -7,6 +7,8 @@ export class FastifyView extends NodeRequestView implements RequestView {
   readonly #route: string | undefined
   #scheme: string | undefined
   #authority: string | undefined
+  /** Told of what is read of the request while it is not there (yet). */
+  missing: ((name: RequestProperty) => void) | undefined
 
   /** @param route - the pattern, where it is known without asking Fastify */
   constructor(request: FastifyRequest, route?: string) {
@@ -45,7 +47,9 @@ export class FastifyView extends NodeRequestView implements RequestView {
   }
 
   override property(name: RequestProperty): unknown {
-    return (this.#request as unknown as Record<string, unknown>)[name]
+    const value = (this.#request as unknown as Record<string, unknown>)[name]
+    if (this.missing && (value === undefined || value === null)) this.missing(name)
+    return value
   }
 
   override refresh(ticket: object): Promise<void> {

@@ -1,6 +1,7 @@
 /** Sluice for Fastify 5. */
 import {
   createSurface,
+  type LimitPipeline,
   type Page,
   type Pipeline,
   type ResponseControl,
@@ -11,6 +12,7 @@ import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { type CodingOptions, CodingStages } from './compress-stage.ts'
 import { EarlyRoutes } from './early-routes.ts'
+import { type LimitHooks, Limiting, type LimitSettings, limitHooks } from './limiting.ts'
 import { makeOnResponse } from './on-response.ts'
 import { applyPlan, wrapPipeline } from './on-route.ts'
 import { makeOnSend } from './on-send.ts'
@@ -18,13 +20,15 @@ import { passageKey, passageOf } from './passage.ts'
 import { planRoute, type SluiceRoute } from './route-plan.ts'
 
 export * from '@sluice/core'
+export type { LimitHook, LimitHooks, LimitSettings, RouteLimitSettings } from './limiting.ts'
 export type { SluiceRoute } from './route-plan.ts'
 
 /** `app.sluice`: what is not said by a route's `config.sluice`. */
 export type FastifySluice = Omit<
   Sluice<Pipeline>,
-  'cache' | 'compress' | 'decompress' | 'condition' | 'invalidate' | 'limit' | 'exempt' | 'paginate' | 'fields'
->
+  'cache' | 'compress' | 'decompress' | 'condition' | 'invalidate' | 'limit' | 'shed' | 'exempt' | 'paginate' | 'fields'
+> &
+  LimitHooks
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -44,19 +48,20 @@ declare module 'fastify' {
 }
 
 /** The options of the plugin: those of `createSluice`, beside what `register` takes for itself. */
-export interface SluicePluginOptions extends SluiceOptions, CodingOptions {}
+export interface SluicePluginOptions extends SluiceOptions, CodingOptions, LimitSettings {}
 
 const plugin: FastifyPluginAsync<SluicePluginOptions> = async (app, given) => {
-  const { compress: compressed, decompress: decompressed, ...rest } = given
+  const { compress: compressed, decompress: decompressed, limit: limited, limitPer, shed: shedding, ...rest } = given
   const options: Record<string, unknown> = rest
   // `register` has options of its own in the same object.
   for (const name of ['prefix', 'logLevel', 'logSerializers']) delete options[name]
   const surface = createSurface<Pipeline>(options as SluiceOptions, mount, wrapPipeline)
   // What is mounted on a route is said in its `config.sluice`; the rest is `app.sluice`.
-  const { cache, compress, decompress, condition, invalidate, limit, exempt, paginate, fields, ...imperative } = surface
+  const { cache, compress, decompress, condition, invalidate, paginate, fields, ...imperative } = surface
   const invalidation = invalidate()
   const codings = new CodingStages(surface, { compress: compressed, decompress: decompressed })
-  app.decorate('sluice', imperative)
+  const limiting = new Limiting(surface, { limit: limited, limitPer, shed: shedding })
+  app.decorate('sluice', { ...imperative, ...limitHooks(surface) })
   app.decorateReply(passageKey as never, null as never)
   // An application that has a `page` of its own keeps it on its other routes.
   if (!app.hasRequestDecorator('page')) app.decorateRequest('page', null as never)
@@ -67,17 +72,22 @@ const plugin: FastifyPluginAsync<SluicePluginOptions> = async (app, given) => {
   } as never)
   const early = new EarlyRoutes()
   app.addHook('onRoute', (route) => {
-    applyPlan(route, planRoute(route, { cache, condition, invalidate, paginate, fields }, codings), () =>
+    applyPlan(route, planRoute(route, { cache, condition, invalidate, paginate, fields }, codings, limiting), () =>
       makeOnResponse(invalidation),
     )
     early.heard(route)
   })
+  if (limiting.onRequest) app.addHook('onRequest', limiting.onRequest)
+  if (limiting.preHandler) app.addHook('preHandler', limiting.preHandler)
   app.addHook('onSend', makeOnSend(invalidation, early) as never)
   app.addHook('onClose', () => surface.close())
 }
 
 /** An object of its own: the surface puts members of its own on what this answers. */
-const mount = (pipeline: Pipeline): Pipeline => ({ name: pipeline.name, open: (view) => pipeline.open(view) })
+const mount = (pipeline: Pipeline & Partial<LimitPipeline>): Pipeline => {
+  const { name, phase, phaseGiven } = pipeline
+  return { ...(phase && { phase, phaseGiven }), name, open: (view) => pipeline.open(view) } as Pipeline
+}
 
 /** What a handler says of a response that nobody stores. */
 const idle: ResponseControl = Object.freeze({ ttl() {}, tag() {}, skip() {} })

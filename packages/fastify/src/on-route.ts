@@ -61,14 +61,10 @@ function unwrap(handler: Handler): Handler {
   return isOurs(handler) ? (handler as Handler & { [made]: Handler })[made] : handler
 }
 
-/** The look-up of a route with `phase: 'onRequest'`. */
-export function makeOnRequest(stages: readonly Stage[]) {
-  return function sluiceOnRequest(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    done: (error?: Error | null) => void,
-  ): void {
-    const go = passStages(stages, request, reply)
+/** A hook that asks stages, and ends there where one of them answers. */
+export function makeHook(name: string, stagesOf: (request: FastifyRequest) => readonly Stage[]) {
+  const hook = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void => {
+    const go = passStages(stagesOf(request), request, reply)
     if (isPromise(go)) {
       const next = go.then((on) => {
         if (on) done()
@@ -76,6 +72,7 @@ export function makeOnRequest(stages: readonly Stage[]) {
       next.then(undefined, done)
     } else if (go) done()
   }
+  return Object.defineProperty(hook, 'name', { value: name })
 }
 
 /** HEAD routes that Fastify makes count the length of no payload as 0; a 304 has none to count (RFC 9110 §8.6). */
@@ -89,17 +86,29 @@ function makeHeadLength() {
 /** Puts what a route asked for into its options. */
 export function applyPlan(options: RouteOptions, plan: RoutePlan, onResponse: () => object): void {
   options.handler = unwrap(options.handler as Handler) as never
-  setHook(options, 'onRequest', plan.early.length ? makeOnRequest(plan.early) : undefined)
+  const { guards, early } = plan
+  setHook(
+    options,
+    'onRequest',
+    early.length ? makeHook('sluiceOnRequest', () => early) : undefined,
+    guards.length ? makeHook('sluiceGuard', () => guards) : undefined,
+  )
   if (plan.stages.length) options.handler = wrapHandler(options.handler as Handler, plan.stages) as never
   const methods = [options.method].flat()
   setHook(options, 'onSend', methods.includes('HEAD') ? makeHeadLength() : undefined)
   setHook(options, 'onResponse', methods.every(isSafe) ? undefined : onResponse())
 }
 
-/** Ours behind the route's own hooks, without a change to an array that other routes may share. */
-function setHook(options: RouteOptions, name: 'onRequest' | 'onSend' | 'onResponse', hook: object | undefined): void {
+/** Ours around the route's own hooks, without a change to an array that other routes may share. */
+function setHook(
+  options: RouteOptions,
+  name: 'onRequest' | 'onSend' | 'onResponse',
+  behind: object | undefined,
+  before?: object,
+): void {
   const there = options[name] as object | object[] | undefined
-  const others = [there ?? []].flat().filter((other) => !isOurs(other))
-  if (hook) others.push(mark(hook, undefined))
-  if (there !== undefined || hook) options[name] = others as never
+  const hooks = [there ?? []].flat().filter((other) => !isOurs(other))
+  if (before) hooks.unshift(mark(before, undefined))
+  if (behind) hooks.push(mark(behind, undefined))
+  if (there !== undefined || hooks.length) options[name] = hooks as never
 }

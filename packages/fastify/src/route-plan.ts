@@ -14,6 +14,7 @@ import {
 } from '@sluice/core'
 import type { RouteOptions } from 'fastify'
 import type { CodingOptions, CodingStages } from './compress-stage.ts'
+import type { Limiting, LimitStages, RouteLimitSettings } from './limiting.ts'
 import type { Stage } from './passage.ts'
 
 /**
@@ -25,7 +26,7 @@ import type { Stage } from './passage.ts'
  * app.patch('/cities/:id', { config: { sluice: { invalidates: (r) => `city:${r.params.id}` } } }, changeCity)
  * ```
  */
-export interface SluiceRoute extends CacheOptions, CodingOptions {
+export interface SluiceRoute extends CacheOptions, CodingOptions, RouteLimitSettings {
   /**
    * How long the route's responses are fresh; `true`: as long as the handler's own Cache-Control says; an object: all the
    * options. Default `false`.
@@ -51,7 +52,9 @@ export interface SluiceRoute extends CacheOptions, CodingOptions {
 
 /** A route's stages, made once, when it is registered. */
 export interface RoutePlan {
-  /** Asked in an onRequest hook. Limits belong here. */
+  /** Asked in an onRequest hook in front of the route's own. */
+  readonly guards: readonly Stage[]
+  /** Asked in an onRequest hook behind the route's own. */
   readonly early: readonly Stage[]
   /** Asked when every hook has run, in this order. */
   readonly stages: readonly Stage[]
@@ -87,19 +90,21 @@ const cacheNames: Readonly<Record<keyof CacheOptions, true>> = {
   targets: true,
 }
 
-const ownNames = ['cache', 'compress', 'decompress', 'invalidates', 'condition', 'paginate', 'fields', 'phase'] as const
-
-/** Known, and to come: `limit` will be asked in onRequest. */
-const laterNames: readonly string[] = ['limit']
+const ownNames = [
+  ...['cache', 'compress', 'decompress', 'invalidates', 'condition', 'paginate', 'fields', 'phase'],
+  ...['limit', 'limitPer', 'shed', 'exempt'],
+] as const
 
 /** @throws SluiceError naming the route, the option, the rule and the value */
-export function planRoute(route: RouteOptions, surface: Surface, codings: CodingStages): RoutePlan {
+export function planRoute(route: RouteOptions, surface: Surface, codings: CodingStages, limiting: Limiting): RoutePlan {
   const given = route.config?.sluice
   try {
+    if (given !== undefined) checkGiven(given)
     const coding = codings.of(route)
-    if (given === undefined) return { early: coding, stages: [] }
-    const { early, stages } = plan(given, route, surface)
-    return { early: [...coding, ...early], stages }
+    const { guards, late } = limiting.stages(route)
+    if (given === undefined) return { guards, early: coding, stages: late }
+    const { early, stages } = plan(given, route, surface, late)
+    return { guards, early: [...coding, ...early], stages: [...late, ...stages] }
   } catch (error) {
     if (!isSluiceError(error)) throw error
     throw new SluiceError(error.code, `Route ${[route.method].flat().join(', ')} ${route.url}: ${error.message}`, {
@@ -108,22 +113,22 @@ export function planRoute(route: RouteOptions, surface: Surface, codings: Coding
   }
 }
 
-function plan(given: SluiceRoute, route: RouteOptions, surface: Surface): RoutePlan {
+function checkGiven(given: SluiceRoute): void {
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
     throw wrong('config.sluice', 'must be an object', given)
   }
-  const {
-    cache,
-    compress: _,
-    decompress: __,
-    invalidates,
-    condition,
-    paginate,
-    fields,
-    phase = 'preHandler',
-    ...beside
-  } = given
-  checkNames(Object.keys(beside))
+  checkNames(Object.keys(given))
+}
+
+function plan(
+  given: SluiceRoute,
+  route: RouteOptions,
+  surface: Surface,
+  limits: LimitStages['late'],
+): Pick<RoutePlan, 'early' | 'stages'> {
+  const { cache, invalidates, condition, paginate, fields, phase = 'preHandler', ...others } = given
+  // What of a route is not the cache's is seen to elsewhere.
+  const { compress: _, decompress: __, limit: ___, limitPer: ____, shed: _____, exempt: ______, ...beside } = others
   if (phase !== 'preHandler' && phase !== 'onRequest') {
     throw wrong('phase', "must be 'preHandler' or 'onRequest'", phase)
   }
@@ -136,6 +141,13 @@ function plan(given: SluiceRoute, route: RouteOptions, surface: Surface): RouteP
   if (options) {
     if (phase === 'onRequest' && options.methods?.some((m) => m === 'POST' || m === 'QUERY')) {
       throw wrong('phase', "must be 'preHandler' where the body is part of the key", phase)
+    }
+    if (phase === 'onRequest' && limits.length) {
+      throw wrong(
+        'phase',
+        "must be 'preHandler' where a limit is asked behind the hooks, or hits would not count",
+        phase,
+      )
     }
     const list = phase === 'onRequest' ? early : stages
     list.push({ pipeline: surface.cache(options), invalidates: true, route: route.url })
@@ -183,9 +195,6 @@ function checkKeyed(option: string, params: readonly string[], cache: CacheOptio
 function checkNames(names: readonly string[]): void {
   const known = [...ownNames, ...Object.keys(cacheNames)]
   for (const name of names) {
-    if (laterNames.includes(name)) {
-      throw new SluiceError('ERR_SLUICE_OPTION', `Option \`${name}\` is not available in this version of Sluice.`)
-    }
     if (!known.includes(name)) {
       throw new SluiceError('ERR_SLUICE_OPTION', `There is no option \`${name}\`. ${suggest(name, known)}`)
     }
