@@ -92,22 +92,75 @@ describe.each(['express', 'koa', 'fastify'])('cities-api on %s', (framework) => 
   })
 
   test('parameters that do not shape the answer find the same page', async () => {
-    const { text } = await get('/cities?country=NL&page=2')
-    const hit = await get('/cities?utm_source=mail&page=2&country=NL')
+    const { text } = await get('/cities?country=NL&limit=50')
+    const hit = await get('/cities?utm_source=mail&limit=50&country=NL')
     expect(hit.cacheStatus).toMatch(/^Sluice; hit/)
     expect(hit.text).toBe(text)
   })
 
   test('searches by country and part of the name, the largest first, in pages', async () => {
-    const { body: first } = await get('/cities?country=de&q=BURG')
-    const { body: second } = await get('/cities?country=de&q=BURG&page=2')
-    expect(first).toMatchObject({ page: 1, pages: Math.ceil(first.total / 20) })
-    expect(first.cities[0].name).toBe('Hamburg')
-    const cities = [...first.cities, ...second.cities]
+    const first = await get('/cities?country=de&q=BURG')
+    const { next } = links(first)
+    expect(first.body.links.next).toBe(next)
+    expect(first.headers.get('x-total-count')).toBe(String(first.body.total))
+    const { body: second } = await get(`/cities${next}`)
+    expect(first.body.cities[0].name).toBe('Hamburg')
+    const cities = [...first.body.cities, ...second.cities]
     expect(new Set(cities.map((city) => city.id)).size).toBe(40)
     expect(cities.every((city) => city.country === 'DE' && /burg/i.test(city.name))).toBe(true)
     const populations = cities.map((city) => city.population)
     expect(populations).toEqual(populations.toSorted((a, b) => b - a))
+  })
+
+  test('next from the first page and prev from the last show every city once, and a page is found again', async () => {
+    const walk = async (start: string, rel: 'next' | 'prev') => {
+      const pages: number[][] = []
+      for (let path: string | undefined = start; path !== undefined; ) {
+        const answer = await get(`/cities${path}`)
+        pages.push(answer.body.cities.map((city: { id: number }) => city.id))
+        path = links(answer)[rel]
+      }
+      return pages
+    }
+    const start = '?country=LU&limit=30'
+    const there = (await walk(start, 'next')).flat()
+    expect(there).toHaveLength((await get(`/cities${start}`)).body.total)
+    expect(new Set(there).size).toBe(there.length)
+    const back = await walk(links(await get(`/cities${start}`)).last!, 'prev')
+    expect(back.toReversed().flat()).toEqual(there)
+    expect((await get(`/cities${links(await get(`/cities${start}`)).next}`)).cacheStatus).toMatch(/^Sluice; hit/)
+  })
+
+  test('a city that changes place between two pages is not shown twice', async () => {
+    const path = '/cities?country=AD&limit=3'
+    const first = await get(path)
+    const [{ id, population }] = first.body.cities
+    const second = `/cities${links(first).next}`
+    const before = (await get(second)).body.cities
+    await patch(before[0].id, JSON.stringify({ population: population + 1 }))
+    const after = (await get(second)).body.cities
+    expect(after[0].id).toBe(before[1].id)
+    expect((await get(path)).body.cities.map((city: { id: number }) => city.id).slice(0, 2)).toEqual([before[0].id, id])
+    await patch(before[0].id, JSON.stringify({ population: before[0].population }))
+  })
+
+  test('fields selects of each city, and is stored by itself', async () => {
+    const path = '/cities?country=MC&fields=id,name'
+    const { body } = await get(path)
+    expect(body.cities.length).toBeGreaterThan(0)
+    for (const city of body.cities) expect(Object.keys(city)).toEqual(['id', 'name'])
+    expect(body.links.first).toContain('fields=id,name')
+    expect((await get(path)).cacheStatus).toMatch(/^Sluice; hit/)
+    expect((await get('/cities?country=MC')).body.cities[0]).toHaveProperty('population')
+  })
+
+  test('N+1: 247 queries one by one, 2 in a batch, and the same answer', async () => {
+    const [batched, single] = [await get('/countries/largest'), await get('/countries/largest?lookup=single')]
+    expect([batched.body.queries, single.body.queries]).toEqual([2, 247])
+    expect(batched.body.countries).toEqual(single.body.countries)
+    expect(batched.body.countries).toContainEqual({ country: 'CN', largest: 'Shanghai' })
+    expect(program.output).toContain('GET /countries/largest: 2 queries for 246 countries')
+    expect(program.output).toContain('GET /countries/largest: 247 queries for 246 countries')
   })
 
   test('% and _ in a search mean themselves', async () => {
@@ -197,8 +250,11 @@ describe.each(['express', 'koa', 'fastify'])('cities-api on %s', (framework) => 
     ['GET', '/cities/1/nearby', 404],
     ['GET', '/nothing', 404],
     ['PATCH', '/cities/1', 404],
-    ['GET', '/cities?page=0', 400],
-    ['GET', '/cities?page=x', 400],
+    ['GET', '/cities?limit=0', 400],
+    ['GET', '/cities?limit=101', 400],
+    ['GET', '/cities?cursor=x', 400],
+    ['GET', '/cities?fields=a(', 400],
+    ['GET', '/countries/largest?lookup=all', 400],
     ['GET', '/cities?country=Germany', 400],
     ['GET', '/cities?q=a&q=b', 400],
     ['GET', '/cities?q=%00', 400],
@@ -288,6 +344,12 @@ test('stored data that is damaged is noticed and made again', async () => {
   await program.said(/cannot be opened: creating it anew/)
   await program.said(/Loading cities/)
 })
+
+/** The references of `Link` by their relation. */
+function links(answer: { readonly headers: Headers }): Record<string, string> {
+  const found = [...(answer.headers.get('link') ?? '').matchAll(/<([^>]*)>; rel="(\w+)"/g)]
+  return Object.fromEntries(found.map(([, href, rel]) => [rel, href]))
+}
 
 async function ask(url: string, init: RequestInit = {}) {
   const response = await fetch(url, init)

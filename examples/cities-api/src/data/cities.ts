@@ -1,3 +1,5 @@
+import { keysetSql, type Page } from '@sluice/core'
+import { countQueries, type QueryCounter } from './count.ts'
 import type { Database } from './database.ts'
 
 export interface City {
@@ -14,14 +16,12 @@ export interface Search {
   readonly country: string | undefined
   /** A part of the name. */
   readonly q: string | undefined
-  /** From 1. */
-  readonly page: number
 }
 
-export interface Page {
+export interface Found {
+  /** How many there are on all pages. */
   readonly total: number
-  readonly page: number
-  readonly pages: number
+  /** Those of one page, and one more where there are more. */
   readonly cities: readonly City[]
 }
 
@@ -50,41 +50,49 @@ export interface CityChange {
 
 /** The questions this API asks the database. The three servers differ in all but these. */
 export interface Cities {
-  search(search: Search): Promise<Page>
+  search(search: Search, page: Page): Promise<Found>
   find(id: number): Promise<City | undefined>
   countries(): Promise<Country[]>
+  countryCodes(): Promise<string[]>
+  /** The largest city of each of these countries, in any order. */
+  largestIn(countries: readonly string[]): Promise<City[]>
   nearby(id: number): Promise<Neighbourhood | undefined>
   /** The city as it is now; `undefined` where there is none. */
   change(id: number, change: CityChange): Promise<City | undefined>
+  /** How many queries some work with these cities makes. */
+  count: QueryCounter['count']
 }
 
-const pageSize = 20
 const columns = 'id, name, country, population, latitude, longitude'
 
-export function createCities(database: Database): Cities {
+export function createCities(given: Database): Cities {
+  const { database, count } = countQueries(given)
+
   async function find(id: number): Promise<City | undefined> {
     const [city] = await database.query<City>(`select ${columns} from cities_api.cities where id = $1`, [id])
     return city
   }
 
   return {
+    count,
     find,
 
-    async search({ country, q, page }) {
+    async search({ country, q }, page) {
       const filter = [country ?? null, q === undefined ? null : `%${escapeLike(q)}%`]
       const where = '($1::text is null or country = $1) and ($2::text is null or lower(name) like lower($2))'
+      // What comes behind the place that the cursor stands for: no page reads those before it.
+      const { where: behind, orderBy, limit, params } = keysetSql(page, { params: filter })
       const [counted, cities] = await Promise.all([
         database.query<{ total: number }>(
           `select count(*)::integer as total from cities_api.cities where ${where}`,
           filter,
         ),
         database.query<City>(
-          `select ${columns} from cities_api.cities where ${where} order by population desc, id limit $3 offset $4`,
-          [...filter, pageSize, (page - 1) * pageSize],
+          `select ${columns} from cities_api.cities where ${where} and ${behind} order by ${orderBy} limit ${limit}`,
+          params,
         ),
       ])
-      const total = counted[0]?.total ?? 0
-      return { total, page, pages: Math.ceil(total / pageSize), cities }
+      return { total: counted[0]?.total ?? 0, cities }
     },
 
     countries() {
@@ -94,6 +102,21 @@ export function createCities(database: Database): Cities {
                 sum(population)::float8 as population,
                 (array_agg(name order by population desc, id))[1] as largest
          from cities_api.cities group by country order by country`,
+      )
+    },
+
+    async countryCodes() {
+      const rows = await database.query<{ country: string }>(
+        'select distinct country from cities_api.cities order by country',
+      )
+      return rows.map(({ country }) => country)
+    },
+
+    largestIn(countries) {
+      return database.query<City>(
+        `select distinct on (country) ${columns} from cities_api.cities
+         where country = any($1) order by country, population desc, id`,
+        [countries],
       )
     },
 

@@ -4,7 +4,6 @@ import { Problem } from './problem.ts'
 /** Keys and values as a client sent them: nothing is known about them yet. */
 type Untrusted = Readonly<Record<string, unknown>>
 
-const maxPage = 10_000
 const maxText = 100
 const maxInteger = 2 ** 31 - 1
 const controlCharacters = /\p{Cc}/u
@@ -33,11 +32,14 @@ export function readSearch(query: Untrusted): Search {
   if (country !== undefined && !/^[A-Z]{2}$/.test(country)) {
     throw new Problem(400, '"country" must be the two letters of a country, such as FR.')
   }
-  const page = readText(query, 'page') ?? '1'
-  if (!/^\d+$/.test(page) || Number(page) < 1 || Number(page) > maxPage) {
-    throw new Problem(400, `"page" must be a number from 1 to ${maxPage}.`)
-  }
-  return { country, q: readText(query, 'q'), page: Number(page) }
+  return { country, q: readText(query, 'q') }
+}
+
+/** Whether each look-up of `GET /countries/largest` is to be one by itself. @throws Problem 400 */
+export function readLookup(query: Untrusted): 'batched' | 'single' {
+  const lookup = readText(query, 'lookup') ?? 'batched'
+  if (lookup !== 'batched' && lookup !== 'single') throw new Problem(400, '"lookup" must be batched or single.')
+  return lookup
 }
 
 function readText(query: Untrusted, name: string): string | undefined {

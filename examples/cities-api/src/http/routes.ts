@@ -1,8 +1,10 @@
 /** What `GET /` answers: a list of what there is to ask. */
 export const routes = {
-  'GET /cities?country=&q=&page=': 'Search by country and part of the name, the largest cities first.',
+  'GET /cities?country=&q=&limit=&cursor=&fields=':
+    'Search by country and part of the name, the largest cities first, a page at a time.',
   'GET /cities/:id': 'One city, by its GeoNames number.',
   'GET /cities/:id/nearby': 'The ten cities nearest to it.',
   'GET /countries': 'All countries, with the number of their cities and the people in them.',
+  'GET /countries/largest?lookup=': 'The largest city of each, and how many queries that took: batched, or single.',
   'PATCH /cities/:id': 'Changes the name or the population of a city.',
 } as const

@@ -1,8 +1,10 @@
 import { createSluice } from '@sluice/express'
 import express, { type ErrorRequestHandler } from 'express'
 import type { Cities } from '../data/cities.ts'
-import { found, readChange, readId, readSearch } from '../http/input.ts'
+import { found, readChange, readId, readLookup, readSearch } from '../http/input.ts'
+import { listLargest, lookUpAlone } from '../http/largest.ts'
 import { type Api, httpApi } from '../http/listen.ts'
+import { cityFields, cityPages } from '../http/pages.ts'
 import { describeProblem, Problem, problemType } from '../http/problem.ts'
 import { routes } from '../http/routes.ts'
 import { cityTag, cityTags } from '../http/tags.ts'
@@ -17,9 +19,12 @@ export function createExpressApi(cities: Cities): Api {
   })
 
   // `query` names the parameters that shape the answer: `?utm_source=…` then finds the same stored page.
-  const search = sluice.cache('5m', { tags: ['cities'], query: ['country', 'q', 'page'] })
-  app.get('/cities', search, async (req, res) => {
-    res.json(await cities.search(readSearch(req.query)))
+  const pages = sluice.paginate(cityPages)
+  const fields = sluice.fields(cityFields)
+  const query = ['country', 'q', ...pages.params, ...fields.params]
+  app.get('/cities', sluice.cache('5m', { tags: ['cities'], query }), fields, pages, async (req, res) => {
+    const { total, cities: found } = await cities.search(readSearch(req.query), req.page)
+    res.json(req.page.reply(found, { total }))
   })
 
   const oneCity = sluice.cache('5m', { tags: (r) => [cityTag(r.params.id)], query: [] })
@@ -38,6 +43,16 @@ export function createExpressApi(cities: Cities): Api {
 
   app.get('/countries', sluice.cache('1h', { tags: ['countries'], query: [] }), async (_req, res) => {
     res.json(await cities.countries())
+  })
+
+  // All look-ups of one request that come in one turn are one query.
+  const largestIn = sluice.batch((countries: readonly string[]) => cities.largestIn(countries), {
+    keyOf: (city) => city.country,
+  })
+  app.get('/countries/largest', async (req, res) => {
+    const single = readLookup(req.query) === 'single'
+    const lookUp = (country: string) => (single ? lookUpAlone(cities, country) : largestIn(req).load(country))
+    res.json(await listLargest(cities, lookUp))
   })
 
   // Purges only if the change succeeded, and before the client hears of it.

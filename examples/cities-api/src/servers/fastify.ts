@@ -1,8 +1,10 @@
 import sluice, { type SluiceRoute } from '@sluice/fastify'
 import Fastify from 'fastify'
 import type { Cities } from '../data/cities.ts'
-import { found, readChange, readId, readSearch } from '../http/input.ts'
+import { found, readChange, readId, readLookup, readSearch } from '../http/input.ts'
+import { listLargest, lookUpAlone } from '../http/largest.ts'
 import { type Api, portOf } from '../http/listen.ts'
+import { cityFields, cityPages } from '../http/pages.ts'
 import { describeProblem, problemDocument, problemType } from '../http/problem.ts'
 import { routes } from '../http/routes.ts'
 import { cityTag, cityTags } from '../http/tags.ts'
@@ -26,8 +28,17 @@ export async function createFastifyApi(cities: Cities): Promise<Api> {
   app.get('/', () => ({ routes, cache: app.sluice.stats().cache }))
 
   // `query` names the parameters that shape the answer: `?utm_source=…` then finds the same stored page.
-  const search: SluiceRoute = { cache: '5m', tags: ['cities'], query: ['country', 'q', 'page'] }
-  app.get<Query>('/cities', { config: { sluice: search } }, (request) => cities.search(readSearch(request.query)))
+  const search: SluiceRoute = {
+    cache: '5m',
+    tags: ['cities'],
+    query: ['country', 'q', 'cursor', 'limit', 'fields'],
+    paginate: cityPages,
+    fields: cityFields,
+  }
+  app.get<Query>('/cities', { config: { sluice: search } }, async (request) => {
+    const { total, cities: found } = await cities.search(readSearch(request.query), request.page)
+    return request.page.reply(found, { total })
+  })
 
   const oneCity: SluiceRoute = { cache: '5m', tags: (r) => [cityTag(r.params.id)], query: [] }
   app.get<ById>('/cities/:id', { config: { sluice: oneCity } }, async (request) => {
@@ -45,6 +56,16 @@ export async function createFastifyApi(cities: Cities): Promise<Api> {
 
   const countries: SluiceRoute = { cache: '1h', tags: ['countries'], query: [] }
   app.get('/countries', { config: { sluice: countries } }, () => cities.countries())
+
+  // All look-ups of one request that come in one turn are one query.
+  const largestIn = app.sluice.batch((countries: readonly string[]) => cities.largestIn(countries), {
+    keyOf: (city) => city.country,
+  })
+  app.get<Query>('/countries/largest', (request) => {
+    const single = readLookup(request.query) === 'single'
+    const lookUp = (country: string) => (single ? lookUpAlone(cities, country) : largestIn(request).load(country))
+    return listLargest(cities, lookUp)
+  })
 
   // Purges only if the change succeeded, and before the client hears of it.
   const changed: SluiceRoute = { invalidates: ['cities', 'countries', (r) => cityTag(r.params.id)] }

@@ -3,8 +3,10 @@ import Router from '@koa/router'
 import { createSluice } from '@sluice/koa'
 import Koa, { type Context, type Next } from 'koa'
 import type { Cities } from '../data/cities.ts'
-import { found, readChange, readId, readSearch } from '../http/input.ts'
+import { found, readChange, readId, readLookup, readSearch } from '../http/input.ts'
+import { listLargest, lookUpAlone } from '../http/largest.ts'
 import { type Api, httpApi } from '../http/listen.ts'
+import { cityFields, cityPages } from '../http/pages.ts'
 import { describeProblem, Problem, problemType } from '../http/problem.ts'
 import { routes } from '../http/routes.ts'
 import { cityTag, cityTags } from '../http/tags.ts'
@@ -19,9 +21,12 @@ export function createKoaApi(cities: Cities): Api {
   })
 
   // `query` names the parameters that shape the answer: `?utm_source=…` then finds the same stored page.
-  const search = sluice.cache('5m', { tags: ['cities'], query: ['country', 'q', 'page'] })
-  router.get('/cities', search, async (ctx) => {
-    ctx.body = await cities.search(readSearch(ctx.query))
+  const pages = sluice.paginate(cityPages)
+  const fields = sluice.fields(cityFields)
+  const query = ['country', 'q', ...pages.params, ...fields.params]
+  router.get('/cities', sluice.cache('5m', { tags: ['cities'], query }), fields, pages, async (ctx) => {
+    const { total, cities: found } = await cities.search(readSearch(ctx.query), ctx.page)
+    ctx.body = ctx.page.reply(found, { total })
   })
 
   const oneCity = sluice.cache('5m', { tags: (r) => [cityTag(r.params.id)], query: [] })
@@ -40,6 +45,16 @@ export function createKoaApi(cities: Cities): Api {
 
   router.get('/countries', sluice.cache('1h', { tags: ['countries'], query: [] }), async (ctx) => {
     ctx.body = await cities.countries()
+  })
+
+  // All look-ups of one request that come in one turn are one query.
+  const largestIn = sluice.batch((countries: readonly string[]) => cities.largestIn(countries), {
+    keyOf: (city) => city.country,
+  })
+  router.get('/countries/largest', async (ctx) => {
+    const single = readLookup(ctx.query) === 'single'
+    const lookUp = (country: string) => (single ? lookUpAlone(cities, country) : largestIn(ctx).load(country))
+    ctx.body = await listLargest(cities, lookUp)
   })
 
   // Purges only if the change succeeded, and before the client hears of it.
