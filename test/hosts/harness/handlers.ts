@@ -25,5 +25,10 @@ export function counted(step?: (c: Ctx, run: number) => unknown): Step & { reado
   return Object.defineProperty(counting, 'runs', { get: () => runs }) as typeof counting & { readonly runs: number }
 }
 
+/** A body of these pieces. */
+export async function* pieces(...list: readonly (string | Uint8Array)[]): AsyncGenerator<string | Uint8Array> {
+  yield* list
+}
+
 /** A date of HTTP. */
 export const date = (ms: number): string => new Date(ms).toUTCString()
