@@ -1,0 +1,69 @@
+import type { Clock } from '../../../packages/core/src/clock.ts'
+import { systemClock } from '../../../packages/core/src/clock.ts'
+import type { AlgorithmKind } from '../../../packages/core/src/limit/algorithms/algorithm.ts'
+import { algorithmFor } from '../../../packages/core/src/limit/algorithms/algorithm-for.ts'
+import { parseRate } from '../../../packages/core/src/limit/rate.ts'
+import { type Charge, type Quota, subjectLength } from '../../../packages/core/src/limit/store.ts'
+import type { RedisClient } from '../../../packages/redis/src/client.ts'
+import { RedisLimitStore, type RedisLimitStoreOptions } from '../../../packages/redis/src/limit/redis-limit-store.ts'
+import { Link } from '../../../packages/redis/src/link.ts'
+import { freshName } from '../support.ts'
+
+/** A store as one process has it; several under one namespace are several processes. */
+export function limitsOn(client: unknown, over: Partial<RedisLimitStoreOptions> = {}): RedisLimitStore {
+  return new RedisLimitStore({
+    link: new Link(client as RedisClient),
+    clock: systemClock(),
+    namespace: freshName(),
+    ...over,
+  })
+}
+
+export interface QuotaInput extends Partial<Omit<Quota, 'algorithm'>> {
+  readonly algorithm?: AlgorithmKind
+  readonly permitTtlMs?: number
+}
+
+export function quotaOf(rate: string, { algorithm: kind, permitTtlMs = 30_000, ...over }: QuotaInput = {}): Quota {
+  const algorithm = algorithmFor('test', parseRate('test', rate)[0]!, kind, permitTtlMs)
+  const name = over.name ?? 'q'
+  return {
+    policy: name,
+    name,
+    id: `:${name}:${algorithm.signature}`,
+    algorithm,
+    shadow: false,
+    onOutage: 'local',
+    share: 1,
+    lease: 0,
+    ...over,
+  }
+}
+
+let permits = 0
+
+export function chargeOf(quota: Quota, subject = 'a', cost = 1): Charge {
+  const permit = quota.algorithm.kind === 'concurrent' ? `p${permits++}` : ''
+  return { quota, key: `${subject.padEnd(subjectLength, '_')}${quota.id}`, cost, permit }
+}
+
+/** A clock that stands where it is put. Its timers never fire. */
+export class StillClock implements Clock {
+  ms: number
+
+  constructor(ms = 1_790_000_000_000) {
+    this.ms = ms
+  }
+
+  now(): number {
+    return this.ms
+  }
+
+  wall(): number {
+    return this.ms
+  }
+
+  after(): () => void {
+    return () => {}
+  }
+}
