@@ -69,7 +69,15 @@ export type { LimitPipeline } from './limit/limit-pipeline.ts'
 export type { CheckOptions, CheckResult, Limiter } from './limit/limiter.ts'
 export type { LimitStats } from './limit/limiter-stats.ts'
 export type { Denial, DenialBody, HeaderStyle, PolicyInput, PolicyOptions } from './limit/options.ts'
-export type { Charge, LimitStore, Quota, Verdict } from './limit/store.ts'
+export {
+  type Charge,
+  type LimitStore,
+  type LimitStoreUsage,
+  type Quota,
+  type Settlement,
+  subjectLength,
+  type Verdict,
+} from './limit/store.ts'
 export { chain, isPromise, type MaybePromise } from './maybe-promise.ts'
 export type { MakeMemo, Memo, MemoInfo } from './memo/memo.ts'
 export type { MemoOptions } from './memo/options.ts'

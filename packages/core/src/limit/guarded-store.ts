@@ -45,6 +45,9 @@ class GuardedStore implements LimitStore {
   }
 
   consume(charges: readonly Charge[]): MaybePromise<readonly Verdict[]> {
+    // No answer of the store: it says nothing about whether the store is there.
+    const decided = this.#store.decided?.(charges)
+    if (decided) return decided
     return this.#asked(
       () => this.#store.consume(charges),
       () => this.#instead(charges, true),

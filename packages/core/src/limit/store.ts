@@ -65,6 +65,11 @@ export interface LimitStore {
   refuses?(algorithm: AnyAlgorithm): string | undefined
   /** One verdict per charge, in order. Where one refuses, the others' verdicts tell what is left for them, uncharged. */
   consume(charges: readonly Charge[]): MaybePromise<readonly Verdict[]>
+  /**
+   * Remote stores: what this process can decide without asking anybody (a key that is known to be used up, units it has
+   * taken in advance), else `undefined`. Asked first, also while the store is out; what it charges is charged.
+   */
+  decided?(charges: readonly Charge[]): readonly Verdict[] | undefined
   /** The same for a single charge, where that is cheaper. Stores in this process only. */
   consumeOne?(charge: Charge): Verdict
   /** What `consume` would answer, changing nothing. */

@@ -24,7 +24,7 @@ export interface ConcurrentAlgorithm extends LimitAlgorithm<PermitState> {
  *
  * **State:** rows of permit name, units, and the end of its lease.
  * - a permit counts while `now < until`; charging drops those that do not, then appends `until = now + leaseMs`;
- * - a cost of 0 takes nothing;
+ * - a cost of 0 does nothing;
  * - the wait is until so many leases have ended that the cost fits: that much is certain, and it is mostly sooner.
  */
 export function concurrent(limit: number, leaseMs: number): ConcurrentAlgorithm {
@@ -63,8 +63,8 @@ export function concurrent(limit: number, leaseMs: number): ConcurrentAlgorithm 
     },
 
     charge(state, cost, nowMs, permit = '') {
-      for (let i = state.units.length - 1; i >= 0; i--) if (nowMs >= state.untilMs[i]!) drop(state, i)
       if (cost === 0) return
+      for (let i = state.units.length - 1; i >= 0; i--) if (nowMs >= state.untilMs[i]!) drop(state, i)
       state.permits.push(permit)
       state.units.push(cost)
       state.untilMs.push(nowMs + leaseMs)

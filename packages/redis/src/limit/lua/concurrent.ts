@@ -38,10 +38,10 @@ A.c = {
     return ends - now
   end,
   charge = function(s, p, cost, now, permit)
+    if cost == 0 then return end
     for i = #s - 2, 1, -3 do
       if now >= s[i + 2] then drop(s, i) end
     end
-    if cost == 0 then return end
     local n = #s
     s[n + 1], s[n + 2], s[n + 3] = permit, cost, now + p[4]
   end,
