@@ -3,11 +3,14 @@ import type {
   CacheOptions,
   ConditionOptions,
   FieldsOptions,
+  InstanceEvents,
   InvalidationTarget,
+  Limiter,
   Page,
   PaginateOptions,
+  PolicyInput,
   ResponseControl,
-  SluiceEvents,
+  ShedOptions,
   SluiceOptions,
   SluiceStats,
   TagSource,
@@ -47,14 +50,25 @@ export interface Ctx {
 /** What it answers does not matter, but for a promise: that is waited for. */
 export type Step = (c: Ctx) => unknown
 
+/** What is limited, and how: as middleware, or as Fastify says it. */
+export interface Limits {
+  /** Charged together. Of a route: in front of its `before`, but on Fastify behind it where a policy waits for the hooks. */
+  readonly limit?: readonly PolicyInput[] | undefined
+  readonly limitPer?: 'route' | undefined
+  readonly shed?: ShedOptions | undefined
+}
+
 /** A route, described once for all hosts. The steps run in the order of the members. */
-export interface Route {
+export interface Route extends Limits {
   /** Default `GET`. */
   readonly method?: string
   /** A pattern: `/cities/:id`. */
   readonly path: string
   /** In front of the cache. One that answers ends the request. */
   readonly before?: readonly Step[]
+  readonly exempt?: boolean | undefined
+  /** Behind `before` and in front of the cache: for policies by user. */
+  readonly limitUser?: readonly PolicyInput[] | undefined
   /** Absent: no cache. `{}`: the handler's own Cache-Control decides. */
   readonly cache?: CacheOptions | undefined
   readonly condition?: ConditionOptions | undefined
@@ -62,16 +76,23 @@ export interface Route {
   readonly paginate?: PaginateOptions | undefined
   /** Behind the cache; in front of it where it says `store: 'whole'`. */
   readonly fields?: FieldsOptions | undefined
+  /** Behind the cache: charges misses only. */
+  readonly limitMisses?: readonly PolicyInput[] | undefined
   /** Between cache and handler. Where the look-up always comes last (Fastify), in front of it. */
   readonly between?: readonly Step[]
   readonly handler: Step
 }
 
-export interface AppSpec {
+/** The limits of an application are for every request, and run before anything else. */
+export interface AppSpec extends Limits {
   readonly routes: readonly Route[]
   /** Runs for every request, first. */
   readonly use?: readonly Step[]
   readonly sluice?: Omit<SluiceOptions, 'clock'>
+  /** Believes proxies, as the framework has it. */
+  readonly proxy?: boolean
+  /** The address to listen on. Default `127.0.0.1`. */
+  readonly listen?: string
   /** Speaks HTTP/2 (without TLS) through the compatibility API. */
   readonly http2?: boolean
 }
@@ -81,6 +102,10 @@ export interface TestSluice {
   purge(target: InvalidationTarget): Promise<void>
   expire(target: InvalidationTarget): Promise<void>
   stats(): SluiceStats
-  on<Name extends keyof SluiceEvents>(name: Name, listener: (event: SluiceEvents[Name]) => void): () => void
+  on<Name extends keyof InstanceEvents>(name: Name, listener: (event: InstanceEvents[Name]) => void): () => void
+  check: Limiter['check']
+  peek: Limiter['peek']
+  refund: Limiter['refund']
+  reset: Limiter['reset']
   close(): Promise<void>
 }

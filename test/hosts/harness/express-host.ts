@@ -8,7 +8,7 @@ import express5, {
   type Response,
 } from 'express'
 import express4 from 'express4'
-import type { AppSpec, Step } from './app.ts'
+import type { AppSpec, Limits, Step } from './app.ts'
 import type { Booted, HostKind } from './host.ts'
 import { type Answering, cookieIn, writePieces } from './steps.ts'
 
@@ -28,17 +28,23 @@ async function boot(express: typeof express5, spec: AppSpec, clock: Parameters<H
   const sluice = createSluice({ ...spec.sluice, clock })
   const app: Express = express()
   app.disable('x-powered-by')
+  if (spec.proxy) app.set('trust proxy', true)
+  app.use(...limitsOf(sluice, spec))
   app.use(express.json(), express.text({ type: 'text/*' }))
   for (const step of spec.use ?? []) app.use(asHandler(step))
   for (const route of spec.routes) {
     const chain: RequestHandler[] = [
+      ...limitsOf(sluice, route),
+      ...(route.exempt ? [sluice.exempt()] : []),
       ...(route.before ?? []).map(asHandler),
+      ...(route.limitUser ? [sluice.limit(...route.limitUser)] : []),
       ...(route.fields?.store === 'whole' ? [sluice.fields(route.fields)] : []),
       ...(route.cache ? [sluice.cache(route.cache)] : []),
       ...(route.condition ? [sluice.condition(route.condition)] : []),
       ...(route.invalidate ? [sluice.invalidate(...route.invalidate)] : []),
       ...(route.fields && route.fields.store !== 'whole' ? [sluice.fields(route.fields)] : []),
       ...(route.paginate ? [sluice.paginate(route.paginate)] : []),
+      ...(route.limitMisses ? [sluice.limit(...route.limitMisses)] : []),
       ...(route.between ?? []).map(asHandler),
       asHandler(route.handler),
     ]
@@ -51,6 +57,15 @@ async function boot(express: typeof express5, spec: AppSpec, clock: Parameters<H
   }
   app.use(failed)
   return { server: http.createServer(app), sluice, express: app }
+}
+
+function limitsOf(sluice: ReturnType<typeof createSluice>, { shed, limit, limitPer }: Limits): RequestHandler[] {
+  return [
+    ...(shed ? [sluice.shed(shed)] : []),
+    ...(limit ? [limitPer ? sluice.limit(...limit).per(limitPer) : sluice.limit(...limit)] : []),
+    // `app.use()` wants at least one.
+    (_req, _res, next) => next(),
+  ]
 }
 
 const asHandler =

@@ -2,7 +2,7 @@ import type { Server } from 'node:http'
 import { Readable } from 'node:stream'
 import sluice from '@sluice/fastify'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import type { Route, Step } from './app.ts'
+import type { Limits, Route, Step } from './app.ts'
 import type { Booted, HostKind } from './host.ts'
 import { type Answering, cookieIn } from './steps.ts'
 
@@ -13,9 +13,10 @@ export const fastifyHost: HostKind = {
   async boot(spec, clock): Promise<Booted> {
     const app = fastify({
       forceCloseConnections: true,
+      trustProxy: spec.proxy ?? false,
       ...(spec.http2 ? { http2: true as never } : {}),
     }) as FastifyInstance
-    await app.register(sluice, { ...spec.sluice, clock })
+    await app.register(sluice, { ...spec.sluice, ...limitsOf(spec), clock })
     app.decorateRequest('user', null)
     app.decorateRequest('session', null)
     app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body))
@@ -29,12 +30,18 @@ export const fastifyHost: HostKind = {
 function addRoute(app: FastifyInstance, route: Route): void {
   const method = route.method ?? 'GET'
   if (!app.supportedMethods.includes(method)) app.addHttpMethod(method, { hasBody: true })
-  const { cache, condition, invalidate, paginate, fields } = route
+  const { cache, condition, invalidate, paginate, fields, limitUser, limitMisses, exempt } = route
+  const handler = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+    await route.handler(context(request, reply))
+    return reply
+  }
   app.route({
     method,
     url: route.path,
     config: {
       sluice: {
+        ...limitsOf(limitUser ? { limit: limitUser } : route),
+        ...(exempt ? { exempt } : {}),
         ...(cache ? { cache } : {}),
         ...(condition ? { condition } : {}),
         ...(paginate ? { paginate } : {}),
@@ -44,11 +51,13 @@ function addRoute(app: FastifyInstance, route: Route): void {
     },
     onRequest: (route.before ?? []).map(asHook),
     preHandler: (route.between ?? []).map(asHook),
-    async handler(request, reply) {
-      await route.handler(context(request, reply))
-      return reply
-    },
+    handler: limitMisses ? app.sluice.limited(...limitMisses)(handler) : handler,
   })
+}
+
+/** Without the members that say nothing: `register` does not tell these from mistakes. */
+function limitsOf({ shed, limit, limitPer }: Limits): Limits {
+  return { ...(shed && { shed }), ...(limit && { limit }), ...(limitPer && { limitPer }) }
 }
 
 const asHook = (step: Step) => async (request: FastifyRequest, reply: FastifyReply) => {

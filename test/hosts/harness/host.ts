@@ -82,7 +82,7 @@ async function start(kind: HostKind, spec: AppSpec): Promise<TestApp> {
   const { server, sluice } = booted
   let arrivals = 0
   server.prependListener('request', () => arrivals++)
-  if (!server.listening) await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  if (!server.listening) await new Promise<void>((resolve) => server.listen(0, spec.listen ?? '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
   const client = new Client(port)
   let closed: Promise<void> | undefined

@@ -5,7 +5,7 @@ import Router from '@koa/router'
 import { createSluice } from '@sluice/koa'
 import Koa3, { type Context, type Middleware } from 'koa'
 import Koa2 from 'koa2'
-import type { AppSpec, Route, Step } from './app.ts'
+import type { AppSpec, Limits, Route, Step } from './app.ts'
 import type { Booted, HostKind } from './host.ts'
 import type { Answering } from './steps.ts'
 
@@ -26,6 +26,8 @@ async function boot(Koa: typeof Koa3, spec: AppSpec, clock: Parameters<HostKind[
   const app = new Koa()
   // The default handler answers; this one would also print.
   app.silent = true
+  app.proxy = spec.proxy ?? false
+  for (const middleware of limitsOf(sluice, spec)) app.use(middleware)
   app.use(parseBody)
   for (const step of spec.use ?? []) app.use(asMiddleware(step))
   const router = new Router({ methods: [...new Set(['HEAD', ...spec.routes.map((route) => route.method ?? 'GET')])] })
@@ -41,15 +43,26 @@ async function boot(Koa: typeof Koa3, spec: AppSpec, clock: Parameters<HostKind[
 
 function chainOf(route: Route, sluice: ReturnType<typeof createSluice>): Middleware[] {
   return [
+    ...limitsOf(sluice, route),
+    ...(route.exempt ? [sluice.exempt()] : []),
     ...(route.before ?? []).map(asMiddleware),
+    ...(route.limitUser ? [sluice.limit(...route.limitUser)] : []),
     ...(route.fields?.store === 'whole' ? [sluice.fields(route.fields)] : []),
     ...(route.cache ? [sluice.cache(route.cache)] : []),
     ...(route.condition ? [sluice.condition(route.condition)] : []),
     ...(route.invalidate ? [sluice.invalidate(...route.invalidate)] : []),
     ...(route.fields && route.fields.store !== 'whole' ? [sluice.fields(route.fields)] : []),
     ...(route.paginate ? [sluice.paginate(route.paginate)] : []),
+    ...(route.limitMisses ? [sluice.limit(...route.limitMisses)] : []),
     ...(route.between ?? []).map(asMiddleware),
     asMiddleware(route.handler),
+  ]
+}
+
+function limitsOf(sluice: ReturnType<typeof createSluice>, { shed, limit, limitPer }: Limits): Middleware[] {
+  return [
+    ...(shed ? [sluice.shed(shed)] : []),
+    ...(limit ? [limitPer ? sluice.limit(...limit).per(limitPer) : sluice.limit(...limit)] : []),
   ]
 }
 

@@ -1,7 +1,7 @@
 import http, { type IncomingMessage, type ServerResponse } from 'node:http'
 import http2 from 'node:http2'
 import { createSluice, pageOf, type ResponseControl } from '@sluice/node'
-import type { AppSpec, Route, Step } from './app.ts'
+import type { AppSpec, Limits, Route, Step } from './app.ts'
 import type { Booted, HostKind } from './host.ts'
 import { type Answering, cookieIn, typed, writePieces } from './steps.ts'
 
@@ -15,10 +15,12 @@ export const nodeHost: HostKind = {
   framework: 'node',
   async boot(spec, clock): Promise<Booted> {
     const sluice = createSluice({ ...spec.sluice, clock })
+    const limits = limitsOf(sluice, spec)
+    const unmatched = [...limits, ...(spec.use ?? []).map(asMiddleware)]
     const routes = spec.routes.map((route) => ({
       route,
       pattern: compile(route.path),
-      chain: chainOf(spec, route, sluice),
+      chain: [...limits, ...chainOf(spec, route, sluice)],
     }))
     const listener = (req: Req, res: Res): unknown => {
       const path = (req.url ?? '/').split('?', 1)[0]!
@@ -29,7 +31,7 @@ export const nodeHost: HostKind = {
         req.params = params
         return run(chain, req, res)
       }
-      return run((spec.use ?? []).map(asMiddleware), req, res)
+      return run(unmatched, req, res)
     }
     const parsed = (req: Req, res: Res): void => {
       if (Number(req.headers['content-length'] ?? 0) === 0) {
@@ -52,15 +54,26 @@ export const nodeHost: HostKind = {
 function chainOf(spec: AppSpec, route: Route, sluice: ReturnType<typeof createSluice>): Middleware[] {
   return [
     ...(spec.use ?? []).map(asMiddleware),
+    ...limitsOf(sluice, route),
+    ...(route.exempt ? [sluice.exempt() as Middleware] : []),
     ...(route.before ?? []).map(asMiddleware),
+    ...(route.limitUser ? [sluice.limit(...route.limitUser) as Middleware] : []),
     ...(route.fields?.store === 'whole' ? [sluice.fields(route.fields) as Middleware] : []),
     ...(route.cache ? [sluice.cache(route.cache) as Middleware] : []),
     ...(route.condition ? [sluice.condition(route.condition) as Middleware] : []),
     ...(route.invalidate ? [sluice.invalidate(...route.invalidate) as Middleware] : []),
     ...(route.fields && route.fields.store !== 'whole' ? [sluice.fields(route.fields) as Middleware] : []),
     ...(route.paginate ? [sluice.paginate(route.paginate) as Middleware] : []),
+    ...(route.limitMisses ? [sluice.limit(...route.limitMisses) as Middleware] : []),
     ...(route.between ?? []).map(asMiddleware),
     asMiddleware(route.handler),
+  ]
+}
+
+function limitsOf(sluice: ReturnType<typeof createSluice>, { shed, limit, limitPer }: Limits): Middleware[] {
+  return [
+    ...(shed ? [sluice.shed(shed) as Middleware] : []),
+    ...(limit ? [(limitPer ? sluice.limit(...limit).per(limitPer) : sluice.limit(...limit)) as Middleware] : []),
   ]
 }
 
