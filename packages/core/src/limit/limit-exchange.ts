@@ -1,6 +1,7 @@
 import { ResponseContext } from '../exchange/context.ts'
 import type { BodyPlan, Exchange, ResponseHead } from '../exchange/exchange.ts'
 import type { RequestView } from '../exchange/request-view.ts'
+import { Fields } from '../http/fields.ts'
 import { isPromise } from '../maybe-promise.ts'
 import type { Callbacks } from './callbacks.ts'
 import type { PolicyCharge } from './reckon.ts'
@@ -48,6 +49,15 @@ export class LimitExchange implements Exchange {
     return { mode: 'pass' }
   }
 
+  /** Koa shows the exception. What will be made of it is not known yet, but its status is by convention what it says. */
+  onError(error: unknown): undefined {
+    const conditional = this.#conditional
+    this.#conditional = []
+    if (conditional.length > 0) {
+      this.#judge(conditional, new ResponseContext(this.#view, statusOf(error), Fields.from()))
+    }
+  }
+
   #judge(conditional: readonly Made[], response: ResponseContext): void {
     // A policy of several rates is asked once.
     const answers = new Map<PolicyCharge['policy'], Made[]>()
@@ -71,4 +81,10 @@ export class LimitExchange implements Exchange {
     this.#permits = []
     if (permits.length > 0) this.#giveBack(permits)
   }
+}
+
+function statusOf(error: unknown): number {
+  const { status, statusCode } = (error ?? {}) as { status?: unknown; statusCode?: unknown }
+  const said = status ?? statusCode
+  return typeof said === 'number' && Number.isInteger(said) && said >= 400 && said <= 599 ? said : 500
 }
