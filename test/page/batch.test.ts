@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { type BatchOptions, createSluice } from '@sluice/node'
 import { createBatch } from '../../packages/core/src/batch/batch.ts'
-import { type Ctx, describeHosts } from '../hosts/harness/host.ts'
+import { type Ctx, describeHosts, testClock } from '../hosts/harness/host.ts'
 
 interface City {
   readonly id: number
@@ -175,6 +175,65 @@ describe('memo', () => {
     const loader = createBatch<number, City>(load, { memo: (one) => one })({})
     const settled = await Promise.allSettled([1, 2].map((id) => loader.load(id)))
     expect(settled.map(({ status }) => status)).toEqual(['fulfilled', 'rejected'])
+  })
+})
+
+describe('sluice.batch with memo', () => {
+  test('values live on between requests until their time is over', async () => {
+    const clock = testClock()
+    const sluice = createSluice({ clock })
+    const { calls, load } = recorded((ids) => ids.map(cityOf))
+    const cities = sluice.batch(load, { memo: { ttl: '1m' } })
+    await cities({}).loadMany([1, 2])
+    expect(await cities({}).loadMany([1, 2, 3])).toEqual([1, 2, 3].map(cityOf))
+    expect(calls).toEqual([[1, 2], [3]])
+    await clock.advance(61_000)
+    await cities({}).load(1)
+    expect(calls).toEqual([[1, 2], [3], [1]])
+    await sluice.close()
+  })
+
+  test('and until they are purged by tag', async () => {
+    const sluice = createSluice()
+    const { calls, load } = recorded((ids) => ids.map(cityOf))
+    const cities = sluice.batch(load, {
+      memo: { ttl: '1m', tags: (city: City | undefined) => [`city:${city?.id}`] },
+    })
+    await cities({}).loadMany([1, 2])
+    await sluice.purge({ tags: ['city:2'] })
+    await cities({}).loadMany([1, 2])
+    expect(calls).toEqual([[1, 2], [2]])
+    await sluice.close()
+  })
+
+  test('what a caller does to its value is seen by nobody else', async () => {
+    const sluice = createSluice()
+    const cities = sluice.batch(recorded((ids) => ids.map(cityOf)).load, { memo: { ttl: '1m' } })
+    const mine = (await cities({}).load(1)) as { name: string }
+    mine.name = 'changed'
+    expect(await cities({}).load(1)).toEqual(cityOf(1))
+    await sluice.close()
+  })
+
+  test('keys that are objects are told apart by cacheKey between requests too', async () => {
+    const sluice = createSluice()
+    const calls: number[][] = []
+    const load = async (keys: readonly { id: number; asked: number }[]) => {
+      calls.push(keys.map(({ id }) => id))
+      return keys.map(({ id }) => cityOf(id))
+    }
+    const cities = sluice.batch(load, { cacheKey: ({ id }) => id, memo: { ttl: '1m' } })
+    await cities({}).load({ id: 1, asked: 1 })
+    await cities({}).load({ id: 1, asked: 2 })
+    expect(calls).toEqual([[1]])
+    await sluice.close()
+  })
+
+  test('its options are checked at start-up', async () => {
+    const sluice = createSluice()
+    expect(() => sluice.batch(() => [], { memo: { tll: '1m' } as never })).toThrow(/`memo\.tll`/)
+    expect(() => sluice.batch(() => [], { memo: true as never })).toThrow(/`batch\.memo`/)
+    await sluice.close()
   })
 })
 

@@ -1,6 +1,7 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { describe, expect, test } from '@jest/globals'
-import type { PaginateOptions } from '@sluice/core'
-import { paginateArray } from '@sluice/core'
+import { createSluice, type PaginateOptions, pageOf, paginateArray } from '@sluice/node'
 import { type AppSpec, type Ctx, describeHosts, type TestApp, type TestHost } from '../hosts/harness/host.ts'
 import { links } from './links-of.ts'
 
@@ -384,6 +385,29 @@ describeHosts(
   // Fastify knows both at start-up and throws there: test/fastify/routes.test.ts.
   (kind) => kind.framework !== 'fastify',
 )
+
+test('a cache mounted behind paginate stores nothing, for its hits would have no Link; it says so', async () => {
+  const sluice = createSluice()
+  const [pages, cache] = [sluice.paginate(), sluice.cache('1m')]
+  const server = createServer((req, res) =>
+    pages(req, res, () => cache(req, res, () => res.end(JSON.stringify(pageOf(req).reply([1], { total: 1 }))))),
+  )
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  try {
+    for (let time = 0; time < 2; time++) {
+      const answer = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
+      expect(answer.headers.get('cache-status')).toBe('Sluice; fwd=uri-miss; detail=behind-paginate')
+      expect(answer.headers.get('link')).toContain('rel="first"')
+    }
+  } finally {
+    server.close()
+    await sluice.close()
+  }
+})
+
+test('a request without a page is a mistake that is named', () => {
+  expect(() => pageOf({})).toThrow(/mount sluice\.paginate\(\) in front/)
+})
 
 /** A request that a URL parser would have changed. */
 async function raw(app: TestApp, path: string): Promise<{ header(name: string): string | undefined }> {

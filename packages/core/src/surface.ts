@@ -1,4 +1,4 @@
-import { type Batch, type BatchLoad, type BatchOptions, createBatch } from './batch/batch.ts'
+import { type MakeBatch, makeBatches } from './batches.ts'
 import type { ConditionOptions } from './cache/condition.ts'
 import type { InvalidationTarget, TagSource } from './cache/invalidation.ts'
 import type { CacheOptions } from './cache/options.ts'
@@ -81,19 +81,23 @@ export interface Sluice<Middleware> extends HandlerDecorators, Memos {
    */
   fields(options?: FieldsOptions): QueryMiddleware<Middleware>
   /**
-   * A loader for each request: what is asked for by many parts of a handler is loaded at once, each key once.
+   * A loader for each request: what is asked for by many parts of a handler is loaded at once, each key once. With `memo`
+   * values are kept between requests too.
    *
    * @throws SluiceError when an option is wrong
    * @example
    * ```ts
-   * const cityOf = sluice.batch((ids: readonly number[]) => citiesByIds(ids), { keyOf: (city) => city.id })
+   * const cityOf = sluice.batch((ids: readonly number[]) => citiesByIds(ids), {
+   *   keyOf: (city) => city.id,
+   *   memo: { ttl: '1m', tags: (city) => [`city:${city?.id}`] },
+   * })
    * app.get('/trips', async (req, res) => {
    *   const trips = await listTrips()
    *   res.json(await Promise.all(trips.map(async (t) => ({ ...t, city: await cityOf(req).load(t.cityId) }))))
    * })
    * ```
    */
-  batch<Key, Value>(load: BatchLoad<Key, Value>, options?: BatchOptions<Key, Value>): Batch<Key, Value>
+  batch: MakeBatch
   /**
    * Purges tags, and the URL itself, after the handler succeeded (2xx, 3xx) and before its answer is sent.
    *
@@ -220,7 +224,7 @@ export function createSurface<Middleware>(
     decompress: (decompress) => mount(new DecompressPipeline(decompress)),
     paginate: (page) => withParams(engine.pages.paginate(page)),
     fields: (fields) => withParams(engine.pages.fields(fields)),
-    batch: (load, batch) => createBatch(load, batch),
+    batch: makeBatches(engine.memos.memo),
     invalidate: (...tags) => mount(engine.cache.invalidatePipeline(checkSources(tags))),
     condition: (condition) => mount(engine.cache.conditionPipeline(condition)),
     limit: (...policies) => {

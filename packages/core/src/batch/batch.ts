@@ -23,24 +23,14 @@ export interface BatchOptions<Key, Value> {
   maxBatch?: number | undefined
   /** What makes two keys the same, where they are objects: `(key) => key.id`. Default: the key itself. */
   cacheKey?: ((key: Key) => unknown) | undefined
-  /**
-   * Keeps values between requests: given the loading of one key, answers the same with a memory. What it keeps must not
-   * depend on who asks.
-   *
-   * @example
-   * ```ts
-   * const cityOf = sluice.batch(loadCities, {
-   *   keyOf: (city) => city.id,
-   *   memo: (one) => sluice.memo(one, { ttl: '1m', tags: (city) => [`city:${city?.id}`] }),
-   * })
-   * ```
-   */
-  memo?:
-    | ((
-        one: (key: Key) => Promise<Value | undefined>,
-      ) => (key: Key) => PromiseLike<Value | undefined> | Value | undefined)
-    | undefined
+  /** Keeps values between requests. What it keeps must not depend on who asks. Default: each request loads afresh. */
+  memo?: BatchMemo<Key, Value> | undefined
 }
+
+/** Given the loading of one key, answers the same with a memory. */
+export type BatchMemo<Key, Value> = (
+  one: (key: Key) => Promise<Value | undefined>,
+) => (key: Key) => PromiseLike<Value | undefined> | Value | undefined
 
 /** The loader of one request. */
 export interface Loader<Key, Value> {
@@ -104,7 +94,7 @@ type Loading<Key, Value> = (keys: readonly Key[]) => Promise<(Value | Error | un
  * nothing, so that it comes in batches all the same.
  */
 function remembered<Key, Value>(
-  memo: NonNullable<BatchOptions<Key, Value>['memo']>,
+  memo: BatchMemo<Key, Value>,
   loadFor: (request: (keys: readonly Key[]) => object) => Loading<Key, Value>,
   options: object,
 ): (request: object) => Loading<Key, Value> {

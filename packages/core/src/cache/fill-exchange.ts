@@ -10,7 +10,7 @@ import type {
   ResponseHead,
 } from '../exchange/exchange.ts'
 import { addVary } from '../exchange/merge-fields.ts'
-import { watchQuery } from '../exchange/query-watch.ts'
+import { isPaged, watchQuery } from '../exchange/query-watch.ts'
 import type { RequestView } from '../exchange/request-view.ts'
 import { parseCacheControl } from '../http/cache-control.ts'
 import { parseGroups } from '../http/cache-groups.ts'
@@ -77,6 +77,7 @@ export class FillExchange implements Exchange {
     this.#guard = new Guard(core.ownReads)
     this.#judge = new Judge(core, run.view, run.policy, run.key, this.#guard)
     this.#startedAt = core.clock.now()
+    if (isPaged(run.view)) this.#skipped = 'behind-paginate'
     const { query, key } = run.policy
     // A key function stands in place of the query: what of that it covers is its author's to know.
     if (query && !key) watchQuery(run.view, watchParameters(query, this.#guard))

@@ -11,8 +11,9 @@ export interface QueryWatch {
 /** From the global registry, so that two copies of the package understand each other. */
 const watchKey: unique symbol = Symbol.for('sluice.queryWatch') as never
 const hiddenKey: unique symbol = Symbol.for('sluice.hiddenQuery') as never
+const pagedKey: unique symbol = Symbol.for('sluice.paged') as never
 
-type Noted = { [watchKey]?: readonly QueryWatch[]; [hiddenKey]?: readonly string[] }
+type Noted = { [watchKey]?: readonly QueryWatch[]; [hiddenKey]?: readonly string[]; [pagedKey]?: true }
 
 /** Tells the stages behind that the key of this request has only a part of the query. */
 export function watchQuery(view: RequestView, watch: QueryWatch): void {
@@ -34,6 +35,16 @@ export function hideQuery(view: RequestView, names: readonly string[]): void {
 /** The parameters that the key is to leave out; `undefined` for none. */
 export function hiddenQuery(view: RequestView): readonly string[] | undefined {
   return (view.native as Noted)[hiddenKey]
+}
+
+/** Tells the caches behind that a stage in front adds to the answer what only the handler knows: a hit would lack it. */
+export function markPaged(view: RequestView): void {
+  ;(view.native as Noted)[pagedKey] = true
+}
+
+/** Whether pagination stands in front of this stage. */
+export function isPaged(view: RequestView): boolean {
+  return (view.native as Noted)[pagedKey] === true
 }
 
 /** Whether `name` is the parameter, or belongs to it: `filter[a]` and `filter.a` are of `filter`. */

@@ -57,6 +57,8 @@ const ofTheBytes: ReadonlySet<string> = new Set([
 ])
 
 class FieldsExchange implements Exchange {
+  /** What a cache behind has stored is whole. */
+  readonly answersToo = true
   readonly #mask: Mask
   readonly #at: string | undefined
   readonly #method: string

@@ -1,6 +1,6 @@
 import { optionError } from '../errors.ts'
 import { checkOptions, rule } from '../options.ts'
-import type { ReplyInfo } from './page.ts'
+import type { ReplyInfo } from './reply-info.ts'
 import { type Order, resolveOrders, type Sort } from './sort.ts'
 
 /** The names of the query parameters. */

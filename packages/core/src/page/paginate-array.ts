@@ -1,7 +1,8 @@
 import { SluiceError } from '../errors.ts'
 import { placeOf } from './cursor.ts'
 import type { KeysetColumn } from './keyset.ts'
-import type { Page, ReplyAbout } from './page.ts'
+import type { Page } from './page.ts'
+import type { ReplyAbout } from './reply-info.ts'
 import type { OrderColumn } from './sort.ts'
 
 /**

@@ -1,5 +1,5 @@
 import type { BodyPlan, Exchange, Opening, Pipeline, ResponseHead } from '../exchange/exchange.ts'
-import { queryWatches } from '../exchange/query-watch.ts'
+import { markPaged, queryWatches } from '../exchange/query-watch.ts'
 import type { RequestView } from '../exchange/request-view.ts'
 import { type Cursor, CursorCodec } from './cursor.ts'
 import { badInput, InputError, QueryInput } from './input.ts'
@@ -31,6 +31,7 @@ export class PaginatePipeline implements Pipeline {
     for (const watch of watches) for (const name of this.params) watch.read(name)
     try {
       const page = this.#read(view)
+      markPaged(view)
       ;(view.native as { page?: Page }).page = page
       return { kind: 'proceed', exchange: new PageExchange(page) }
     } catch (error) {
