@@ -7,11 +7,20 @@ import {
   type Sluice,
   type SluiceOptions,
 } from '@sluice/core'
-import { identityProperties, mount, watchProperties, watchProperty, wrapHandler } from '@sluice/node'
+import { identityProperties, mount, type Warmer, warm, watchProperties, watchProperty, wrapHandler } from '@sluice/node'
 import type { Request, RequestHandler, Response } from 'express'
 import { ExpressView } from './express-view.ts'
 
 export * from '@sluice/core'
+export {
+  progressLine,
+  type WarmCounts,
+  type WarmOptions,
+  type WarmProgress,
+  type WarmSource,
+  type WarmTarget,
+  warm,
+} from '@sluice/node'
 
 declare global {
   namespace Express {
@@ -27,7 +36,7 @@ declare global {
 }
 
 /** Sluice on Express: its members answer request handlers. */
-export type ExpressSluice = Sluice<RequestHandler>
+export type ExpressSluice = Sluice<RequestHandler> & Warmer
 
 /**
  * @throws SluiceError when an option is wrong
@@ -43,11 +52,14 @@ export type ExpressSluice = Sluice<RequestHandler>
  * ```
  */
 export function createSluice(options?: SluiceOptions): ExpressSluice {
-  return createSurface(
-    options,
-    (pipeline) => mount<Request, Response>(pipeline, host) as RequestHandler,
-    (pipeline, handler) => wrapHandler<Request, Response>(pipeline, host, handler),
-  )
+  return {
+    ...createSurface(
+      options,
+      (pipeline) => mount<Request, Response>(pipeline, host) as RequestHandler,
+      (pipeline, handler) => wrapHandler<Request, Response>(pipeline, host, handler),
+    ),
+    warm,
+  }
 }
 
 const localsOfIdentity = Object.freeze({ user: '@user', session: '@session' })

@@ -8,6 +8,7 @@ import {
   type Sluice,
   type SluiceOptions,
 } from '@sluice/core'
+import { type Warmer, warm } from '@sluice/node'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { type CodingOptions, CodingStages } from './compress-stage.ts'
@@ -20,6 +21,15 @@ import { passageKey, passageOf } from './passage.ts'
 import { planRoute, type SluiceRoute } from './route-plan.ts'
 
 export * from '@sluice/core'
+export {
+  progressLine,
+  type WarmCounts,
+  type WarmOptions,
+  type WarmProgress,
+  type WarmSource,
+  type WarmTarget,
+  warm,
+} from '@sluice/node'
 export type { LimitHook, LimitHooks, LimitSettings, RouteLimitSettings } from './limiting.ts'
 export type { SluiceRoute } from './route-plan.ts'
 
@@ -28,7 +38,8 @@ export type FastifySluice = Omit<
   Sluice<Pipeline>,
   'cache' | 'compress' | 'decompress' | 'condition' | 'invalidate' | 'limit' | 'shed' | 'exempt' | 'paginate' | 'fields'
 > &
-  LimitHooks
+  LimitHooks &
+  Warmer
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -61,7 +72,7 @@ const plugin: FastifyPluginAsync<SluicePluginOptions> = async (app, given) => {
   const invalidation = invalidate()
   const codings = new CodingStages(surface, { compress: compressed, decompress: decompressed })
   const limiting = new Limiting(surface, { limit: limited, limitPer, shed: shedding })
-  app.decorate('sluice', { ...imperative, ...limitHooks(surface) })
+  app.decorate('sluice', { ...imperative, ...limitHooks(surface), warm })
   app.decorateReply(passageKey as never, null as never)
   // An application that has a `page` of its own keeps it on its other routes.
   if (!app.hasRequestDecorator('page')) app.decorateRequest('page', null as never)

@@ -1,9 +1,19 @@
 /** Sluice for Koa 2 and 3. */
 import { createSurface, type Page, type ResponseControl, type Sluice, type SluiceOptions } from '@sluice/core'
+import { type Warmer, warm } from '@sluice/node'
 import type { Middleware } from 'koa'
 import { mountKoa, wrapKoa } from './mount.ts'
 
 export * from '@sluice/core'
+export {
+  progressLine,
+  type WarmCounts,
+  type WarmOptions,
+  type WarmProgress,
+  type WarmSource,
+  type WarmTarget,
+  warm,
+} from '@sluice/node'
 
 declare module 'koa' {
   interface ExtendableContext {
@@ -15,7 +25,7 @@ declare module 'koa' {
 }
 
 /** Sluice on Koa: its members answer middleware. */
-export type KoaSluice = Sluice<Middleware>
+export type KoaSluice = Sluice<Middleware> & Warmer
 
 /**
  * @throws SluiceError when an option is wrong
@@ -34,5 +44,5 @@ export type KoaSluice = Sluice<Middleware>
  * ```
  */
 export function createSluice(options?: SluiceOptions): KoaSluice {
-  return createSurface(options, mountKoa, wrapKoa)
+  return { ...createSurface(options, mountKoa, wrapKoa), warm }
 }

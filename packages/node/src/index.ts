@@ -4,6 +4,7 @@ import { createSurface, type ReadObserver, type Sluice, type SluiceOptions } fro
 import { type Middleware, mount, wrapHandler } from './mount.ts'
 import { NodeRequestView } from './node-request-view.ts'
 import { identityProperties, watchProperties } from './overlay-request.ts'
+import { type Warmer, warm } from './warm/warm.ts'
 
 export * from '@sluice/core'
 export { decodeBody } from './decode-body.ts'
@@ -13,9 +14,13 @@ export { type NodeRequest, NodeRequestView } from './node-request-view.ts'
 export { identityProperties, overlayHeaders, watchProperties, watchProperty } from './overlay-request.ts'
 export { refreshWith, ticketOf } from './refresh.ts'
 export { applyTouched, restoreFields, sendReply, setFields } from './send-reply.ts'
+export { type LineOutput, progressLine } from './warm/progress-line.ts'
+export type { WarmSource } from './warm/source.ts'
+export type { FastifyLike, KoaLike, WarmTarget } from './warm/target.ts'
+export { type WarmCounts, type Warmer, type WarmOptions, type WarmProgress, warm } from './warm/warm.ts'
 
 /** Sluice on plain node:http: its members answer `(request, response, next)` functions. */
-export type NodeSluice = Sluice<Middleware>
+export type NodeSluice = Sluice<Middleware> & Warmer
 
 /**
  * @throws SluiceError when an option is wrong
@@ -30,11 +35,14 @@ export type NodeSluice = Sluice<Middleware>
  * ```
  */
 export function createSluice(options?: SluiceOptions): NodeSluice {
-  return createSurface(
-    options,
-    (pipeline) => mount(pipeline, nodeHost),
-    (pipeline, handler) => wrapHandler(pipeline, nodeHost, handler),
-  )
+  return {
+    ...createSurface(
+      options,
+      (pipeline) => mount(pipeline, nodeHost),
+      (pipeline, handler) => wrapHandler(pipeline, nodeHost, handler),
+    ),
+    warm,
+  }
 }
 
 const nodeHost = {
