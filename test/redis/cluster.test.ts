@@ -92,7 +92,7 @@ describe('a Cluster of three', () => {
     const clients = [await connect(), await connect()]
     const namespace = freshName()
     const env = { clock, maxBytes: 2 ** 20, maxEntryBytes: 2 ** 20, maxVariants: 8, report: () => {} }
-    const backends = clients.map((client) => redis(client as never, { namespace, deadlines: { read: '1s' } }))
+    const backends = clients.map((client) => redis(client, { namespace, deadlines: { read: '1s' } }))
     const [a, b] = backends.map((backend) => backend.cacheStore(env))
     closing.push(async () => {
       await Promise.all([a!.close(), b!.close()])

@@ -253,7 +253,7 @@ describe('whatever the client was told to do', () => {
     })
     client.on('error', () => {})
     closing.push(() => client.disconnect())
-    const app = await application(client as never)
+    const app = await application(client)
     await warm(app)
     await server.kill()
     await underFault(app, 500)

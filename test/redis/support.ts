@@ -3,7 +3,7 @@ import type { Clock } from '../../packages/core/src/clock.ts'
 import { systemClock } from '../../packages/core/src/clock.ts'
 import { Lanes } from '../../packages/redis/src/cache/lanes.ts'
 import { RedisCacheStore, type RedisCacheStoreOptions } from '../../packages/redis/src/cache/redis-store.ts'
-import type { RedisClient } from '../../packages/redis/src/client.ts'
+import type { ScriptClient } from '../../packages/redis/src/client.ts'
 import { Link } from '../../packages/redis/src/link.ts'
 
 let names = 0
@@ -26,7 +26,7 @@ export function storeOn(
 ): RedisCacheStore {
   const { name = freshName(), laneCount = 4, ...rest } = over
   return new RedisCacheStore({
-    link: new Link(client as RedisClient),
+    link: new Link(client as ScriptClient),
     clock: systemClock(),
     lanes: new Lanes(name, laneCount),
     maxEntryBytes: 2 ** 20,

@@ -8,7 +8,7 @@ import { systemClock } from '../../packages/core/src/clock.ts'
 import { isPromise } from '../../packages/core/src/maybe-promise.ts'
 import { Bus } from '../../packages/redis/src/cache/bus.ts'
 import { TieredCacheStore } from '../../packages/redis/src/cache/tiered-store.ts'
-import type { RedisClient } from '../../packages/redis/src/client.ts'
+import type { ScriptClient } from '../../packages/redis/src/client.ts'
 import { bodyOf, makeRecord, plain, requestWith, variantFor } from '../cache-store/fixtures.ts'
 import { type RedisServer, startRedis, until } from '../support/redis-server.ts'
 import { connect, freshName, storeOn } from './support.ts'
@@ -43,8 +43,8 @@ async function processOn(name: string, { beatMs = 100, maxTtlMs = 60_000 } = {})
   const bus = new Bus({
     clock,
     lanes: redis.lanes,
-    client: client as unknown as RedisClient,
-    listener: listener as unknown as RedisClient,
+    client: client as unknown as ScriptClient,
+    listener: listener as unknown as ScriptClient,
     clockOf: (lane) => redis.clockOf(lane),
     invalidated: (tags, mode) => store.heard(tags, mode),
     missed: () => store.forget(),

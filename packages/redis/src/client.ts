@@ -1,23 +1,29 @@
 import { optionError } from '@sluice/core'
 
 /**
- * What Sluice needs of a client: a `Redis` or `Cluster` of ioredis 5 or 6. A shape and not a class, so that an
- * application may bring either version, or its own copy.
+ * A client that an application made: a `Redis` or `Cluster` of ioredis 5 or 6. A shape and not a class, so that it may be
+ * of either version, or of the application's own copy.
  */
 export interface RedisClient {
   /** `ready` when commands go out at once. */
   readonly status: string
+  // biome-ignore lint/suspicious/noExplicitAny: the overloads of ioredis differ between 5 and 6.
+  evalsha(...args: any[]): Promise<unknown>
+  // biome-ignore lint/suspicious/noExplicitAny: its arguments differ between Redis and Cluster.
+  duplicate(...options: any[]): unknown
+  // biome-ignore lint/suspicious/noExplicitAny: ioredis overloads this per event.
+  on(event: string, listener: (...args: any[]) => void): unknown
+  disconnect(): void
+}
+
+/** The same with what Sluice uses of it, some of which the types of ioredis do not tell of. */
+export interface ScriptClient extends RedisClient {
   readonly isCluster?: boolean
   readonly options?: { readonly keyPrefix?: string | undefined }
   evalshaBuffer(sha: string, keyCount: number, ...rest: (string | Buffer | number)[]): Promise<unknown>
   evalBuffer(source: string, keyCount: number, ...rest: (string | Buffer | number)[]): Promise<unknown>
   subscribe(...channels: string[]): Promise<unknown>
   publish(channel: string, message: string): Promise<unknown>
-  // biome-ignore lint/suspicious/noExplicitAny: its arguments differ between Redis and Cluster, and we know which it is.
-  duplicate(...options: any[]): RedisClient
-  // biome-ignore lint/suspicious/noExplicitAny: ioredis overloads this per event, and 5 and 6 differ in it.
-  on(event: string, listener: (...args: any[]) => void): unknown
-  disconnect(): void
 }
 
 /** @throws SluiceError for what is neither a URL nor a client */
@@ -27,7 +33,7 @@ export function checkTarget(target: unknown): asserts target is string | RedisCl
 }
 
 function isClient(value: unknown): value is RedisClient {
-  const client = value as Partial<RedisClient> | null
+  const client = value as Partial<ScriptClient> | null
   return (
     typeof client === 'object' &&
     client !== null &&

@@ -1,6 +1,6 @@
 import { SluiceError } from '@sluice/core'
 import { Redis } from 'ioredis'
-import type { RedisClient } from './client.ts'
+import type { RedisClient, ScriptClient } from './client.ts'
 
 /** Quickly again at first, then once in a second, not all processes at once. */
 const retryStrategy = (times: number): number =>
@@ -23,7 +23,7 @@ export class Connection {
   readonly #target: string | RedisClient
   readonly #report: (error: SluiceError) => void
   readonly #opened: RedisClient[] = []
-  #client: RedisClient | undefined
+  #client: ScriptClient | undefined
 
   /** @param report - told once per outage of a connection of ours; a client that was given to us has its own listeners */
   constructor(target: string | RedisClient, report: (error: SluiceError) => void) {
@@ -31,30 +31,28 @@ export class Connection {
     this.#report = report
   }
 
-  get client(): RedisClient {
+  get client(): ScriptClient {
     this.#client ??=
-      typeof this.#target === 'string'
-        ? this.#own(new Redis(this.#target, ours) as unknown as RedisClient)
-        : this.#target
+      typeof this.#target === 'string' ? this.#own(new Redis(this.#target, ours)) : (this.#target as ScriptClient)
     return this.#client
   }
 
   /** One more, for subscriptions: a connection that subscribes does nothing else. */
-  listener(): RedisClient {
+  listener(): ScriptClient {
     const { client } = this
     const override = { ...ours, keyPrefix: '', lazyConnect: false }
     const { retryStrategy: _, ...rest } = override
     const made = client.isCluster
       ? client.duplicate([], { keyPrefix: '', lazyConnect: false, enableOfflineQueue: false, redisOptions: rest })
       : client.duplicate(override)
-    return this.#own(made)
+    return this.#own(made as RedisClient)
   }
 
   close(): void {
     for (const client of this.#opened) client.disconnect()
   }
 
-  #own(client: RedisClient): RedisClient {
+  #own(client: RedisClient): ScriptClient {
     let said = false
     client.on('ready', () => {
       said = false
@@ -66,6 +64,6 @@ export class Connection {
       this.#report(new SluiceError('ERR_SLUICE_STORE', message, { cause: error }))
     })
     this.#opened.push(client)
-    return client
+    return client as ScriptClient
   }
 }

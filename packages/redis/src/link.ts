@@ -1,5 +1,5 @@
 import { SluiceError } from '@sluice/core'
-import type { RedisClient } from './client.ts'
+import type { RedisClient, ScriptClient } from './client.ts'
 import type { Script } from './script.ts'
 
 /** A script, the keys it touches (of one slot), and its arguments. */
@@ -14,10 +14,10 @@ export interface Call {
  * to queue. Text in replies comes as buffers, numbers as numbers.
  */
 export class Link {
-  readonly client: RedisClient
+  readonly client: ScriptClient
 
   constructor(client: RedisClient) {
-    this.client = client
+    this.client = client as ScriptClient
   }
 
   get ready(): boolean {

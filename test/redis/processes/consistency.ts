@@ -28,7 +28,7 @@ export interface ConsistencyReport {
 }
 
 /** Heard of by everybody within: a beat, a deadline, and what a busy machine adds. */
-const busDelayMs = 2_500
+const busDelayMs = 2_000
 
 const items = ['a', 'b', 'c', 'd', 'e', 'f']
 

@@ -6,7 +6,7 @@ import { Cluster } from 'ioredis'
 
 const { DATABASE = '', OPTIONS = '{}', REDIS = '', TIMEOUT = '5s', NODES } = process.env
 const target = NODES ? new Cluster(JSON.parse(NODES)) : REDIS
-const sluice = createSluice({ backend: redis(target as string, JSON.parse(OPTIONS)) })
+const sluice = createSluice({ backend: redis(target, JSON.parse(OPTIONS)) })
 let events = 0
 sluice.on('error', () => events++)
 const cached = sluice.cache('1m', {

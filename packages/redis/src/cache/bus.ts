@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Cancel, Clock, InvalidateMode } from '@sluice/core'
-import type { RedisClient } from '../client.ts'
+import type { ScriptClient } from '../client.ts'
 import { withDeadline } from '../deadline.ts'
 import type { Lane, LanePosition, Lanes } from './lanes.ts'
 
@@ -8,8 +8,8 @@ export interface BusOptions {
   readonly clock: Clock
   readonly lanes: Lanes
   /** Over which the bus is tried out. */
-  readonly client: RedisClient
-  readonly listener: RedisClient
+  readonly client: ScriptClient
+  readonly listener: ScriptClient
   /** Where a lane stands, from Redis. */
   readonly clockOf: (lane: Lane) => Promise<LanePosition>
   readonly invalidated: (tags: readonly string[], mode: InvalidateMode) => void
