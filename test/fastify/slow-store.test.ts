@@ -19,13 +19,18 @@ function slow(): Backend {
           await new Promise((resolve) => setImmediate(resolve))
           return await act.apply(store, args)
         }
-      return Object.assign(Object.create(store), {
-        get: later(store.get),
-        set: later(store.set),
-        position: later(store.position),
-        usage: () => store.usage(),
-        close: () => store.close(),
-      }) as CacheStore
+      return Object.defineProperties(
+        Object.create(store),
+        Object.getOwnPropertyDescriptors({
+          get: later(store.get),
+          set: later(store.set),
+          position: later(store.position),
+          // What reads a private field must be asked of the store itself.
+          order: store.order,
+          usage: () => store.usage(),
+          close: () => store.close(),
+        }),
+      ) as CacheStore
     },
   }
 }
