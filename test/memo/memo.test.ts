@@ -552,7 +552,7 @@ describe('options', () => {
   const sluice = instance()
   test.each<[string, object, RegExp]>([
     ['no ttl', {}, /`memo\.ttl` must be given/],
-    ['a ttl that is none', { ttl: 'soon' }, /'30s', '5m'/],
+    ['a ttl that is none', { ttl: 'soon' }, /`memo\.ttl` must be milliseconds or a duration such as '30s', '5m'/],
     ['an unknown one', { ttl: 1, tag: ['a'] }, /no option `memo\.tag`. Did you mean `tags`/],
     ['jitter', { ttl: 1, jitter: 2 }, /`memo\.jitter` must be a number from 0 to 1/],
     ['maxEntries', { ttl: 1, maxEntries: 0 }, /`memo\.maxEntries` must be a whole number above 0/],

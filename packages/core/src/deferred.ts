@@ -64,7 +64,7 @@ export class Deferred {
     checkOptions<DeferOptions>('defer', options, {
       concurrency: rule.positiveInteger,
       maxQueue: rule.positiveInteger,
-      drainTimeout: rule.readableBy(durationMs, 'defer.drainTimeout'),
+      drainTimeout: rule.readableBy(durationMs),
     })
     this.#clock = clock
     this.#report = report

@@ -14,10 +14,11 @@ export { type NodeRequest, NodeRequestView } from './node-request-view.ts'
 export { identityProperties, overlayHeaders, watchProperties, watchProperty } from './overlay-request.ts'
 export { refreshWith, ticketOf } from './refresh.ts'
 export { applyTouched, restoreFields, sendReply, setFields } from './send-reply.ts'
+export type { WarmCounts, WarmOptions, WarmProgress } from './warm/options.ts'
 export { type LineOutput, progressLine } from './warm/progress-line.ts'
 export type { WarmSource } from './warm/source.ts'
 export type { FastifyLike, KoaLike, WarmTarget } from './warm/target.ts'
-export { type WarmCounts, type Warmer, type WarmOptions, type WarmProgress, warm } from './warm/warm.ts'
+export { type Warmer, warm } from './warm/warm.ts'
 
 /** Sluice on plain node:http: its members answer `(request, response, next)` functions. */
 export type NodeSluice = Sluice<Middleware> & Warmer

@@ -61,7 +61,7 @@ export interface MemoPolicy {
   readonly ignoreThis: boolean
 }
 
-const duration = rule.readableBy(durationMs, 'duration')
+const duration = rule.readableBy(durationMs)
 
 const schema: Schema<MemoOptions> = {
   ttl: duration,
@@ -74,7 +74,7 @@ const schema: Schema<MemoOptions> = {
   storeIf: rule.function,
   timeout: duration,
   maxEntries: rule.positiveInteger,
-  maxBytes: rule.readableBy(byteSize, 'memo.maxBytes'),
+  maxBytes: rule.readableBy(byteSize),
   clone: rule.boolean,
   serializer: (value) =>
     ['serialize', 'deserialize'].every(

@@ -2,9 +2,10 @@ import { existsSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { optionError } from '@sluice/core'
+import type { WarmOptions } from './options.ts'
 import { describeCounts, type LineOutput, progressLine } from './progress-line.ts'
 import type { WarmSource } from './source.ts'
-import { type WarmOptions, warm } from './warm.ts'
+import { warm } from './warm.ts'
 
 const usage = `Usage: sluice warm <url> [path...] [options]
 

@@ -1,4 +1,4 @@
-import type { WarmProgress } from './warm.ts'
+import type { WarmProgress } from './options.ts'
 
 /** Where a line is drawn: `process.stderr`, say. */
 export interface LineOutput {

@@ -2,8 +2,8 @@ import http, { type IncomingMessage } from 'node:http'
 import https from 'node:https'
 import { setTimeout as wait } from 'node:timers/promises'
 import { durationMs } from '@sluice/core'
+import type { WarmOptions } from './options.ts'
 import type { OpenTarget } from './target.ts'
-import type { WarmOptions } from './warm.ts'
 
 export type WarmAnswer =
   | { readonly kind: 'answered'; readonly status: number; readonly cache: 'hit' | 'stored' | 'none' }
@@ -58,6 +58,11 @@ export class Requester {
         await this.#wait(200 * 2 ** attempt)
       }
     }
+  }
+
+  /** Lets its connections go. */
+  close(): void {
+    this.#agent.destroy()
   }
 
   /** The body at a path of the target, for sitemaps. @throws Error where it is not answered with 200 */
