@@ -1,4 +1,4 @@
-import { pipeline, type Readable } from 'node:stream'
+import { pipeline, type Readable, Stream } from 'node:stream'
 import { type BodyPlan, isPromise, type ResponseHead } from '@sluice/node'
 import type { Context } from 'koa'
 import type { KoaBody } from './body.ts'
@@ -17,6 +17,9 @@ export function sendOn(ctx: Context, exchange: Followed, head: ResponseHead, bod
   } else if (plan.mode === 'tee') {
     if (body.kind === 'pieces') putStream(ctx, tee(body.source(), plan.limit, onWhole, onBroken))
     else if (body.bytes().byteLength <= plan.limit) onWhole(body.bytes())
+  } else if (plan.mode === 'pass' && ctx.body instanceof Stream) {
+    // On Koa 2 the connection would stay open, and the exchange wait for its end.
+    ctx.body.once('error', onBroken)
   }
 }
 
