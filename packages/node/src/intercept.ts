@@ -4,11 +4,13 @@ import {
   chain,
   type Exchange,
   Fields,
+  isPromise,
   type MaybePromise,
   type Outcome,
   type Reply,
   type ResponseHead,
 } from '@sluice/core'
+import { alsoSentWhen } from './headers-sent.ts'
 import { applyTouched, restoreFields, sendReply } from './send-reply.ts'
 import { sendThrough, type Through } from './through.ts'
 
@@ -54,7 +56,14 @@ export function intercept(response: ServerResponse, method: string, exchange: Ex
   /** A `write` was answered with `false` because of us. */
   let heldBack = false
   let closed = false
+  let isHeldBack = false
 
+  /** To the handler the head it wrote is sent, though it still waits here. Only where it waits: this is dear. */
+  const holdBack = (): void => {
+    if (isHeldBack) return
+    isHeldBack = true
+    alsoSentWhen(response, () => headWritten || state === 'waiting' || state === 'replaced')
+  }
   const close = (outcome: Outcome): void => {
     if (closed) return
     closed = true
@@ -92,6 +101,7 @@ export function intercept(response: ServerResponse, method: string, exchange: Ex
 
   /** Sends a whole body as something else, under the handler's own head. */
   const sendRecoded = (recoded: MaybePromise<Uint8Array>, body: Uint8Array, callback: Callback | undefined): void => {
+    if (isPromise(recoded)) holdBack()
     state = 'waiting'
     void chain(recoded, (bytes) => {
       state = 'pass'
@@ -109,6 +119,7 @@ export function intercept(response: ServerResponse, method: string, exchange: Ex
       act()
       return
     }
+    holdBack()
     const then = state
     state = 'waiting'
     void settled.then(() => {
@@ -127,6 +138,7 @@ export function intercept(response: ServerResponse, method: string, exchange: Ex
   }
 
   const sendInstead = (reply: MaybePromise<Reply>, callback?: Callback): void => {
+    if (isPromise(reply)) holdBack()
     state = 'replaced'
     void chain(reply, (answer) => {
       if (callback) response.once('finish', callback)
@@ -164,6 +176,7 @@ export function intercept(response: ServerResponse, method: string, exchange: Ex
       if (state === 'pass' || state === 'tee' || state === 'through')
         return writeHead.call(response, status, reason, fields)
       // Not sent yet, as node does not either: the head waits for the first piece of the body.
+      holdBack()
       headWritten = true
       response.statusCode = status
       if (typeof reason === 'string') response.statusMessage = reason
@@ -260,24 +273,9 @@ export function intercept(response: ServerResponse, method: string, exchange: Ex
     },
   }
   Object.assign(response, patched)
-  // To the handler the head it wrote is sent, though it still waits here.
-  const sent = Object.getOwnPropertyDescriptor(response, 'headersSent') ?? inherited(response)
-  Object.defineProperty(response, 'headersSent', {
-    configurable: true,
-    enumerable: true,
-    get: () => headWritten || state === 'waiting' || state === 'replaced' || sent?.get?.call(response) === true,
-  })
   return () => {
     if (state === 'open' && !headWritten) state = 'pass'
   }
-}
-
-function inherited(response: object): PropertyDescriptor | undefined {
-  for (let p = Object.getPrototypeOf(response); p; p = Object.getPrototypeOf(p)) {
-    const found = Object.getOwnPropertyDescriptor(p, 'headersSent')
-    if (found) return found
-  }
-  return undefined
 }
 
 const empty: Uint8Array = new Uint8Array(0)
