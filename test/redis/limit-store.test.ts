@@ -240,7 +240,8 @@ describe('a blocked key', () => {
   test('is free within a second after a reset in another process', async () => {
     const clock = new ManualClock()
     const namespace = freshName()
-    const [a, b] = [1, 2].map(() => limitsOn(client, { namespace, clock, time: 'clock' })) as [LimitStore, LimitStore]
+    const a = limitsOn(client, { namespace, clock, time: 'clock' })
+    const b = limitsOn(client, { namespace, clock, time: 'clock' })
     await usedUp(a)
     await b.reset([chargeOf(quota)])
     clock.advance(1_000)
@@ -249,7 +250,8 @@ describe('a blocked key', () => {
 
   test('never is a concurrency: its permits come back at any time', async () => {
     const namespace = freshName()
-    const [a, b] = [1, 2].map(() => limitsOn(client, { namespace })) as [LimitStore, LimitStore]
+    const a = limitsOn(client, { namespace })
+    const b = limitsOn(client, { namespace })
     const one = quotaOf('1 concurrent')
     const held = chargeOf(one)
     const [verdict] = await a.consume([held])

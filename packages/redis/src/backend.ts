@@ -37,7 +37,8 @@ export function redis(target: string | RedisClient, options: RedisOptions = {}):
     },
     limitStore({ clock, report }) {
       reports.add(report)
-      return new RedisLimitStore({ link: new Link(connection.client), clock, namespace: resolved.namespace })
+      const { namespace, limitDeadlineMs: deadlineMs } = resolved
+      return new RedisLimitStore({ link: new Link(connection.client), clock, namespace, deadlineMs })
     },
     close: () => connection.close(),
   }

@@ -12,7 +12,7 @@ export interface TierOptions {
   maxTtl?: Duration | undefined
 }
 
-/** How long commands of the cache may take, whatever the client's own options say. */
+/** How long commands may take, whatever the client's own options say. */
 export interface DeadlineOptions {
   /** A look-up. When it has passed, the request goes to its handler. Default `'50ms'`. */
   read?: Duration | undefined
@@ -20,6 +20,8 @@ export interface DeadlineOptions {
   write?: Duration | undefined
   /** An invalidation. When it has passed, `purge` rejects, and is tried again until it succeeds. Default `'1s'`. */
   purge?: Duration | undefined
+  /** A decision about limits. When it has passed, each policy's `onOutage` decides. Default `'100ms'`. */
+  limit?: Duration | undefined
 }
 
 /** What `redis(…)` is given beside the server. Every process of an application must be given the same. */
@@ -55,6 +57,7 @@ export interface ResolvedOptions {
   readonly maxTags: number
   readonly leaseMs: number
   readonly deadlines: Deadlines
+  readonly limitDeadlineMs: number
 }
 
 const namespaceRule: Rule = (value) =>
@@ -90,6 +93,7 @@ export function resolveOptions(options: RedisOptions): ResolvedOptions {
     read: positive('redis.deadlines.read'),
     write: positive('redis.deadlines.write'),
     purge: positive('redis.deadlines.purge'),
+    limit: positive('redis.deadlines.limit'),
   })
   if (tier) {
     checkOptions<TierOptions>('redis.tier', tier, {
@@ -114,5 +118,6 @@ export function resolveOptions(options: RedisOptions): ResolvedOptions {
       writeMs: durationMs('redis.deadlines.write', deadlines.write ?? '100ms'),
       purgeMs: durationMs('redis.deadlines.purge', deadlines.purge ?? '1s'),
     },
+    limitDeadlineMs: durationMs('redis.deadlines.limit', deadlines.limit ?? '100ms'),
   })
 }

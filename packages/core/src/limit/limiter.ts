@@ -33,7 +33,7 @@ export interface LimiterOptions {
   readonly events?: LimitSink | undefined
   /** What keys are hashed with. Default: the store's, else random. Processes that share a store must share it. */
   readonly secret?: string | undefined
-  /** How long a remote store may take to decide, in milliseconds. Default 100. */
+  /** How long a remote store may take to decide, in milliseconds. Default: what the store says, else 100. */
   readonly deadlineMs?: number | undefined
 }
 
@@ -108,7 +108,7 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
     if (store.kind === 'local') return store
     let guard = guards.get(store)
     if (!guard) {
-      guard = guardedStore(store, { clock, deadlineMs: options.deadlineMs ?? 100, failed })
+      guard = guardedStore(store, { clock, deadlineMs: options.deadlineMs ?? store.deadlineMs ?? 100, failed })
       guards.set(store, guard)
     }
     return guard

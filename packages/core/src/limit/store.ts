@@ -57,6 +57,8 @@ export interface LimitStore {
   readonly kind: 'local' | 'remote'
   /** What keys are hashed with, where every process that shares the store must use the same and none was configured. */
   readonly secret?: string | undefined
+  /** Remote stores: how long a decision may take, in milliseconds, where the limiter was not told. Default 100. */
+  readonly deadlineMs?: number | undefined
   /** The rate the store has of its own: policies on it may leave theirs out. */
   readonly rate?: Rate | undefined
   /** The algorithm of policies on it that name none. */

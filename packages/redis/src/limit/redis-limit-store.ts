@@ -11,6 +11,8 @@ export interface RedisLimitStoreOptions {
   readonly link: Link
   readonly clock: Clock
   readonly namespace: string
+  /** How long a decision may take. Kept by the limiter, which decides without Redis then. Default 100. */
+  readonly deadlineMs?: number | undefined
   /** How long refusals are repeated without asking, in milliseconds; 0: never. Default 1,000. */
   readonly blockMs?: number | undefined
   /** Whose time is counted by. `server` is the only one that processes share; tests bring a clock. */
@@ -37,6 +39,7 @@ interface Told {
 export class RedisLimitStore implements LimitStore {
   readonly kind = 'remote'
   readonly secret: string
+  readonly deadlineMs: number
   readonly #link: Link
   readonly #clock: Clock
   readonly #time: 'server' | 'clock'
@@ -47,10 +50,11 @@ export class RedisLimitStore implements LimitStore {
   readonly #parcels: Parcels
   #closed = false
 
-  constructor({ link, clock, namespace, blockMs, time = 'server' }: RedisLimitStoreOptions) {
+  constructor({ link, clock, namespace, deadlineMs = 100, blockMs, time = 'server' }: RedisLimitStoreOptions) {
     this.#link = link
     this.#clock = clock
     this.#time = time
+    this.deadlineMs = deadlineMs
     // Known to whoever knows the namespace. It keeps addresses from standing there, not from being guessed.
     this.secret = `sluice:${namespace}`
     this.#keys = new LimitKeys(namespace)
@@ -82,7 +86,9 @@ export class RedisLimitStore implements LimitStore {
       const known = this.decided(charges)
       if (known) return known
     }
-    const ask = () => withDeadline(this.#clock, quietMs, 'decide', this.#charge(charges, true))
+    // The limiter's deadline ends a request, not the wait of those behind it.
+    const longestMs = Math.max(quietMs, 2 * this.deadlineMs)
+    const ask = () => withDeadline(this.#clock, longestMs, 'decide', this.#charge(charges, true))
     return this.#parcels.fetch(charges, ask)
   }
 

@@ -1,0 +1,41 @@
+// One process of an application with limits in Redis, told what to do by its parent.
+import { createSluice } from '@sluice/node'
+import { redis } from '@sluice/redis'
+
+interface Task {
+  readonly id: number
+  readonly do: 'check' | 'close'
+  readonly policy: string
+  readonly key: string
+  /** How many checks in all, and at the same time. */
+  readonly count: number
+  readonly inFlight: number
+}
+
+const { REDIS = '', NAMESPACE = '', LIMITS = '{}' } = process.env
+const sluice = createSluice({
+  backend: redis(REDIS, { namespace: NAMESPACE, deadlines: { limit: '10s' } }),
+  limits: JSON.parse(LIMITS),
+})
+
+sluice.on('store-error', ({ error }) => console.error(String(error)))
+
+async function check({ policy, key, count, inFlight }: Task): Promise<{ allowed: number; elsewhere: number }> {
+  let [started, allowed, elsewhere] = [0, 0, 0]
+  const run = async (): Promise<void> => {
+    while (started++ < count) {
+      const verdict = await sluice.check(policy, { key })
+      if (verdict.allowed) allowed++
+      if (verdict.via !== 'store') elsewhere++
+    }
+  }
+  await Promise.all(Array.from({ length: inFlight }, run))
+  return { allowed, elsewhere }
+}
+
+process.on('message', async (task: Task) => {
+  const answer = task.do === 'check' ? await check(task) : await sluice.close()
+  process.send!({ id: task.id, answer })
+})
+process.on('disconnect', () => process.exit())
+process.send!({ id: -1 })
