@@ -281,6 +281,66 @@ describe.each(['express', 'koa', 'fastify'])('cities-api on %s', (framework) => 
   })
 })
 
+describe.each(['express', 'koa', 'fastify'])('the limits of cities-api on %s', (framework) => {
+  let program: Program
+  let base: string
+  const rates = { LIMIT_ADDRESS: '40 per 2 seconds', LIMIT_SEARCH: '10 per 2 seconds', LIMIT_LOGIN: '3 per 2 seconds' }
+
+  beforeAll(async () => {
+    program = run(framework, { ...rates, PASSWORD: 'sesame' })
+    base = (await program.said(/listens on (\S+)\n[\s\S]*Ctrl-C/))[1]!
+  })
+  afterAll(() => program.end('SIGTERM'))
+
+  const search = () => ask(`${base}/cities?q=spring`)
+  const login = (password: string) =>
+    ask(`${base}/login`, {
+      method: 'POST',
+      body: JSON.stringify({ user: 'ada', password }),
+      headers: { 'content-type': 'application/json' },
+    })
+  const refused = (policy: string) => ({
+    status: 429,
+    body: { type: expect.stringMatching(/#quota-exceeded$/), status: 429, 'violated-policies': [policy] },
+  })
+  const waitAsTold = async ({ headers }: { headers: Headers }) => {
+    const seconds = headers.get('retry-after')
+    expect(seconds).toMatch(/^[1-4]$/)
+    await new Promise((resolve) => setTimeout(resolve, Number(seconds) * 1_000))
+  }
+
+  test('a search by name takes five units: two are answered, from the database and from memory, and the third is not', async () => {
+    const answers = await Promise.all([search(), search(), search()])
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 200, 429])
+    const third = answers.find(({ status }) => status === 429)!
+    expect(third).toMatchObject(refused('search'))
+    expect(third.cacheStatus).toBeNull()
+    await waitAsTold(third)
+    expect(await search()).toMatchObject({ status: 200, cacheStatus: expect.stringMatching(/hit/) })
+  })
+
+  test('a login counts failures only, is shut after three, and opens when it said', async () => {
+    for (let i = 0; i < 6; i++) expect(await login('sesame')).toMatchObject({ status: 200, body: { user: 'ada' } })
+    const guesses = await Promise.all(['a', 'b', 'c', 'd', 'e'].map(login))
+    expect(guesses.map(({ status }) => status).sort()).toEqual([401, 401, 401, 429, 429])
+    const shut = await login('sesame')
+    expect(shut).toMatchObject(refused('login'))
+    await waitAsTold(shut)
+    expect((await login('sesame')).status).toBe(200)
+  })
+
+  test('an address is driven to 429, for what is not there too, waits as long as told, and gets in', async () => {
+    const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => ask(`${base}/nothing/${i}`)))
+    const shut = answers.filter(({ status }) => status === 429)
+    expect(shut.length).toBeGreaterThanOrEqual(10)
+    expect(shut[0]).toMatchObject(refused('address'))
+    await waitAsTold(shut.at(-1)!)
+    const back = await ask(`${base}/cities/${paris}`)
+    expect(back.status).toBe(200)
+    expect(back.headers.get('ratelimit')).toMatch(/^"address";r=\d+;t=\d+$/)
+  })
+})
+
 describe('what makes a start impossible is told in one sentence, with exit code 1', () => {
   test.each<[string, string, Record<string, string>, RegExp]>([
     ['an unknown framework', 'hapi', {}, /^Unknown argument "hapi": choose one of express, koa, fastify\.\n$/],
@@ -291,6 +351,12 @@ describe('what makes a start impossible is told in one sentence, with exit code 
       'express',
       { DATABASE_URL: 'postgres://me:secret@127.0.0.1:1/cities' },
       /^Cannot use the database of DATABASE_URL, 127\.0\.0\.1:1\/cities \(.*ECONNREFUSED.*\): correct it, .*\.\n$/,
+    ],
+    [
+      'a limit that is none',
+      'koa',
+      { LIMIT_LOGIN: '5 per moon' },
+      /^Rate "5 per moon" of `limits\.login\.rate` does not parse at position 7: .*\n {2}5 per moon\n {8}\^\n$/,
     ],
     [
       'a HOST that is not ours',

@@ -1,17 +1,18 @@
+import { isSluiceError } from '@sluice/core'
 import { announcement } from './announce.ts'
 import { type Cities, createCities } from './data/cities.ts'
 import { openDatabase } from './data/database.ts'
 import { loadCities } from './data/load.ts'
 import { type Api, cannotListen, checkPort } from './http/listen.ts'
 import { createProgress } from './progress.ts'
-import { type Framework, readSettings } from './settings.ts'
+import { type Framework, readSettings, type Settings } from './settings.ts'
 import { StartError } from './start-error.ts'
 
 // Only the chosen framework is loaded.
-const servers: Record<Framework, (cities: Cities) => Promise<Api>> = {
-  express: async (cities) => (await import('./servers/express.ts')).createExpressApi(cities),
-  koa: async (cities) => (await import('./servers/koa.ts')).createKoaApi(cities),
-  fastify: async (cities) => (await import('./servers/fastify.ts')).createFastifyApi(cities),
+const servers: Record<Framework, (cities: Cities, settings: Settings) => Promise<Api>> = {
+  express: async (cities, settings) => (await import('./servers/express.ts')).createExpressApi(cities, settings),
+  koa: async (cities, settings) => (await import('./servers/koa.ts')).createKoaApi(cities, settings),
+  fastify: async (cities, settings) => (await import('./servers/fastify.ts')).createFastifyApi(cities, settings),
 }
 
 async function main(): Promise<void> {
@@ -19,7 +20,7 @@ async function main(): Promise<void> {
   await checkPort(settings.port, settings.host)
   const database = await openDatabase(settings, (message) => console.log(message))
   await loadCities(database, createProgress('Loading cities', process.stdout))
-  const api = await servers[settings.framework](createCities(database))
+  const api = await servers[settings.framework](createCities(database), settings)
   const { port } = await api.listen(settings.port, settings.host).catch((error) => {
     throw cannotListen(settings.port, settings.host, error)
   })
@@ -44,7 +45,7 @@ function stopOnSignal(close: () => Promise<void>): void {
 }
 
 function fail(error: unknown): void {
-  console.error(error instanceof StartError ? error.message : error)
+  console.error(error instanceof StartError || isSluiceError(error) ? error.message : error)
   process.exit(1)
 }
 

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import type { Rates } from './http/limits.ts'
 import { StartError } from './start-error.ts'
 
 export const frameworks = ['express', 'koa', 'fastify'] as const
@@ -12,6 +13,10 @@ export interface Settings {
   readonly databaseUrl: string | undefined
   /** Where the embedded database keeps its files between two starts. */
   readonly dataDirectory: string
+  /** How much each limit allows. */
+  readonly rates: Rates
+  /** The password of `POST /login`. */
+  readonly password: string
 }
 
 /** What the command line and the environment ask for. @throws StartError where that makes no sense */
@@ -22,6 +27,12 @@ export function readSettings(args: readonly string[], env: NodeJS.ProcessEnv): S
     host: env.HOST || 'localhost',
     databaseUrl: env.DATABASE_URL || undefined,
     dataDirectory: env.DATA_DIR || join(import.meta.dirname, '..', '.data'),
+    rates: {
+      address: env.LIMIT_ADDRESS || '1000/min',
+      search: env.LIMIT_SEARCH || '600/min',
+      login: env.LIMIT_LOGIN || '5 per 15 minutes',
+    },
+    password: env.PASSWORD || 'open sesame',
   }
 }
 

@@ -3,16 +3,22 @@ import express, { type ErrorRequestHandler } from 'express'
 import type { Cities } from '../data/cities.ts'
 import { found, readChange, readId, readLookup, readSearch } from '../http/input.ts'
 import { listLargest, lookUpAlone } from '../http/largest.ts'
+import { limitsOf } from '../http/limits.ts'
 import { type Api, httpApi } from '../http/listen.ts'
+import { signIn } from '../http/login.ts'
 import { cityFields, cityPages } from '../http/pages.ts'
 import { describeProblem, Problem, problemType } from '../http/problem.ts'
 import { routes } from '../http/routes.ts'
 import { cityTag, cityTags } from '../http/tags.ts'
+import type { Settings } from '../settings.ts'
 
-export function createExpressApi(cities: Cities): Api {
-  const sluice = createSluice({ cache: { maxBytes: '64mb' } })
+export function createExpressApi(cities: Cities, { rates, password }: Settings): Api {
+  const sluice = createSluice({ cache: { maxBytes: '64mb' }, limits: limitsOf(rates) })
   const app = express()
   app.disable('x-powered-by')
+
+  // For every request, also for what is not there. In front of the cache: hits count.
+  app.use(sluice.limit('address'))
 
   app.get('/', (_req, res) => {
     res.json({ routes, cache: sluice.stats().cache })
@@ -22,7 +28,8 @@ export function createExpressApi(cities: Cities): Api {
   const pages = sluice.paginate(cityPages)
   const fields = sluice.fields(cityFields)
   const query = ['country', 'q', ...pages.params, ...fields.params]
-  app.get('/cities', sluice.cache('5m', { tags: ['cities'], query }), fields, pages, async (req, res) => {
+  const search = [sluice.limit('search'), sluice.cache('5m', { tags: ['cities'], query }), fields, pages]
+  app.get('/cities', ...search, async (req, res) => {
     const { total, cities: found } = await cities.search(readSearch(req.query), req.page)
     res.json(req.page.reply(found, { total }))
   })
@@ -60,6 +67,10 @@ export function createExpressApi(cities: Cities): Api {
   app.patch('/cities/:id', express.json(), changed, async (req, res) => {
     const id = readId(req.params)
     res.json(found(await cities.change(id, readChange(req.body)), id))
+  })
+
+  app.post('/login', sluice.limit('login'), express.json(), (req, res) => {
+    res.json(signIn(req.body, password))
   })
 
   app.use((req) => {

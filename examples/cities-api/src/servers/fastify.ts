@@ -3,18 +3,22 @@ import Fastify from 'fastify'
 import type { Cities } from '../data/cities.ts'
 import { found, readChange, readId, readLookup, readSearch } from '../http/input.ts'
 import { listLargest, lookUpAlone } from '../http/largest.ts'
+import { limitsOf } from '../http/limits.ts'
 import { type Api, portOf } from '../http/listen.ts'
+import { signIn } from '../http/login.ts'
 import { cityFields, cityPages } from '../http/pages.ts'
 import { describeProblem, problemDocument, problemType } from '../http/problem.ts'
 import { routes } from '../http/routes.ts'
 import { cityTag, cityTags } from '../http/tags.ts'
+import type { Settings } from '../settings.ts'
 
 type ById = { Params: { id: string } }
 type Query = { Querystring: Record<string, unknown> }
 
-export async function createFastifyApi(cities: Cities): Promise<Api> {
+export async function createFastifyApi(cities: Cities, { rates, password }: Settings): Promise<Api> {
   const app = Fastify()
-  await app.register(sluice, { cache: { maxBytes: '64mb' } })
+  // `limit` is for every request, also for what is not there. In front of the cache: hits count.
+  await app.register(sluice, { cache: { maxBytes: '64mb' }, limits: limitsOf(rates), limit: 'address' })
 
   app.setErrorHandler((error, _request, reply) => {
     const problem = describeProblem(error)
@@ -29,6 +33,7 @@ export async function createFastifyApi(cities: Cities): Promise<Api> {
 
   // `query` names the parameters that shape the answer: `?utm_source=…` then finds the same stored page.
   const search: SluiceRoute = {
+    limit: 'search',
     cache: '5m',
     tags: ['cities'],
     query: ['country', 'q', 'cursor', 'limit', 'fields'],
@@ -73,6 +78,8 @@ export async function createFastifyApi(cities: Cities): Promise<Api> {
     const id = readId(request.params)
     return found(await cities.change(id, readChange(request.body)), id)
   })
+
+  app.post('/login', { config: { sluice: { limit: 'login' } } }, (request) => signIn(request.body, password))
 
   return {
     async listen(port, host) {

@@ -5,14 +5,17 @@ import Koa, { type Context, type Next } from 'koa'
 import type { Cities } from '../data/cities.ts'
 import { found, readChange, readId, readLookup, readSearch } from '../http/input.ts'
 import { listLargest, lookUpAlone } from '../http/largest.ts'
+import { limitsOf } from '../http/limits.ts'
 import { type Api, httpApi } from '../http/listen.ts'
+import { signIn } from '../http/login.ts'
 import { cityFields, cityPages } from '../http/pages.ts'
 import { describeProblem, Problem, problemType } from '../http/problem.ts'
 import { routes } from '../http/routes.ts'
 import { cityTag, cityTags } from '../http/tags.ts'
+import type { Settings } from '../settings.ts'
 
-export function createKoaApi(cities: Cities): Api {
-  const sluice = createSluice({ cache: { maxBytes: '64mb' } })
+export function createKoaApi(cities: Cities, { rates, password }: Settings): Api {
+  const sluice = createSluice({ cache: { maxBytes: '64mb' }, limits: limitsOf(rates) })
   const app = new Koa()
   const router = new Router()
 
@@ -24,7 +27,8 @@ export function createKoaApi(cities: Cities): Api {
   const pages = sluice.paginate(cityPages)
   const fields = sluice.fields(cityFields)
   const query = ['country', 'q', ...pages.params, ...fields.params]
-  router.get('/cities', sluice.cache('5m', { tags: ['cities'], query }), fields, pages, async (ctx) => {
+  const search = [sluice.limit('search'), sluice.cache('5m', { tags: ['cities'], query }), fields, pages]
+  router.get('/cities', ...search, async (ctx) => {
     const { total, cities: found } = await cities.search(readSearch(ctx.query), ctx.page)
     ctx.body = ctx.page.reply(found, { total })
   })
@@ -57,13 +61,21 @@ export function createKoaApi(cities: Cities): Api {
     ctx.body = await listLargest(cities, lookUp)
   })
 
+  const json = bodyParser({ enableTypes: ['json'] })
+
   // Purges only if the change succeeded, and before the client hears of it.
   const changed = sluice.invalidate('cities', 'countries', (r) => cityTag(r.params.id))
-  router.patch('/cities/:id', bodyParser({ enableTypes: ['json'] }), changed, async (ctx) => {
+  router.patch('/cities/:id', json, changed, async (ctx) => {
     const id = readId(ctx.params)
     ctx.body = found(await cities.change(id, readChange(ctx.request.body)), id)
   })
 
+  router.post('/login', sluice.limit('login'), json, (ctx) => {
+    ctx.body = signIn(ctx.request.body, password)
+  })
+
+  // For every request, also for what is not there. In front of the cache: hits count.
+  app.use(sluice.limit('address'))
   app.use(sendProblem)
   app.use(router.routes())
   app.use((ctx) => {
