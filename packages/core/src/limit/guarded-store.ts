@@ -165,7 +165,12 @@ class GuardedStore implements LimitStore {
     const back = charges.flatMap((charge, i): Settlement[] =>
       late[i]!.allowed && (refused || charge.permit !== '') ? [{ charge, verdict: late[i]!, refund: charge.cost }] : [],
     )
-    if (back.length > 0) this.settle(back)
+    if (back.length === 0) return
+    // Whatever the breaker says: the answer has just shown that the store is there.
+    void this.#quietly(
+      () => this.#store.settle(back),
+      back.map(({ charge }) => charge),
+    )
   }
 
   settle(settlements: readonly Settlement[]): MaybePromise<void> {
