@@ -16,6 +16,7 @@ export interface Cursor {
 
 const version = 1
 const macBytes = 16
+const head = Buffer.of(version)
 /** Longer ones are neither given out nor read: a URL has to hold them. */
 export const maxCursorLength = 2_048
 
@@ -25,6 +26,8 @@ export const maxCursorLength = 2_048
  */
 export class CursorCodec {
   readonly #secrets: readonly (string | Uint8Array)[]
+  /** The one that every answer of a list has: that of its end. */
+  #end: { readonly route: string; readonly order: Order; readonly text: string } | undefined
 
   /** @param secrets - the first signs, each is believed: that is how one is replaced by the next */
   constructor(secrets: readonly (string | Uint8Array)[]) {
@@ -32,11 +35,19 @@ export class CursorCodec {
   }
 
   /** @throws SluiceError for values that cannot stand in a cursor, or make it longer than 2,048 characters */
-  encode({ side, values }: Cursor, route: string, order: Order): string {
+  encode(cursor: Cursor, route: string, order: Order): string {
+    if (cursor.values !== undefined || cursor.side === 'after') return this.#encode(cursor, route, order)
+    if (this.#end?.route !== route || this.#end.order !== order) {
+      this.#end = { route, order, text: this.#encode(cursor, route, order) }
+    }
+    return this.#end.text
+  }
+
+  #encode({ side, values }: Cursor, route: string, order: Order): string {
     const said = [side === 'after' ? 'a' : 'b', ...(values ? [values.map((v, i) => pack(v, order, i))] : [])]
     const payload = Buffer.from(JSON.stringify(said))
     const mac = this.#mac(this.#secrets[0]!, payload, route, order)
-    const text = Buffer.concat([Buffer.of(version), mac, payload]).toString('base64url')
+    const text = Buffer.concat([head, mac, payload]).toString('base64url')
     if (text.length <= maxCursorLength) return text
     throw new SluiceError(
       'ERR_SLUICE_INPUT',

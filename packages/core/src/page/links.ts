@@ -8,14 +8,6 @@ export interface PageLinks {
   readonly last?: string | undefined
 }
 
-/** What a page link is made of, for one request. */
-export interface LinkBase {
-  /** What stands before the `?`. `''` makes a reference to the same path. */
-  readonly target: string
-  /** The client's own parameters that stay, ready to be joined. */
-  readonly kept: readonly string[]
-}
-
 /**
  * The parameters of the request that its page links repeat: all but those of pagination, and none that a cache in front
  * leaves out of its key, for the stored links are for everybody.
@@ -41,21 +33,18 @@ export function keptParameters(
   return kept
 }
 
-/** The reference to another page of the list. */
-export function linkTo({ target, kept }: LinkBase, params: readonly (readonly [string, string])[]): string {
-  const own = params.map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`)
-  return `${target}?${[...kept, ...own].join('&')}`
-}
-
 /** What clients and servers in between take without asking: a longer field is left out. */
 const maxFieldLength = 8_000
 
+const relations = ['first', 'prev', 'next', 'last'] as const
+
 /** The value of `Link` (RFC 8288 §3); `undefined` for none, and for one that would be too long. */
 export function linkField(links: PageLinks): string | undefined {
-  const members = Object.entries(links).flatMap(([rel, href]) =>
-    href === undefined ? [] : [`<${href}>; rel="${rel}"`],
-  )
-  const field = members.join(', ')
+  let field = ''
+  for (const rel of relations) {
+    const href = links[rel]
+    if (href !== undefined) field += `${field === '' ? '' : ', '}<${href}>; rel="${rel}"`
+  }
   return field === '' || field.length > maxFieldLength ? undefined : field
 }
 

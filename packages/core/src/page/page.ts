@@ -1,7 +1,7 @@
 import { SluiceError, show } from '../errors.ts'
 import { type Cursor, type CursorCodec, type CursorValue, placeOf } from './cursor.ts'
 import { type Keyset, keysetOf } from './keyset.ts'
-import { type LinkBase, linkField, linkTo, type PageLinks } from './links.ts'
+import { linkField, type PageLinks } from './links.ts'
 import type { PagePolicy } from './options.ts'
 import type { ReplyAbout, ReplyInfo } from './reply-info.ts'
 import type { Order, OrderColumn } from './sort.ts'
@@ -49,18 +49,14 @@ export interface Page {
 export interface PageRequest {
   readonly policy: PagePolicy
   readonly limit: number
-  /** The client said it, so its links say it too. */
-  readonly limitGiven: boolean
   readonly offset: number
   readonly count: boolean
-  readonly countGiven: string | undefined
   readonly order: Order | undefined
-  /** The client said it. */
-  readonly orderGiven: boolean
   readonly cursor: Cursor | undefined
   readonly codec: CursorCodec
   readonly route: string
-  readonly links: LinkBase
+  /** What every link begins with, up to the parameter that says which page. */
+  linkStem(): string
 }
 
 /** One page, and what its answer will carry. */
@@ -74,6 +70,7 @@ export class PageState implements Page {
   readonly #asked: PageRequest
   /** `take` was read: a page without one item too many is the last. */
   #tookOneMore = false
+  #linkStem: string | undefined
 
   constructor(asked: PageRequest) {
     this.#asked = asked
@@ -206,26 +203,24 @@ export class PageState implements Page {
   }
 
   #cursorLink(cursor: string | undefined): string {
-    return this.#link(cursor === undefined ? [] : [[this.#asked.policy.names.cursor, cursor]])
+    return cursor === undefined ? this.#stem : this.#link(this.#asked.policy.names.cursor, cursor)
   }
 
   #offsetLink(offset: number): string {
     const { names } = this.#asked.policy
-    return this.#link([
-      this.style === 'page'
-        ? [names.page, String(Math.floor(offset / this.limit) + 1)]
-        : [names.offset, String(offset)],
-    ])
+    if (this.style === 'offset') return this.#link(names.offset, offset)
+    return this.#link(names.page, Math.floor(offset / this.limit) + 1)
   }
 
-  #link(place: readonly (readonly [string, string])[]): string {
-    const { policy, limitGiven, orderGiven, order, countGiven, links } = this.#asked
-    return linkTo(links, [
-      ...(orderGiven ? [[policy.names.sort, order!.name!] as const] : []),
-      ...(countGiven === undefined ? [] : [[policy.names.count, countGiven] as const]),
-      ...(limitGiven ? [[policy.names.limit, String(this.limit)] as const] : []),
-      ...place,
-    ])
+  /** Neither the names nor the values have anything to encode. */
+  #link(name: string, value: string | number): string {
+    const stem = this.#stem
+    return `${stem}${stem.endsWith('?') ? '' : '&'}${name}=${value}`
+  }
+
+  get #stem(): string {
+    this.#linkStem ??= this.#asked.linkStem()
+    return this.#linkStem
   }
 }
 

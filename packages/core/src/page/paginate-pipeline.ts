@@ -3,7 +3,7 @@ import { markPaged, queryWatches } from '../exchange/query-watch.ts'
 import type { RequestView } from '../exchange/request-view.ts'
 import { type Cursor, CursorCodec } from './cursor.ts'
 import { badInput, InputError, QueryInput } from './input.ts'
-import { keptParameters, type LinkBase } from './links.ts'
+import { keptParameters } from './links.ts'
 import { type PagePolicy, type PaginateOptions, resolvePagePolicy } from './options.ts'
 import { type Page, PageState } from './page.ts'
 import type { Order } from './sort.ts'
@@ -50,19 +50,23 @@ export class PaginatePipeline implements Pipeline {
     const order = this.#order(input)
     const route = `${view.method === 'HEAD' ? 'GET' : view.method} ${view.route ?? view.path}`
     const count = policy.count === 'asked' ? this.#countAsked(input) : undefined
+    // What the client said for itself, its links say too.
+    const said: string[] = []
+    if (order?.name !== undefined && input.text(names.sort) !== undefined) {
+      said.push(`${names.sort}=${encodeURIComponent(order.name)}`)
+    }
+    if (count !== undefined) said.push(`${names.count}=${count}`)
+    if (asked !== undefined) said.push(`${names.limit}=${limit}`)
     return new PageState({
       policy,
       limit,
-      limitGiven: asked !== undefined,
       offset: this.#offset(input, limit),
       count: policy.count === 'always' || count === 'true',
-      countGiven: count,
       order,
-      orderGiven: order?.name !== undefined && input.text(names.sort) !== undefined,
       cursor: policy.style === 'cursor' ? this.#cursor(input, route, order!) : undefined,
       codec: this.#codec,
       route,
-      links: linkBase(view, policy),
+      linkStem: () => linkStem(view, policy, said),
     })
   }
 
@@ -103,18 +107,10 @@ export class PaginatePipeline implements Pipeline {
   }
 }
 
-/** Made once per request, and only where `reply` is called it costs more than this. */
-function linkBase(view: RequestView, policy: PagePolicy): LinkBase {
-  const { baseUrl, own, keep } = policy
-  const watches = queryWatches(view)
-  let kept: readonly string[] | undefined
-  return {
-    target: baseUrl === undefined ? '' : `${baseUrl}${view.path}`,
-    get kept() {
-      kept ??= keptParameters(view.query, own, keep, watches)
-      return kept
-    },
-  }
+/** Asked for only where `reply` is called. */
+function linkStem(view: RequestView, { baseUrl, own, keep }: PagePolicy, said: readonly string[]): string {
+  const kept = keptParameters(view.query, own, keep, queryWatches(view))
+  return `${baseUrl === undefined ? '' : `${baseUrl}${view.path}`}?${[...kept, ...said].join('&')}`
 }
 
 /** Puts what `page.reply` said on the head of the answer. */
