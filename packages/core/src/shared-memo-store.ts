@@ -25,6 +25,7 @@ export class SharedMemoStore implements MemoStore {
   readonly #clock: Clock
   readonly #route: string
   readonly #prefix: string
+  readonly #entries = new WeakMap<CacheRecord, MemoEntry>()
 
   constructor(store: CacheStore, clock: Clock, name: string) {
     this.#store = store
@@ -34,9 +35,17 @@ export class SharedMemoStore implements MemoStore {
   }
 
   get(key: string): MaybePromise<MemoEntry | MemoVacancy | undefined> {
-    return chain(this.#store.get(this.#prefix + key, plain.select), (found) =>
-      found?.kind === 'record' ? (entryOf(found) ?? this.position(key)) : wrap(found),
-    )
+    const found = this.#store.get(this.#prefix + key, plain.select, { lease: true })
+    return chain(found, (f) => this.#read(key, f))
+  }
+
+  follow(key: string, waitMs: number): MaybePromise<MemoEntry | MemoVacancy | undefined> {
+    const found = this.#store.follow?.(this.#prefix + key, plain.select, waitMs)
+    return chain(found, (f) => this.#read(key, f))
+  }
+
+  release(begun: MemoVacancy, ended: 'unshared' | 'given-up'): void {
+    this.#store.release?.(begun.position as Vacancy, ended)
   }
 
   position(key: string): MaybePromise<MemoVacancy | undefined> {
@@ -61,6 +70,27 @@ export class SharedMemoStore implements MemoStore {
 
   usage(): { readonly size: number; readonly bytes: number } {
     return { size: 0, bytes: 0 }
+  }
+
+  #read(key: string, found: CacheRecord | Vacancy | undefined): MaybePromise<MemoEntry | MemoVacancy | undefined> {
+    if (found?.kind !== 'record') return wrap(found)
+    const entry = this.#entryOf(found)
+    if (!entry) return this.position(key)
+    const renewal = this.#clock.now() < entry.staleAt ? undefined : this.#store.renewal?.(found)
+    return renewal ? { ...entry, renewal: wrap(renewal) } : entry
+  }
+
+  /** `undefined` for bytes that nothing can be made of: another version of Node or of Sluice wrote them. */
+  #entryOf(record: CacheRecord): MemoEntry | undefined {
+    // A tier in memory answers the same record again and again.
+    const known = this.#entries.get(record)
+    if (known) return known
+    const held = heldOf(record)
+    if (!held) return undefined
+    const { staleAt, whileRevalidateUntil, ifErrorUntil, tags } = record
+    const entry: MemoEntry = { kind: 'entry', held, staleAt, whileRevalidateUntil, ifErrorUntil, tags }
+    this.#entries.set(record, entry)
+    return entry
   }
 
   #record(key: string, entry: MemoEntry): CacheRecord {
@@ -97,15 +127,7 @@ export class SharedMemoStore implements MemoStore {
 }
 
 function wrap(vacancy: Vacancy | undefined): MemoVacancy | undefined {
-  return vacancy && { kind: 'vacancy', position: vacancy }
-}
-
-/** `undefined` for bytes that nothing can be made of: another version of Node or of Sluice wrote them. */
-function entryOf(record: CacheRecord): MemoEntry | undefined {
-  const held = heldOf(record)
-  if (!held) return undefined
-  const { staleAt, whileRevalidateUntil, ifErrorUntil, tags } = record
-  return { kind: 'entry', held, staleAt, whileRevalidateUntil, ifErrorUntil, tags }
+  return vacancy && { kind: 'vacancy', position: vacancy, held: vacancy.lease === 'held' }
 }
 
 function heldOf(record: CacheRecord): Held | undefined {

@@ -70,11 +70,7 @@ export class Computations {
   async fresh(self: unknown, args: readonly unknown[]): Promise<unknown> {
     const call = { self, args, key: this.keyOf(self, args) }
     this.supersede(call.key)
-    return this.#run(
-      call,
-      this.#ask('ask', () => this.#store.position(call.key)),
-      undefined,
-    )
+    return this.#run(call, this.#position(call.key), undefined)
   }
 
   /** The run under way for a key is not kept and not joined. */
@@ -126,14 +122,17 @@ export class Computations {
       const now = this.#clock.now()
       if (now < stale.staleAt) return this.#hit(stale)
       if (now < stale.whileRevalidateUntil) {
-        if (!this.#flights.has(call.key)) this.#refresh(call, stale)
+        this.#refresh(call, stale)
         return this.#hit(stale)
       }
     }
+    const begun = found?.kind === 'vacancy' ? found : stale?.renewal
     const flight = this.#flights.get(call.key)
-    if (flight && attempt < patience) return this.#join(call, flight, found, attempt)
-    const begun = found?.kind === 'vacancy' ? found : this.#ask('ask', () => this.#store.position(call.key))
-    return this.#run(call, begun, stale)
+    if (flight && attempt < patience) {
+      this.#release(begun, 'given-up')
+      return this.#join(call, flight, found, attempt)
+    }
+    return this.#run(call, begun ?? this.#position(call.key), stale)
   }
 
   async #hit(entry: MemoEntry): Promise<unknown> {
@@ -169,9 +168,15 @@ export class Computations {
     return this.#decide(call, await this.#look(call.key), attempt + 1)
   }
 
+  /** Computes it again in the background, unless somebody is at it, here or in another process. */
   #refresh(call: Call, stale: MemoEntry): void {
-    const begun = this.#ask('ask', () => this.#store.position(call.key))
-    this.#run(call, begun, stale, true).catch((error: unknown) => {
+    const { renewal } = stale
+    if (renewal?.held) return
+    if (this.#flights.has(call.key)) {
+      this.#release(renewal, 'given-up')
+      return
+    }
+    this.#run(call, renewal ?? this.#position(call.key), stale, true).catch((error: unknown) => {
       this.#report('failed to compute a value again; the older one is given out', error)
     })
   }
@@ -183,7 +188,6 @@ export class Computations {
     stale: MemoEntry | undefined,
     background = false,
   ): Promise<unknown> {
-    this.counts.misses++
     const flight = this.#lead(call.key)
     // Not before the position is known: what the function reads must be newer than that.
     return isPromise(begun)
@@ -198,20 +202,31 @@ export class Computations {
     flight: Flight,
     background: boolean,
   ): Promise<unknown> {
+    if (begun?.held) {
+      const brought = await this.#follow(call.key)
+      if (brought?.kind === 'entry' && this.#clock.now() < brought.staleAt) {
+        this.counts.coalesced++
+        flight.end({ kind: 'held', held: brought.held, kept: true })
+        return this.#parts.policy.codec.reveal(brought.held)
+      }
+      begun = brought?.kind === 'entry' ? brought.renewal : brought
+    }
+    this.counts.misses++
     flight.begun = begun
     let value: unknown
     try {
       value = await this.#apply(call)
     } catch (error) {
       // An error does not take the place of a value that may still be given out.
-      if (stale === undefined || this.#clock.now() >= deleteAtOf(stale))
-        await this.#keepError(call, error, begun, flight)
+      const lasting = stale !== undefined && this.#clock.now() < deleteAtOf(stale)
+      if (lasting || !(await this.#keepError(call, error, begun, flight))) this.#release(begun, 'unshared')
       flight.end({ kind: 'failed', error })
       if (background) throw error
       return this.#insteadOf(error, stale)
     }
     const held = this.#attempt('copy a value', () => this.#parts.policy.codec.hold(value))
     if (held === undefined) {
+      this.#release(begun, 'unshared')
       flight.end({ kind: 'alone' })
       return value
     }
@@ -237,13 +252,16 @@ export class Computations {
     flight: Flight,
   ): MaybePromise<string | undefined> {
     const { policy } = this.#parts
-    if (!begun || flight.superseded || policy.ttlMs === 0) return undefined
+    if (!begun) return undefined
+    const unkept = (ended: 'unshared' | 'given-up'): undefined => this.#release(begun, ended)
+    if (flight.superseded) return unkept('given-up')
+    if (policy.ttlMs === 0) return unkept('unshared')
     const rest = args as never[]
     if (policy.storeIf && this.#attempt('ask `storeIf`', () => policy.storeIf!(value as never, ...rest)) !== true) {
-      return undefined
+      return unkept('unshared')
     }
     const tags = this.#attempt('make tags', () => tagsOf(policy.tags, value, rest))
-    if (tags === undefined) return undefined
+    if (tags === undefined) return unkept('unshared')
     const staleAt = this.#clock.now() + policy.ttlMs * (1 - policy.jitter * Math.random())
     const entry: MemoEntry = {
       kind: 'entry',
@@ -264,6 +282,20 @@ export class Computations {
     const held: Held = { kind: 'error', error, bytes: 512 }
     const entry: MemoEntry = { kind: 'entry', held, staleAt, whileRevalidateUntil: 0, ifErrorUntil: 0, tags }
     return this.#ask('store', () => this.#store.set(key, entry, begun))
+  }
+
+  #position(key: string): MaybePromise<MemoVacancy | undefined> {
+    return this.#ask('ask', () => this.#store.position(key))
+  }
+
+  /** Waits for another process's run. */
+  #follow(key: string): MaybePromise<MemoEntry | MemoVacancy | undefined> {
+    return this.#ask('follow', () => this.#store.follow?.(key, this.#parts.policy.timeoutMs))
+  }
+
+  /** Lets another process run, where this one had the right to. */
+  #release(begun: MemoVacancy | undefined, ended: 'unshared' | 'given-up'): undefined {
+    if (begun && !begun.held) this.#ask('release', () => this.#store.release?.(begun, ended))
   }
 
   /** What a call answers whose run failed: something stale, within its window, else the error. */

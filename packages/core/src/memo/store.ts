@@ -11,12 +11,16 @@ export interface MemoEntry {
   /** Until here it may be given out in place of an error. */
   readonly ifErrorUntil: number
   readonly tags: readonly string[]
+  /** Of a stale entry in a store that processes share: what a run that replaces it presents. */
+  readonly renewal?: MemoVacancy | undefined
 }
 
 /** Nothing usable is kept. Carries where a computation that begins now stands in the order of invalidations. */
 export interface MemoVacancy {
   readonly kind: 'vacancy'
   readonly position: unknown
+  /** Another process is computing it: `follow` waits for what it brings. */
+  readonly held?: boolean | undefined
 }
 
 export type MemoSetOutcome = 'stored' | 'fenced' | 'refused'
@@ -27,6 +31,13 @@ export interface MemoStore {
   position(key: string): MaybePromise<MemoVacancy | undefined>
   /** Refuses what was invalidated since its computation began. */
   set(key: string, entry: MemoEntry, begun: MemoVacancy): MaybePromise<MemoSetOutcome | undefined>
+  /** Of stores that processes share: waits until another one has computed the value, or has given up, or it took too long. */
+  follow?(key: string, waitMs: number): MaybePromise<MemoEntry | MemoVacancy | undefined>
+  /**
+   * The run that began with this has ended without `set`. `unshared`: others need not wait for the next one either.
+   * `given-up`: one of them may try.
+   */
+  release?(begun: MemoVacancy, ended: 'unshared' | 'given-up'): void
   delete(key: string): MaybePromise<void>
   expire(key: string): MaybePromise<void>
   clear(): MaybePromise<void>
