@@ -3,7 +3,7 @@ import { systemClock } from '../../packages/core/src/clock.ts'
 import type { LimitEvents } from '../../packages/core/src/limit/events.ts'
 import { type CheckResult, createLimiter, type Limiter } from '../../packages/core/src/limit/limiter.ts'
 import { redis } from '../../packages/redis/src/index.ts'
-import { freePort, type RedisServer, startRedis, until } from '../support/redis-server.ts'
+import { type RedisServer, startRedis, until } from '../support/redis-server.ts'
 import { freshName } from './support.ts'
 
 const deadlineMs = 100
@@ -164,8 +164,9 @@ describe('Redis that is', () => {
 })
 
 test('Redis that was never there: requests are decided from the first on, and it is used as soon as it comes', async () => {
-  const port = await freePort()
-  const app = new Application(`redis://127.0.0.1:${port}`)
+  const server = await startRedis()
+  await server.kill()
+  const app = new Application(server.url)
   const verdicts = await Promise.all([app.check('open'), app.check('closed'), app.check('local')])
   expect(verdicts.map(({ allowed, via }) => [allowed, via])).toEqual([
     [true, 'open'],
@@ -174,5 +175,8 @@ test('Redis that was never there: requests are decided from the first on, and it
   ])
   expect(app.slowestMs).toBeLessThanOrEqual(deadlineMs + graceMs)
   await expect(app.limiter.reset('open', { key: 'k' })).rejects.toMatchObject({ code: 'ERR_SLUICE_STORE' })
+  await server.restart()
+  await until(async () => (await app.check('open', 'ready')).via === 'store', 20_000)
   await app.close()
-})
+  await server.stop()
+}, 30_000)
