@@ -5,6 +5,7 @@ import type { RequestView } from '../exchange/request-view.ts'
 import { codedTag } from '../http/etag.ts'
 import { chain, isPromise, type MaybePromise } from '../maybe-promise.ts'
 import { type Improvement, Improvements } from './improvements.ts'
+import { LocalForms } from './local-forms.ts'
 import type { CacheRecord, StoredForm } from './record.ts'
 import { fieldOf } from './reply.ts'
 import type { CacheStore, VariantSelector } from './store.ts'
@@ -31,6 +32,9 @@ interface Verdict {
   readonly wanted: boolean
 }
 
+/** Where a form belongs, and what it is made of. */
+type Place = Pick<Improvement, 'key' | 'place' | 'select' | 'record'>
+
 const verdict = Symbol('sluice.verdict')
 type JudgedRecord = CacheRecord & { [verdict]?: Verdict }
 
@@ -45,9 +49,12 @@ export class Forms {
   /** Those that take a while and are under way, so that clients that ask at once have one made and not many. */
   readonly #making = new Map<string, { readonly of: Uint8Array; readonly form: PromiseLike<StoredForm | undefined> }>()
   readonly #improvements: Improvements
+  /** Where the store takes no forms. */
+  readonly #local: LocalForms | undefined
 
   constructor(core: Host) {
     this.#core = core
+    this.#local = core.store.addForm ? undefined : new LocalForms()
     this.#improvements = new Improvements(core.clock, (job) => this.#improve(job))
   }
 
@@ -72,22 +79,23 @@ export class Forms {
   ): MaybePromise<CacheRecord> {
     const encoder = encoderOf(view)
     if (!encoder || encoder.coding === 'identity' || !this.#isWanted(record, encoder)) return record
-    const { coding } = encoder
+    if (this.#local) record = this.#local.complete(place, record)
     // Another coding the client accepts serves it now; the one it likes best is made if this goes on.
     if (record.forms.some((form) => form.coding !== 'identity' && encoder.accepts(form.coding))) {
       this.#count(key, place, record, encoder, select)
       return record
     }
-    const making = this.#make(place, record, encoder)
-    return chain(making, (form) => {
-      if (!form) return record
-      if (!isPromise(making) || this.#making.delete(`${place} ${coding}`)) this.#add(key, select(), record, form)
-      return withForm(record, form)
-    })
+    const at = `${place} ${encoder.coding}`
+    const running = this.#making.get(at)
+    const { body } = record.forms[0]!
+    const form = running?.of === body ? running.form : this.#make({ key, place, select: select(), record }, encoder)
+    if (isPromise(form) && form !== running?.form) this.#making.set(at, { of: body, form })
+    return chain(form, (made) => (made ? withForm(record, made) : record))
   }
 
   close(): void {
     this.#improvements.close()
+    this.#local?.clear()
   }
 
   #isWanted(record: JudgedRecord, encoder: Encoder): boolean {
@@ -104,23 +112,23 @@ export class Forms {
     return wanted
   }
 
-  #make(place: string, record: JudgedRecord, encoder: Encoder): MaybePromise<StoredForm | undefined> {
-    const at = `${place} ${encoder.coding}`
-    const { body } = record.forms[0]!
-    const running = this.#making.get(at)
-    if (running?.of === body) return running.form
-    const made = chain(encode(record, encoder), (form) => {
+  /** Makes the form a client asks for, and keeps it. */
+  #make(at: Place, encoder: Encoder): MaybePromise<StoredForm | undefined> {
+    const { body } = at.record.forms[0]!
+    const name = `${at.place} ${encoder.coding}`
+    return chain(encode(at.record, encoder), (form) => {
+      if (this.#making.get(name)?.of === body) this.#making.delete(name)
       // It does not shrink: there is no point in trying again at each hit.
-      if (!form) record[verdict] = { recipe: encoder.recipe, wanted: false }
+      if (!form) (at.record as JudgedRecord)[verdict] = { recipe: encoder.recipe, wanted: false }
+      else this.#add(at, form)
       return form
     })
-    if (isPromise(made)) this.#making.set(at, { of: body, form: made })
-    return made
   }
 
-  #add(key: string, select: VariantSelector, record: CacheRecord, form: StoredForm): MaybePromise<unknown> {
+  #add(at: Place, form: StoredForm): MaybePromise<unknown> {
     const { store } = this.#core
-    return this.#core.ask('store', () => store.addForm?.(key, select, record, form))
+    if (!this.#local) return this.#core.ask('store', () => store.addForm!(at.key, at.select, at.record, form))
+    return this.#local.add(at.place, at.record, form)
   }
 
   /** Counts a hit of the coding its client likes best. */
@@ -135,19 +143,20 @@ export class Forms {
     const hits = (heat.hits.get(coding) ?? 0) + 1
     heat.hits.set(coding, hits)
     if (hits !== recipe.hotAfter || record.forms.some((form) => form.coding === coding && form.best)) return
-    const queued = this.#improvements.add({ key, select: select(), record, recipe, coding })
+    const queued = this.#improvements.add({ key, place, select: select(), record, recipe, coding })
     // Too much to do at the moment: it may prove hot again.
     if (!queued) heat.hits.delete(coding)
   }
 
-  async #improve({ key, select, record, recipe, coding }: Improvement): Promise<void> {
+  async #improve(job: Improvement): Promise<void> {
+    const { record, recipe, coding } = job
     const identity = record.forms[0]!
     const held = record.forms.find((form) => form.coding === coding)
     const body = await recipe.improve(identity.body, coding)
     if (!body || (held && body.byteLength >= held.body.byteLength)) return
     // Other bytes under the same coding, so another strong tag: ranges of the two must not be joined.
     const etag = identity.etag && codedTag(identity.etag, `${coding}-best`)
-    await this.#add(key, select, record, { coding, body, etag, best: true })
+    await this.#add(job, { coding, body, etag, best: true })
   }
 }
 

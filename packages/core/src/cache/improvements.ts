@@ -6,6 +6,8 @@ import type { VariantSelector } from './store.ts'
 /** A form that is worth the best level. */
 export interface Improvement {
   readonly key: string
+  /** Key and variant, as one text. */
+  readonly place: string
   readonly select: VariantSelector
   readonly record: CacheRecord
   readonly recipe: Recipe

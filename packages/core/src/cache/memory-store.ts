@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../clock.ts'
+import { sameForm } from './local-forms.ts'
 import type { CacheRecord, StoredForm } from './record.ts'
 import { overheadPerMarker, overheadPerVariant, recordBytes, specBytes, textBytes } from './record-size.ts'
 import { everythingTag, recordTags } from './record-tags.ts'
@@ -137,7 +138,7 @@ export class MemoryCacheStore implements CacheStore {
     if (holder?.kind !== 'holder') return false
     // As it is now: what was purged since is gone, and what was expired stays so.
     const record = this.#current(holder)
-    if (record === undefined || !sameIdentity(record, of)) return false
+    if (record === undefined || !sameForm(record.forms[0]!, of.forms[0]!)) return false
     const forms = [...record.forms.filter(({ coding }) => coding !== form.coding), form]
     const next: Holder = { kind: 'holder', record: withOwnBodies({ ...record, forms }), checked: holder.checked }
     const named = typeof place === 'string' ? textBytes(place) : overheadPerVariant + textBytes(place.secondary)
@@ -317,13 +318,6 @@ function joinSpecs(held: VariantSpec | undefined, added: VariantSpec): VariantSp
     fields: [...new Set([...held.fields, ...fields])].sort(),
     codings: [...new Set([...held.codings, ...codings])],
   }
-}
-
-/** Whether what is made of the identity form of one is right for the other. */
-function sameIdentity(a: CacheRecord, b: CacheRecord): boolean {
-  const [one, other] = [a.forms[0]!, b.forms[0]!]
-  if (one.coding !== 'identity' || other.coding !== 'identity' || one.etag !== other.etag) return false
-  return one.body === other.body || Buffer.compare(one.body, other.body) === 0
 }
 
 /** A small body is often a slice of a large buffer (node's pool, a socket's chunk) that it would keep alive. */

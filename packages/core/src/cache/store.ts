@@ -36,7 +36,7 @@ export interface CacheStore {
   /**
    * Adds a form to the record held under this key and variant, or puts it in the place of that of the same coding. Only
    * if the record held is still the one the form was made of: `of.forms[0]`, byte for byte. Answers whether it did. A
-   * store without it keeps the forms a record was stored with.
+   * store without it keeps the forms a record was stored with; others are then kept in the process, in a few megabytes.
    */
   addForm?(key: string, select: VariantSelector, of: CacheRecord, form: StoredForm): MaybePromise<boolean>
   /** Removes every variant of one key. */
