@@ -99,6 +99,10 @@ function builtin(value: object, where: string, inside: object[]): string {
  * other realms (a vm context, Jest) are values all the same.
  */
 function kindOf(value: object): string | undefined {
+  // Nearly every argument is one of these; the rest is for those of other realms, and rare ones.
+  const prototype = Object.getPrototypeOf(value)
+  if (prototype === Object.prototype) return 'Object'
+  if (prototype === Array.prototype) return 'Array'
   const depth = depthOf(value)
   const tag = tagOf(value)
   if (depth <= 1) return tag === 'Object' ? tag : undefined
@@ -124,7 +128,8 @@ function depthOf(value: object): number {
 }
 
 function properties(mark: string, value: object, where: string, inside: object[], keys: string[]): string {
-  if (Object.getOwnPropertySymbols(value).some((symbol) => Object.prototype.propertyIsEnumerable.call(value, symbol))) {
+  const symbols = Object.getOwnPropertySymbols(value)
+  if (symbols.length > 0 && symbols.some((symbol) => Object.prototype.propertyIsEnumerable.call(value, symbol))) {
     throw keyless(where, 'an object with symbols for keys', 'Give the memo a `key`.')
   }
   let text = `${mark}${keys.length};`
