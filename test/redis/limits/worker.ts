@@ -18,8 +18,6 @@ const sluice = createSluice({
   limits: JSON.parse(LIMITS),
 })
 
-sluice.on('store-error', ({ error }) => console.error(String(error)))
-
 async function check({ policy, key, count, inFlight }: Task): Promise<{ allowed: number; elsewhere: number }> {
   let [started, allowed, elsewhere] = [0, 0, 0]
   const run = async (): Promise<void> => {
