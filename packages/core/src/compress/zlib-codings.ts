@@ -10,6 +10,8 @@ export interface ZlibParams {
   readonly windowBits?: number | undefined
   readonly memLevel?: number | undefined
   readonly strategy?: number | undefined
+  /** What each write of a stream ends with. Event streams are flushed without it. */
+  readonly flush?: number | undefined
   /** For br and zstd: parameters by number (`zlib.constants.BROTLI_PARAM_MODE`, …). */
   readonly params?: Readonly<Record<number, number>> | undefined
 }
