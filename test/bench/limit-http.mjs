@@ -1,0 +1,32 @@
+/**
+ * The CPU a limiter adds to a bare route, against the limiter people use on that framework. `legacy` sends the three
+ * X-RateLimit fields the others send, the default two fields of the draft. `npm run bench -- limit-http`; arguments
+ * behind it choose frameworks.
+ *
+ * Goal: less than each of them.
+ */
+import { fileURLToPath } from 'node:url'
+import { compare, median, report } from './lib/compare.mjs'
+
+const script = fileURLToPath(new URL('./limit-http-servers.mjs', import.meta.url))
+const peers = { express: 'express-rate-limit', koa: 'koa-ratelimit', fastify: '@fastify/rate-limit' }
+const wanted = process.argv.slice(2)
+
+console.log('A route of 11 bytes and a limit that is never reached. Ratios are medians over rounds.')
+for (const [framework, peer] of Object.entries(peers).filter(
+  ([name]) => wanted.length === 0 || wanted.includes(name),
+)) {
+  const theirs = `${framework} + ${peer}`
+  const ours = [`${framework} + sluice`, `${framework} + sluice, legacy`]
+  const figures = await compare({ script, names: [framework, ...ours, theirs], rounds: 9 })
+  report(framework, figures, framework)
+  const added = (name) => figures.get(name).cpu.map((value, i) => value - figures.get(framework).cpu[i])
+  const base = added(theirs)
+  for (const name of ours) {
+    const own = added(name)
+    const ratio = median(own) / median(base)
+    console.log(
+      `${name}: adds ${median(own).toFixed(1)} µs, ${peer} ${median(base).toFixed(1)} µs: × ${ratio.toFixed(2)}`,
+    )
+  }
+}
