@@ -23,6 +23,9 @@ export interface MemoryMemoStoreOptions {
 /** What the objects of an entry take beside the characters of its key and its value; measured, rounded up. */
 const overheadPerEntry = 400
 
+/** Likewise for a tag: the name, and how it stands in the order of invalidations. */
+const overheadPerTag = 100
+
 interface Place {
   entry: MemoEntry
   readonly tags: readonly string[]
@@ -62,7 +65,7 @@ export class MemoryMemoStore implements MemoStore {
     const tags = orderTags(entry.tags)
     const position = begun.position as number
     if (position !== order.position && order.invalidatedSince(tags, position)) return 'fenced'
-    const size = overheadPerEntry + key.length * 2 + entry.held.bytes + tags.length * 64
+    const size = overheadPerEntry + key.length * 2 + entry.held.bytes + tags.length * overheadPerTag
     if (size > maxBytes || clock.now() >= deleteAtOf(entry)) {
       // What it would have replaced is older still.
       this.#places.delete(key)

@@ -30,7 +30,7 @@ export function makeCodec(clone: boolean, serializer: MemoSerializer<never> | un
     hold(value) {
       if (own) {
         const data = toBuffer(own.serialize(value))
-        return { kind: 'own', data, bytes: data.byteLength }
+        return { kind: 'own', data, bytes: data.byteLength + overheadPerBuffer }
       }
       if (!clone) return { kind: 'same', value, bytes: roughBytes(value) }
       if (typeof value === 'string') return { kind: 'same', value, bytes: value.length * 2 }
@@ -42,7 +42,7 @@ export function makeCodec(clone: boolean, serializer: MemoSerializer<never> | un
         return { kind: 'json', text, bytes: text.length * 2 }
       }
       const data = serialize(value)
-      return { kind: 'v8', data, bytes: data.byteLength }
+      return { kind: 'v8', data, bytes: data.byteLength + overheadPerBuffer }
     },
     reveal(held) {
       switch (held.kind) {
@@ -84,6 +84,9 @@ function isJsonTree(value: unknown, seen: Set<object>): boolean {
   if (keys.includes('__proto__') || keys.length !== Object.getOwnPropertyNames(value).length) return false
   return keys.every((key) => isJsonTree((value as Record<string, unknown>)[key], seen))
 }
+
+/** What a buffer takes beside its bytes; measured, rounded up. */
+const overheadPerBuffer = 120
 
 /** Past this the check costs more than it saves. */
 const mostObjects = 10_000
