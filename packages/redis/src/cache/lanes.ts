@@ -6,6 +6,10 @@ const format = 1
 /** 192 bits: nobody finds two keys with the same one. */
 const idLength = 32
 
+/** How many keys' places are remembered, and up to which length. */
+const mostRemembered = 5_000
+const longestRemembered = 300
+
 /** Where a cache key lives. */
 export interface Place {
   readonly lane: Lane
@@ -34,6 +38,9 @@ export class Lane {
   readonly index: number
   readonly clock: string
   readonly #prefix: string
+  /** No two processes have the same, and none has it twice. */
+  readonly #name = randomBytes(9).toString('base64url')
+  #begun = 0
   #seen: Seen = { epoch: '', n: 0, ended: [] }
 
   constructor(namespace: string, index: number) {
@@ -57,7 +64,12 @@ export class Lane {
   /** The first arguments of every script of this lane. `time`: empty for the server's. */
   head(time: string): (string | number)[] {
     const { epoch, n } = this.#seen
-    return [epoch, n, randomBytes(9).toString('base64url'), time]
+    return [epoch, n, this.#fresh(), time]
+  }
+
+  /** A name for an epoch that nobody has used. */
+  #fresh(): string {
+    return `${this.#name}${(this.#begun++).toString(36)}`
   }
 
   /**
@@ -90,6 +102,8 @@ export class Lanes {
   readonly all: readonly Lane[]
   /** Where invalidations are told. */
   readonly channel: string
+  /** Of the keys asked for last, since hashing is a good part of what a look-up costs here. */
+  readonly #places = new Map<string, Place>()
 
   /** @param keyPrefix - what the client puts before every key, but not before the names of channels in scripts */
   constructor(namespace: string, count: number, keyPrefix = '') {
@@ -99,6 +113,16 @@ export class Lanes {
   }
 
   place(key: string): Place {
+    const known = this.#places.get(key)
+    if (known) return known
+    const place = this.#placeOf(key)
+    if (key.length > longestRemembered) return place
+    if (this.#places.size >= mostRemembered) this.#places.clear()
+    this.#places.set(key, place)
+    return place
+  }
+
+  #placeOf(key: string): Place {
     // UTF-16, because UTF-8 cannot tell halves of surrogate pairs apart.
     const digest = createHash('sha256').update(key, 'utf16le').digest()
     const lane = this.all[digest.readUInt32BE(28) % this.all.length]!

@@ -122,7 +122,7 @@ export class RedisCacheStore implements CacheStore {
         lane,
         scripts.lookUp,
         [place.entry, lane.lease(id, ''), lane.lease(id, variant)],
-        [spec, variant, token, this.#leases.leaseMs],
+        [spec, variant === '' ? '0' : variant, token, this.#leases.leaseMs],
         (late) => this.#giveBack(late, token, place, variant),
       )
       if (answer === undefined) return undefined

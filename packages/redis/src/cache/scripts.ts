@@ -26,9 +26,9 @@ local function begin()
 end
 local function lane()
   local c = redis.call('HMGET', KEYS[1], 'e', 'n', 'f')
-  local n = tonumber(c[2] or nil)
+  local n = tonumber(c[2])
   -- Gone, or behind what was seen of it: a failover or a restart has lost invalidations.
-  if not c[1] or not n or (c[1] == ARGV[1] and n < tonumber(ARGV[2])) then return begin() end
+  if not n or (c[1] == ARGV[1] and n < tonumber(ARGV[2])) then return begin() end
   return c[1], n, tonumber(c[3])
 end
 local function timeMs()
@@ -72,44 +72,40 @@ export const lookUp = script(
   prelude,
   `
 local e, n, f = lane()
-local spec = redis.call('HGET', KEYS[2], 's')
+-- All of it at once, in the hope that the caller was right about the spec.
+local spec, meta, frame = unpack(redis.call('HMGET', KEYS[2], 's', 'm' .. ARGV[6], 'f' .. ARGV[6]))
+if spec and spec ~= ARGV[5] then
+  if spec ~= '' then return { 'S', e, n, spec } end
+  meta, frame = unpack(redis.call('HMGET', KEYS[2], 'm0', 'f0'))
+end
+local plain = not spec or spec == ''
 local function lease()
   if ARGV[7] == '' then return '' end
-  local key = (not spec or spec == '') and KEYS[3] or KEYS[4]
+  local key = plain and KEYS[3] or KEYS[4]
   local held = redis.call('GET', key)
   if held then return held == '!' and 'open' or 'held' end
   -- Where nothing can be written (no memory, a replica), looking up goes on without leases.
   local set = redis.pcall('SET', key, ARGV[7], 'PX', ARGV[8])
   return set.err and '' or 'taken'
 end
-local function vacancy()
-  return { 'V', e, n, (not spec or spec == '') and 'key' or 'vary', lease(), spec or '' }
-end
-if not spec then return vacancy() end
-local variant = '0'
-if spec ~= '' then
-  if spec ~= ARGV[5] then return { 'S', e, n, spec } end
-  variant = ARGV[6]
-end
-local meta = redis.call('HGET', KEYS[2], 'm' .. variant)
-if not meta then return vacancy() end
-local me, mn, stored, stale, ends, tags = string.match(meta, '^([^:]*):(%d+):(%d+):(%d+):(%d+):(.*)$')
-mn, stored, stale, ends = tonumber(mn), tonumber(stored), tonumber(stale), tonumber(ends)
-if me ~= e or mn < f or mn > n then return vacancy() end
-local now, expiredAge = timeMs(), -1
-if mn < n then
-  local purged, expired, expiredMs = versions(tags)
-  if purged > mn then return vacancy() end
-  if expired > mn then
-    expiredAge = math.max(now - expiredMs, 0)
-    local from = math.max(expiredMs - stored, 0)
-    if from < stale then stale, ends = from, from + ends - stale end
+if spec and meta then
+  local me, mn, stored, stale, ends, at = string.match(meta, '^([^:]*):(%d+):(%d+):(%d+):(%d+):()')
+  mn, stored, stale, ends = tonumber(mn), tonumber(stored), tonumber(stale), tonumber(ends)
+  if me == e and mn >= f and mn <= n then
+    local now, expiredAge, purged, expired, expiredMs = timeMs(), -1, 0, 0, 0
+    if mn < n then purged, expired, expiredMs = versions(string.sub(meta, at)) end
+    if expired > mn then
+      expiredAge = math.max(now - expiredMs, 0)
+      local from = math.max(expiredMs - stored, 0)
+      if from < stale then stale, ends = from, from + ends - stale end
+    end
+    local age = math.max(now - stored, 0)
+    if purged <= mn and age < ends then
+      return { 'R', e, n, age, expiredAge, spec, frame, age >= stale and lease() or '' }
+    end
   end
 end
-local age = math.max(now - stored, 0)
-if age >= ends then return vacancy() end
-local renewal = age >= stale and lease() or ''
-return { 'R', e, n, age, expiredAge, spec, redis.call('HGET', KEYS[2], 'f' .. variant), renewal }
+return { 'V', e, n, plain and 'key' or 'vary', lease(), spec or '' }
 `,
 )
 
