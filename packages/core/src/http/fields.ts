@@ -84,9 +84,13 @@ export class Fields implements Iterable<readonly [name: string, value: string]> 
     return this.#touched ?? []
   }
 
-  /** One pair per line. */
-  *[Symbol.iterator](): IterableIterator<readonly [string, string]> {
-    for (const [name, lines] of this.#lines) for (const line of lines) yield [name, line]
+  /** One pair per line, as they are now. Not a generator: that takes longer than the rest of a limiter's decision. */
+  [Symbol.iterator](): IterableIterator<readonly [string, string]> {
+    const pairs: (readonly [string, string])[] = []
+    this.#lines.forEach((lines, name) => {
+      for (let i = 0; i < lines.length; i++) pairs.push([name, lines[i]!])
+    })
+    return pairs[Symbol.iterator]()
   }
 
   copy(): Fields {

@@ -1,3 +1,4 @@
+import type { Clock } from '../clock.ts'
 import type { RequestContext } from '../exchange/context.ts'
 import type { Reply } from '../exchange/exchange.ts'
 import { ianaProblem, problem } from '../exchange/problem.ts'
@@ -23,8 +24,11 @@ export function refuses({ quota, verdict }: Told): boolean {
   return !verdict.allowed && !quota.shadow
 }
 
-/** The fields that tell a client about its quotas, as a flat list; empty where no policy sends any. */
-export function quotaFields(told: readonly Told[], wallMs: number): string[] {
+/**
+ * The fields that tell a client about its quotas, as a flat list; empty where no policy sends any. The calendar is looked at
+ * only where a field has a date.
+ */
+export function quotaFields(told: readonly Told[], clock: Pick<Clock, 'wall'>): string[] {
   const fields: string[] = []
   let policies = ''
   let limits = ''
@@ -49,14 +53,14 @@ export function quotaFields(told: readonly Told[], wallMs: number): string[] {
   if (tightest) {
     const { limit, remaining, resetMs } = tightest.verdict
     fields.push('X-RateLimit-Limit', String(limit), 'X-RateLimit-Remaining', String(remaining))
-    fields.push('X-RateLimit-Reset', String(Math.ceil((wallMs + resetMs) / 1_000)))
+    fields.push('X-RateLimit-Reset', String(Math.ceil((clock.wall() + resetMs) / 1_000)))
   }
   return fields
 }
 
 /** The same for an answer that is not ours. */
-export function quotaFieldsOf(told: readonly Told[], wallMs: number): Fields | undefined {
-  const flat = quotaFields(told, wallMs)
+export function quotaFieldsOf(told: readonly Told[], clock: Pick<Clock, 'wall'>): Fields | undefined {
+  const flat = quotaFields(told, clock)
   if (flat.length === 0) return undefined
   const fields = Fields.from()
   for (let i = 0; i < flat.length; i += 2) fields.set(flat[i]!, flat[i + 1]!)
@@ -94,12 +98,12 @@ export function denialOf(request: RequestContext, told: readonly Told[]): Denial
 export function denialReply(
   denial: Denial,
   told: readonly Told[],
-  wallMs: number,
+  clock: Pick<Clock, 'wall'>,
   body: DenialBody | undefined,
 ): Reply {
   const fields: string[] = []
   if (!denial.permanent) fields.push('Retry-After', String(Math.max(1, Math.ceil(denial.retryAfterMs / 1_000))))
-  fields.push(...quotaFields(told, wallMs))
+  fields.push(...quotaFields(told, clock))
   return body === undefined ? problem(problemOf(denial), fields) : ownReply(denial.status, fields, body)
 }
 

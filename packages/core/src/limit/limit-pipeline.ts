@@ -109,7 +109,7 @@ function answer(
   }
   const told = mark ? [...RequestMarks.told(mark), ...toldOf(decision)] : toldOf(decision)
   parts.marks.add(view.native, decision.charges, decision.verdicts)
-  const fields = quotaFieldsOf(told, parts.clock.wall())
+  const fields = quotaFieldsOf(told, parts.clock)
   return { kind: 'proceed', fields, exchange: exchangeFor(parts, view, decision) }
 }
 
@@ -130,7 +130,7 @@ function deny(
   told: readonly Told[],
 ): MaybePromise<Opening> {
   const denial = denialOf(c, told)
-  const standard = (): Opening => ({ kind: 'reply', reply: denialReply(denial, told, parts.clock.wall(), undefined) })
+  const standard = (): Opening => ({ kind: 'reply', reply: denialReply(denial, told, parts.clock, undefined) })
   const policy = decision.charges.find(({ quota, policy }, i) => {
     const verdict = decision.verdicts[i]
     return policy.respond && verdict && refuses({ quota, verdict })
@@ -145,7 +145,7 @@ function deny(
         ? standard()
         : (parts.callbacks.attempt<Opening>(
             option,
-            () => ({ kind: 'reply', reply: denialReply(denial, told, parts.clock.wall(), body) }),
+            () => ({ kind: 'reply', reply: denialReply(denial, told, parts.clock, body) }),
             standard(),
           ) as Opening),
   )
@@ -158,7 +158,7 @@ function unavailable(parts: LimiterParts, c: RequestContext, policies: readonly 
   const violated = policies.map(({ name }) => name)
   if (parts.sink.wants('denied')) parts.sink.emit('denied', { route: c.route, policies: [], violated })
   const denial = { request: c, status: 503, violated, permanent: false, retryAfterMs: 1_000, verdicts: [] }
-  return { kind: 'reply', reply: denialReply(denial, [], parts.clock.wall(), undefined) }
+  return { kind: 'reply', reply: denialReply(denial, [], parts.clock, undefined) }
 }
 
 /** Counts and events of one decision. */
