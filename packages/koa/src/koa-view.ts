@@ -14,11 +14,11 @@ export class KoaView extends NodeRequestView implements RequestView {
 
   override get scheme(): string {
     // Behind a proxy this is a header: only the two words it may say are taken into a key.
-    return this.#ctx.protocol === 'https' ? 'https' : 'http'
+    return this.#ctx.request.protocol === 'https' ? 'https' : 'http'
   }
 
   override get authority(): string {
-    return this.#ctx.host
+    return this.#ctx.request.host
   }
 
   override get localPort(): number | undefined {

@@ -7,22 +7,26 @@ import { emptyStatuses, fillerType } from './body.ts'
  * it. What is on the response counts as set by earlier middleware.
  */
 export function putReply(ctx: Context, reply: Reply): void {
+  // Not through the context, which hands each of these on to the response: every hit comes here.
+  const { res, response } = ctx
+  const { status, fields, body } = reply
   // The same status again would replace a reason phrase of the handler's.
-  if (ctx.status !== reply.status || !isAnswered(ctx)) ctx.status = reply.status
+  if (res.statusCode !== status || !isAnswered(ctx)) response.status = status
   if (isFiller(ctx, reply)) {
-    setFields(ctx.res, withoutContent(reply.fields))
+    setFields(res, withoutContent(fields))
     return
   }
-  if (reply.body === undefined || emptyStatuses.has(reply.status)) {
-    setFields(ctx.res, reply.fields)
-    ctx.body = emptyStatuses.has(reply.status) ? null : Buffer.alloc(0)
+  if (body === undefined || emptyStatuses.has(status)) {
+    setFields(res, fields)
+    response.body = emptyStatuses.has(status) ? null : Buffer.alloc(0)
     return
   }
-  setFields(ctx.res, reply.fields)
-  const typed = ctx.res.hasHeader('Content-Type')
-  ctx.body = asBuffer(reply.body)
+  // Koa counts the body itself.
+  setFields(res, fields, 'Content-Length')
+  const typed = res.hasHeader('Content-Type')
+  response.body = asBuffer(body)
   // Koa names every Buffer's type; an answer without one stays without.
-  if (!typed) ctx.remove('Content-Type')
+  if (!typed) res.removeHeader('Content-Type')
 }
 
 /** Somebody has set a status or a body: what Koa keeps track of to tell its own 404 from a handler's. */

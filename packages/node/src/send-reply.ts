@@ -20,11 +20,16 @@ export function sendReply(response: ServerResponse, reply: Reply, method: string
   else response.end(reply.body)
 }
 
-/** Lays a flat list of fields over those of a response. */
-export function setFields(response: ServerResponse, fields: readonly string[]): void {
+/**
+ * Lays a flat list of fields over those of a response.
+ *
+ * @param except - the name of one that is left to the host, written as it is in the list
+ */
+export function setFields(response: ServerResponse, fields: readonly string[], except?: string): void {
   const merge = hasMerged(response)
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i]!
+    if (name === except) continue
     const value = fields[i + 1]!
     if (repeats(fields, i)) response.appendHeader(name, value)
     else if (merge) layOver(response, name, value)
