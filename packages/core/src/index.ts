@@ -58,6 +58,7 @@ export type {
 export type { InvalidationOrder } from './exchange/invalidation-order.ts'
 export { joinControls } from './exchange/join-controls.ts'
 export { mergedFields, mergeLists } from './exchange/merge-fields.ts'
+export { notesFor, notesOn } from './exchange/notes.ts'
 export type { RequestProperty, RequestView } from './exchange/request-view.ts'
 export type { HandlerDecorators, LimitedDecorator, WrapHandler } from './handler-decorators.ts'
 export { displayName } from './http/field-case.ts'

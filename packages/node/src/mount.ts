@@ -5,6 +5,8 @@ import {
   type Exchange,
   isPromise,
   joinControls,
+  notesFor,
+  notesOn,
   type Opening,
   type Pipeline,
   type ReadObserver,
@@ -88,7 +90,7 @@ function goesOn<Request extends IncomingMessage, Response extends ServerResponse
 ): boolean {
   if (opening.kind === 'reply') {
     // A cache around this one does not know what the stored answer was tagged with.
-    if (pipeline.name === 'cache') (response as { sluice?: ResponseControl }).sluice?.skip('nested')
+    if (pipeline.name === 'cache' && notesOn(request)?.[controlled]) controlOf(response)?.skip('nested')
     sendReply(response, opening.reply, request.method ?? 'GET')
     return false
   }
@@ -96,6 +98,13 @@ function goesOn<Request extends IncomingMessage, Response extends ServerResponse
   if (opening.exchange) follow(opening.exchange, request, response, host)
   return true
 }
+
+type Controlled = { sluice?: ResponseControl }
+
+const controlOf = (response: object): ResponseControl | undefined => (response as Controlled).sluice
+
+/** The response of this request has a control. */
+const controlled = Symbol.for('sluice.controlled')
 
 /** Lets the exchange see the request's handler and its response. */
 function follow<Request extends IncomingMessage, Response extends ServerResponse>(
@@ -105,8 +114,10 @@ function follow<Request extends IncomingMessage, Response extends ServerResponse
   host: MountHost<Request, Response>,
 ): void {
   const { request: change, control } = exchange
-  const controlled = response as { sluice?: ResponseControl }
-  if (control) controlled.sluice = joinControls(controlled.sluice, control)
+  if (control) {
+    ;(response as Controlled).sluice = joinControls(controlOf(response), control)
+    notesFor(request)[controlled] = true
+  }
   if (change) {
     overlayHeaders(request, change)
     if (change.reads) host.watch(request, response, change.reads)

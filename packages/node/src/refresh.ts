@@ -1,15 +1,14 @@
 import { IncomingMessage, type RequestListener, type Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
+import { notesFor, notesOn } from '@sluice/core'
 
 /** Marks a request that Sluice made itself. A symbol of this module's own: nobody outside can set it. */
 const ticketKey = Symbol('sluice.ticket')
 
-type Ticketed = { [ticketKey]?: object }
-
 /** The ticket a request was made with; `undefined` for a client's. */
 export function ticketOf(request: object): object | undefined {
-  return (request as Ticketed)[ticketKey]
+  return notesOn(request)?.[ticketKey] as object | undefined
 }
 
 /** Fields of the client's connection and of its own cache: not for a request that has neither. */
@@ -52,7 +51,7 @@ export async function refreshWith(
   again.rawHeaders = Object.entries(again.headers).flatMap(([name, value]) => [name, String(value)])
   again.complete = true
   again.push(null)
-  ;(again as Ticketed)[ticketKey] = ticket
+  notesFor(again)[ticketKey] = ticket
   const response = new ServerResponse(again)
   response.assignSocket(socket)
   const ended = new Promise<void>((resolve) => response.once('close', resolve))

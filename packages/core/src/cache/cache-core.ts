@@ -51,15 +51,20 @@ export class CacheCore {
 
   /** Asks the store. `undefined`, and an event, where it fails: the request then goes to its handler. */
   ask<T>(what: string, fn: () => MaybePromise<T>): MaybePromise<T | undefined> {
-    const failed = (error: unknown): undefined => {
-      this.#report('ERR_SLUICE_STORE', `The cache store failed to ${what}`, error)
-    }
     try {
       const result = fn()
-      return isPromise(result) ? result.then((value) => value, failed) : result
+      if (!isPromise(result)) return result
+      return result.then(
+        (value) => value,
+        (error) => this.#storeFailed(what, error),
+      )
     } catch (error) {
-      return failed(error)
+      return this.#storeFailed(what, error)
     }
+  }
+
+  #storeFailed(what: string, error: unknown): undefined {
+    this.#report('ERR_SLUICE_STORE', `The cache store failed to ${what}`, error)
   }
 
   /** Asks for what the application must know the end of: the event, and the error too. */

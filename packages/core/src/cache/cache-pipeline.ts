@@ -88,8 +88,8 @@ export class CachePipeline implements Pipeline {
   /** @param attempt - how often this request has waited for others already */
   #lookUp(view: RequestView, key: CacheKey, attempt: number): MaybePromise<Opening> {
     const chosen = chooser(view)
-    // Whoever cannot fill must not keep other processes from it.
-    const wants = { lease: this.#mayFill(view, key) }
+    // Whoever cannot fill must not keep other processes from it. A store of this process alone has no leases.
+    const wants = this.#core.store.follow && { lease: this.#mayFill(view, key) }
     const found = this.#core.ask('read', () => this.#core.store.get(key.key, chosen.select, wants))
     return chain(found, (record) => this.#decide(view, key, record, chosen.variant(), attempt))
   }

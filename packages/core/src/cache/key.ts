@@ -12,7 +12,7 @@ export interface CacheKey {
   readonly key: string
   /** What the key functions read of the request: a handler may read it too. `@identity` where `by.user` found a user. */
   readonly covered: ReadonlySet<string> | undefined
-  /** The route as it was known when the key was made. */
+  /** The route as it was known when the key was made; `undefined` also where it is not in the key. */
   readonly route: string | undefined
 }
 
@@ -26,17 +26,15 @@ export interface NoKey {
  * The primary key (RFC 9111 §2): method, scheme, authority, path, query, then what the route adds. Every part stands
  * behind its length, so that no two different requests can give the same key. GET and HEAD share one.
  *
- * @param route - the route to use, where a key is made a second time: on some hosts the pattern is known only later
+ * @param known - the route to use, where a key is made a second time: on some hosts the pattern is known only later
  */
-export function cacheKey(
-  view: RequestView,
-  policy: CachePolicy,
-  route: string | undefined = view.route,
-): MaybePromise<CacheKey | NoKey> {
+export function cacheKey(view: RequestView, policy: CachePolicy, known?: string): MaybePromise<CacheKey | NoKey> {
   const plain = policy.varyFields.length === 0 && policy.varyFunctions.length === 0 && !policy.key
   const method = view.method === 'HEAD' ? 'GET' : view.method
-  if (plain && method === 'GET') return { key: targetKey(view, policy), covered: undefined, route }
+  // The route is not asked for: nothing of it is in the key.
+  if (plain && method === 'GET') return { key: targetKey(view, policy), covered: undefined, route: undefined }
 
+  const route = known ?? view.route
   const reads = new Set<string>(policy.varyFields)
   const context = new RequestContext(view, reads)
   const parts: MaybePromise<string | undefined>[] = policy.varyFields.map((field) => view.header(field))

@@ -1,4 +1,5 @@
 import type { MaybePromise } from '../maybe-promise.ts'
+import { notesFor, notesOn } from './notes.ts'
 import type { RequestView } from './request-view.ts'
 
 /** Makes the encoded forms of bodies: what a compressor lets stages behind it use, without their knowing it. */
@@ -35,15 +36,13 @@ export interface Encoder {
   readonly fickle: boolean
 }
 
-/** From the global registry, so that two copies of the package understand each other. */
-const key: unique symbol = Symbol.for('sluice.encoder') as never
+const key = Symbol.for('sluice.encoder')
 
 /** The encoder in front of this request's stages. */
 export function encoderOf(view: RequestView): Encoder | undefined {
-  return (view.native as { [key]?: Encoder })[key]
+  return notesOn(view.native)?.[key] as Encoder | undefined
 }
 
-/** A property of the native request, and not a WeakMap: a hit looks here each time. */
 export function setEncoder(view: RequestView, encoder: Encoder): void {
-  ;(view.native as { [key]?: Encoder })[key] = encoder
+  notesFor(view.native)[key] = encoder
 }

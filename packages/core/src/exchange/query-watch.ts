@@ -1,3 +1,4 @@
+import { notesFor, notesOn } from './notes.ts'
 import type { RequestView } from './request-view.ts'
 
 /** A cache in front of a stage that reads query parameters by itself: what of the query its key has. */
@@ -8,43 +9,38 @@ export interface QueryWatch {
   read(name: string): void
 }
 
-/** From the global registry, so that two copies of the package understand each other. */
-const watchKey: unique symbol = Symbol.for('sluice.queryWatch') as never
-const hiddenKey: unique symbol = Symbol.for('sluice.hiddenQuery') as never
-const pagedKey: unique symbol = Symbol.for('sluice.paged') as never
-
-type Noted = { [watchKey]?: readonly QueryWatch[]; [hiddenKey]?: readonly string[]; [pagedKey]?: true }
+const watchKey = Symbol.for('sluice.queryWatch')
+const hiddenKey = Symbol.for('sluice.hiddenQuery')
+const pagedKey = Symbol.for('sluice.paged')
 
 /** Tells the stages behind that the key of this request has only a part of the query. */
 export function watchQuery(view: RequestView, watch: QueryWatch): void {
-  const native = view.native as Noted
-  native[watchKey] = [...(native[watchKey] ?? []), watch]
+  notesFor(view.native)[watchKey] = [...queryWatches(view), watch]
 }
 
 /** The caches in front of this stage whose keys have only a part of the query. */
 export function queryWatches(view: RequestView): readonly QueryWatch[] {
-  return (view.native as Noted)[watchKey] ?? none
+  return (notesOn(view.native)?.[watchKey] as QueryWatch[] | undefined) ?? none
 }
 
 /** Tells the caches behind that a stage in front sees to these parameters: they do not shape what is stored. */
 export function hideQuery(view: RequestView, names: readonly string[]): void {
-  const native = view.native as Noted
-  native[hiddenKey] = [...(native[hiddenKey] ?? []), ...names]
+  notesFor(view.native)[hiddenKey] = [...(hiddenQuery(view) ?? []), ...names]
 }
 
 /** The parameters that the key is to leave out; `undefined` for none. */
 export function hiddenQuery(view: RequestView): readonly string[] | undefined {
-  return (view.native as Noted)[hiddenKey]
+  return notesOn(view.native)?.[hiddenKey] as string[] | undefined
 }
 
 /** Tells the caches behind that a stage in front adds to the answer what only the handler knows: a hit would lack it. */
 export function markPaged(view: RequestView): void {
-  ;(view.native as Noted)[pagedKey] = true
+  notesFor(view.native)[pagedKey] = true
 }
 
 /** Whether pagination stands in front of this stage. */
 export function isPaged(view: RequestView): boolean {
-  return (view.native as Noted)[pagedKey] === true
+  return notesOn(view.native)?.[pagedKey] === true
 }
 
 /** Whether `name` is the parameter, or belongs to it: `filter[a]` and `filter.a` are of `filter`. */

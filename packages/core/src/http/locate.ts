@@ -35,13 +35,15 @@ export interface RequestTarget extends Target {
   readonly authority: string | undefined
 }
 
+const slash = 0x2f
+
 /**
  * Takes a request target apart as it was sent (RFC 9112 §3.2), without decoding or normalising anything: origin-form
  * (`/a?b`; a path may begin with `//`), absolute-form (`http://host/a?b`), or `*`. Takes any text.
  */
 export function splitTarget(target: string): RequestTarget {
   // §3.2.2. An origin-form begins with a slash, so that `//host/a` is a path and not a reference to a host.
-  const absolute = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)/i.exec(target)
+  const absolute = target.charCodeAt(0) === slash ? null : /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)/i.exec(target)
   const rest = absolute ? target.slice(absolute[0].length) : target
   const mark = rest.indexOf('?')
   return {
