@@ -9,7 +9,10 @@ import type { Requester } from './requester.ts'
 export type WarmSource =
   | Iterable<string | URL>
   | AsyncIterable<string | URL>
-  /** A sitemap, or an index of them: a path of the target, an http(s) URL, or a file as a `file:` URL. */
+  /**
+   * A sitemap, or an index of them: a path of the target, an http(s) URL (asked of the target too, under its own host), or
+   * a file as a `file:` URL.
+   */
   | { readonly sitemap: string | URL }
   /** An access log in the common or combined format, `.gz` too: its GET requests that succeeded, the most frequent first. */
   | { readonly log: string /** Only that many. Default: all. */; readonly top?: number | undefined }
