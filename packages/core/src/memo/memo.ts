@@ -37,7 +37,8 @@ export interface Memo<Args extends readonly unknown[], Value, This = unknown> {
 /** What makes a memo of a function; bound to an instance of Sluice. */
 export type MakeMemo = <This, Args extends readonly unknown[], Result>(
   fn: (this: This, ...args: Args) => Result,
-  options: MemoOptions<Args, Awaited<Result>>,
+  // What the options are functions of is told by the function, and not by them.
+  options: MemoOptions<NoInfer<Args>, NoInfer<Awaited<Result>>>,
 ) => Memo<Args, Awaited<Result>, This>
 
 /** The function that stands for the original; `disguise` gives it its name. */
