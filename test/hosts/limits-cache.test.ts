@@ -91,6 +91,15 @@ describeHosts('a limit and a cache', (host) => {
     expect((await app.get('/b')).text).toBe('b 2')
   })
 
+  test('who waits for a miss that is refused behind the cache is not kept waiting', async () => {
+    const app = await host.boot({
+      routes: [{ path: '/:id', limitMisses: [log('1/10s')], cache, handler: counted() }],
+    })
+    await app.get('/a')
+    const seen = await Promise.all([app.get('/b'), app.get('/b'), app.get('/b')])
+    expect(seen.map(({ status }) => status)).toEqual([429, 429, 429])
+  })
+
   test('a limit behind the cache counts misses only, and does not keep the answer from being stored', async () => {
     const app = await host.boot({
       routes: [
