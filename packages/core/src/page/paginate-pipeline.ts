@@ -66,7 +66,7 @@ export class PaginatePipeline implements Pipeline {
       cursor: policy.style === 'cursor' ? this.#cursor(input, route, order!) : undefined,
       codec: this.#codec,
       route,
-      linkStem: () => linkStem(view, policy, said),
+      linkStem: linkStem(view, policy, said),
     })
   }
 
@@ -107,10 +107,15 @@ export class PaginatePipeline implements Pipeline {
   }
 }
 
-/** Asked for only where `reply` is called. */
-function linkStem(view: RequestView, { baseUrl, own, keep }: PagePolicy, said: readonly string[]): string {
-  const kept = keptParameters(view.query, own, keep, queryWatches(view))
-  return `${baseUrl === undefined ? '' : `${baseUrl}${view.path}`}?${[...kept, ...said].join('&')}`
+/**
+ * Asked for only where `reply` is called. It holds on to what it needs of the request and not to the request: on Koa that
+ * made five times as much work for the garbage collector, which found them all alive.
+ */
+function linkStem(view: RequestView, { baseUrl, own, keep }: PagePolicy, said: readonly string[]): () => string {
+  const { query } = view
+  const target = baseUrl === undefined ? '' : `${baseUrl}${view.path}`
+  const watches = queryWatches(view)
+  return () => `${target}?${[...keptParameters(query, own, keep, watches), ...said].join('&')}`
 }
 
 /** Puts what `page.reply` said on the head of the answer. */
