@@ -35,11 +35,10 @@ export interface Memo<Args extends readonly unknown[], Value, This = unknown> {
 }
 
 /** What makes a memo of a function; bound to an instance of Sluice. */
-export type MakeMemo = <This, Args extends readonly unknown[], Result>(
-  fn: (this: This, ...args: Args) => Result,
-  // What the options are functions of is told by the function, and not by them.
-  options: MemoOptions<NoInfer<Args>, NoInfer<Awaited<Result>>>,
-) => Memo<Args, Awaited<Result>, This>
+export type MakeMemo = <Fn extends AnyFunction>(
+  fn: Fn,
+  options: MemoOptions<Parameters<Fn>, Awaited<ReturnType<Fn>>>,
+) => Memo<Parameters<Fn>, Awaited<ReturnType<Fn>>, ThisParameterType<Fn>>
 
 /** The function that stands for the original; `disguise` gives it its name. */
 export function createMemo(parts: MemoParts): AnyFunction {
