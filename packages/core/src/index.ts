@@ -13,7 +13,7 @@ export type { CacheOptions, CacheSettings } from './cache/options.ts'
 export type { CacheRecord, RecordTarget, StoredForm } from './cache/record.ts'
 export { everythingTag, recordTags } from './cache/record-tags.ts'
 export { expireRecord, shiftRecord } from './cache/record-times.ts'
-export type { CacheStats } from './cache/response-cache.ts'
+export type { CacheStats, PurgeOptions, PurgeReport } from './cache/response-cache.ts'
 export type { CacheCounters } from './cache/stats.ts'
 export type {
   CacheStore,

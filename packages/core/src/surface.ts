@@ -2,6 +2,7 @@ import { type MakeBatch, makeBatches } from './batches.ts'
 import type { ConditionOptions } from './cache/condition.ts'
 import type { InvalidationTarget, TagSource } from './cache/invalidation.ts'
 import type { CacheOptions } from './cache/options.ts'
+import type { PurgeOptions, PurgeReport } from './cache/response-cache.ts'
 import { CompressPipeline } from './compress/compress-pipeline.ts'
 import { type DecompressOptions, DecompressPipeline } from './compress/decompress.ts'
 import type { CompressOptions } from './compress/options.ts'
@@ -165,8 +166,10 @@ export interface Sluice<Middleware> extends HandlerDecorators, Memos {
    * await sluice.purge({ url: '/cities/7' })
    * await sluice.purge({ route: '/cities/:id', params: { id: 7 } })
    * ```
+   * @throws SluiceError `ERR_SLUICE_STORE` where a shared store has not confirmed it in time; it is tried again until it has
    */
   purge(target: InvalidationTarget): Promise<void>
+  purge(target: InvalidationTarget, options: PurgeOptions): Promise<PurgeReport>
   /** It is stale from now on: stale-while-revalidate and stale-if-error may still serve it, within their windows. */
   expire(target: InvalidationTarget): Promise<void>
   /**
@@ -242,8 +245,9 @@ export function createSurface<Middleware>(
     peek: (name, options) => engine.limiter.peek(name, options),
     refund: (name, options) => engine.limiter.refund(name, options),
     reset: (name, options) => engine.limiter.reset(name, options),
-    purge: (target) => engine.cache.invalidate(target, 'purge'),
-    expire: (target) => engine.cache.invalidate(target, 'expire'),
+    purge: ((target: InvalidationTarget, options?: PurgeOptions) =>
+      engine.cache.invalidate(target, 'purge', options)) as Sluice<Middleware>['purge'],
+    expire: async (target) => void (await engine.cache.invalidate(target, 'expire')),
     stats: () => engine.stats(),
     on: (name, listener) => engine.events.on(name, listener),
     close: () => engine.close(),

@@ -2,6 +2,7 @@ import { type Backend, type BackendEnv, type CacheStore, MemoryCacheStore, Sluic
 import { Bus } from './cache/bus.ts'
 import { Lanes } from './cache/lanes.ts'
 import { RedisCacheStore } from './cache/redis-store.ts'
+import { Replication } from './cache/replication.ts'
 import { TieredCacheStore } from './cache/tiered-store.ts'
 import { checkTarget, type RedisClient } from './client.ts'
 import { Connection } from './connection.ts'
@@ -50,7 +51,14 @@ function cacheStore(env: BackendEnv, connection: Connection, options: ResolvedOp
   const { tier, maxEntryBytes, maxTags, leaseMs, deadlines } = options
   const lanes = new Lanes(options.namespace, options.lanes, client.options?.keyPrefix)
   const link = new Link(client)
-  const store = new RedisCacheStore({ link, clock, lanes, maxEntryBytes, maxVariants, maxTags, leaseMs, deadlines })
+  const replication = new Replication({
+    clock,
+    lanes,
+    open: () => connection.another(),
+    deadlineMs: deadlines.purgeMs,
+  })
+  const limits = { maxEntryBytes, maxVariants, maxTags, leaseMs, deadlines }
+  const store = new RedisCacheStore({ link, clock, lanes, replication, ...limits })
   if (!tier) return store
   const memory = new MemoryCacheStore({ clock, maxVariants, maxBytes: tier.maxBytes ?? env.maxBytes })
   const tiered = new TieredCacheStore({ memory, redis: store, clock, maxTtlMs: tier.maxTtlMs })
@@ -58,7 +66,7 @@ function cacheStore(env: BackendEnv, connection: Connection, options: ResolvedOp
     clock,
     lanes,
     client,
-    listener: connection.listener(),
+    listener: connection.another(),
     clockOf: (lane) => store.clockOf(lane),
     invalidated: (tags, mode) => tiered.heard(tags, mode),
     missed: () => tiered.forget(),

@@ -37,8 +37,8 @@ export class Connection {
     return this.#client
   }
 
-  /** One more, for subscriptions: a connection that subscribes does nothing else. */
-  listener(): ScriptClient {
+  /** One more, for what keeps a connection from doing anything else: to subscribe, to wait for replicas. */
+  another(): ScriptClient {
     const { client } = this
     const override = { ...ours, keyPrefix: '', lazyConnect: false }
     const { retryStrategy: _, ...rest } = override

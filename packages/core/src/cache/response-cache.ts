@@ -4,6 +4,7 @@ import type { Events, SluiceEvents } from '../events.ts'
 import type { Pipeline } from '../exchange/exchange.ts'
 import type { OwnReads } from '../exchange/own-reads.ts'
 import { splitAuthority, splitTarget } from '../http/locate.ts'
+import { checkOptions, rule } from '../options.ts'
 import { CacheCore } from './cache-core.ts'
 import { CachePipeline } from './cache-pipeline.ts'
 import { type ConditionOptions, conditionPipeline } from './condition.ts'
@@ -12,6 +13,23 @@ import { type CacheOptions, type CacheSettings, resolveCachePolicy } from './opt
 import { everythingTag, routeTags, urlTags, userTag } from './record-tags.ts'
 import type { CacheCounters } from './stats.ts'
 import type { CacheStore, InvalidateMode, StoreUsage } from './store.ts'
+
+/** How a purge is to be carried out. */
+export interface PurgeOptions {
+  /**
+   * Wait until so many replicas of every Redis server have it, so that a failover cannot lose it. Default: none are waited
+   * for. Only Redis has replicas.
+   */
+  replicas?: number | undefined
+}
+
+/** What `sluice.purge()` answers. */
+export interface PurgeReport {
+  /** How many replicas of every server are known to have it, at the least. 0 where none were waited for. */
+  readonly replicas: number
+  /** Whether that is as many as were asked for. Where it is not, the purge holds, but a failover might lose it. */
+  readonly reached: boolean
+}
 
 /** What `sluice.stats().cache` answers. */
 export type CacheStats = CacheCounters & StoreUsage
@@ -45,10 +63,15 @@ export class ResponseCache {
   }
 
   /** Resolves when no process serves what was invalidated. Rejects where that is not certain. */
-  async invalidate(target: InvalidationTarget, mode: InvalidateMode): Promise<void> {
+  async invalidate(target: InvalidationTarget, mode: InvalidateMode, options: PurgeOptions = {}): Promise<PurgeReport> {
     const tags = targetTags(target)
+    checkOptions<PurgeOptions>('purge', options, { replicas: rule.positiveInteger })
     this.#core.announce(tags, mode)
-    await this.#core.demand('invalidate', () => this.#core.store.invalidate(tags, mode))
+    const { store } = this.#core
+    await this.#core.demand('invalidate', () => store.invalidate(tags, mode))
+    const wanted = options.replicas ?? 0
+    const replicas = wanted > 0 ? ((await store.replicated?.(wanted)) ?? 0) : 0
+    return { replicas, reached: replicas >= wanted }
   }
 
   /** Ends what goes on in the background. The store is closed by who made it. */

@@ -48,6 +48,11 @@ export interface CacheStore {
    */
   invalidate(tags: readonly string[], mode: InvalidateMode): MaybePromise<void>
   /**
+   * Of stores with replicas: waits until so many of each server have what was invalidated so far. Answers how many have
+   * it, at the least; never rejects.
+   */
+  replicated?(replicas: number): Promise<number>
+  /**
    * Of stores in the memory of this process: the order of invalidations, so that what is kept beside the responses (memos)
    * is invalidated with them. Others are asked for every value.
    */

@@ -27,6 +27,7 @@ import type { Script } from '../script.ts'
 import { Debts, type Order } from './debts.ts'
 import { type Lane, type Lanes, type Place, tagHash, tagHashes, variantId } from './lanes.ts'
 import { type FillPosition, isFillPosition, Leases, tokenOf } from './leases.ts'
+import type { Replication } from './replication.ts'
 import * as scripts from './scripts.ts'
 import { joinSpecs, parseSpec, SpecHints, specText } from './specs.ts'
 
@@ -42,6 +43,8 @@ export interface RedisCacheStoreOptions {
   readonly leaseMs: number
   /** How long each kind of command may take. */
   readonly deadlines: Deadlines
+  /** Where replicas can be waited for. */
+  readonly replication?: Replication
   /** Whose time entries are measured by. `server` is the only one that processes share; tests bring a clock. */
   readonly time?: 'server' | 'clock'
 }
@@ -232,6 +235,10 @@ export class RedisCacheStore implements CacheStore {
     const outcomes = await Promise.allSettled(this.lanes.all.map((lane) => this.#debts.pay(lane, order)))
     const failed = outcomes.find((outcome) => outcome.status === 'rejected')
     if (failed) throw failed.reason
+  }
+
+  async replicated(replicas: number): Promise<number> {
+    return (await this.#options.replication?.confirm(replicas)) ?? 0
   }
 
   async #invalidateLane(lane: Lane, { tags, mode }: Order): Promise<void> {

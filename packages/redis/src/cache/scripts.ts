@@ -202,6 +202,9 @@ return { 'K', e, n }
 /** Where the lane stands. Answers `P`. */
 export const readClock = script(prelude, `local e, n = lane()\nreturn { 'P', e, n, '' }`)
 
+/** Writes, and changes nothing: replicas that have this have everything before it. */
+export const touch = script(prelude, `local e, n = lane()\nreturn redis.call('HSET', KEYS[1], 'n', n)`)
+
 /** KEYS 1 lease. ARGV 1 token, 2 how long others need not wait for the next fill (0: they may try). */
 export const release = script(`
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end

@@ -108,6 +108,10 @@ export class TieredCacheStore implements CacheStore {
     this.#memory.delete(key)
   }
 
+  replicated(replicas: number): Promise<number> {
+    return this.#redis.replicated(replicas)
+  }
+
   async invalidate(tags: readonly string[], mode: InvalidateMode): Promise<void> {
     if (tags.length === 0) return
     this.#memory.invalidate(tags, mode)
