@@ -59,6 +59,7 @@ async function processOn(name: string, { beatMs = 100, maxTtlMs = 60_000 } = {})
   return {
     store,
     bus,
+    lanes: redis.lanes,
     listener,
     client,
     changes,
@@ -177,6 +178,18 @@ describe('a bus that may have missed something', () => {
     await until(() => b.bus.live)
     expect(await b.read('k')).toBe('vacancy:key')
     expect(b.changes).toEqual([true, false, true])
+  })
+
+  test('that is sent nonsense stays what it is', async () => {
+    const b = await processOn(freshName())
+    const { channel } = b.lanes
+    for (const text of ['', 'x', '0 e 1 {', '0 e 1 ["drop",[]]', '99 e 1 ["purge",["t"]]', '0 e 1 ["purge",[1]]']) {
+      await b.client.publish(channel, text)
+    }
+    await b.put('k', 'one')
+    await new Promise((resolve) => setTimeout(resolve, 150))
+    expect(b.bus.live).toBe(true)
+    expect(b.holds('k')).toBe(true)
   })
 
   test('that missed nothing keeps what memory holds', async () => {

@@ -24,6 +24,7 @@ export interface ScriptClient extends RedisClient {
   evalBuffer(source: string, keyCount: number, ...rest: (string | Buffer | number)[]): Promise<unknown>
   subscribe(...channels: string[]): Promise<unknown>
   publish(channel: string, message: string): Promise<unknown>
+  off(event: string, listener: () => void): unknown
 }
 
 /** @throws SluiceError for what is neither a URL nor a client */

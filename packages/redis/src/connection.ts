@@ -13,6 +13,8 @@ const ours = {
   autoResendUnfulfilledCommands: false,
   autoResubscribe: false,
   connectTimeout: 2_000,
+  // A server that is gone without a word: only a new connection finds it again.
+  socketTimeout: 5_000,
   retryStrategy,
   // A replica answers after a failover: the address leads to the new master on the next attempt.
   reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),

@@ -182,6 +182,17 @@ function reached(heard: LanePosition | undefined, at: LanePosition): boolean {
   return heard !== undefined && heard.epoch === at.epoch && heard.n >= at.n
 }
 
+/** Anybody may publish anything: what is not ours is as if it had not come, and the count tells whether it should have. */
+function parseOrder(text: string): Pick<Told, 'mode' | 'tags'> | undefined {
+  try {
+    const [mode, tags] = JSON.parse(text) as [unknown, unknown]
+    if ((mode !== 'purge' && mode !== 'expire') || !Array.isArray(tags)) return undefined
+    return tags.every((tag) => typeof tag === 'string') ? { mode, tags } : undefined
+  } catch {
+    return undefined
+  }
+}
+
 interface Told {
   readonly lane: Lane
   readonly at: LanePosition
@@ -193,6 +204,6 @@ function parse(text: string, lanes: Lanes): Told | undefined {
   const match = /^(\d+) (\S+) (\d+) (.*)$/s.exec(text)
   const lane = match ? lanes.all[Number(match[1])] : undefined
   if (!match || !lane) return undefined
-  const [mode, tags] = JSON.parse(match[4]!) as [InvalidateMode, string[]]
-  return { lane, at: { epoch: match[2]!, n: Number(match[3]) }, mode, tags }
+  const order = parseOrder(match[4]!)
+  return order && { lane, at: { epoch: match[2]!, n: Number(match[3]) }, ...order }
 }

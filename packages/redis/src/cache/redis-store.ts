@@ -90,6 +90,9 @@ export class RedisCacheStore implements CacheStore {
   readonly #debts: Debts
   /** What a look-up learnt beside a record that is stale. */
   readonly #renewals = new WeakMap<CacheRecord, Vacancy>()
+  readonly #connected = (): void => {
+    for (const breaker of this.#breakers) breaker.succeeded()
+  }
   #closed = false
 
   constructor(options: RedisCacheStoreOptions) {
@@ -99,6 +102,8 @@ export class RedisCacheStore implements CacheStore {
     this.lanes = options.lanes
     const shared = new Breaker(options.clock)
     this.#breakers = this.lanes.all.map(() => (options.link.client.isCluster ? new Breaker(options.clock) : shared))
+    // A connection that has just been made is worth a try, however long the outage was.
+    options.link.client.on('ready', this.#connected)
     this.#debts = new Debts(options.clock, (lane, order) => this.#invalidateLane(lane, order))
     this.#leases = new Leases({
       clock: options.clock,
@@ -252,8 +257,10 @@ export class RedisCacheStore implements CacheStore {
 
   /** Where a lane stands now. */
   async clockOf(lane: Lane): Promise<{ epoch: string; n: number }> {
-    const answer = this.#run(lane, scripts.readClock, [], [])
-    return withDeadline(this.#clock, this.#options.deadlines.purgeMs, 'tell its position', answer)
+    const asked = this.#run(lane, scripts.readClock, [], [])
+    const answer = await withDeadline(this.#clock, this.#options.deadlines.purgeMs, 'tell its position', asked)
+    this.#breakerOf(lane).succeeded()
+    return answer
   }
 
   /** Nothing: how much is in Redis is only known to Redis. */
@@ -264,6 +271,7 @@ export class RedisCacheStore implements CacheStore {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
+    this.#link.client.off('ready', this.#connected)
     this.#debts.close()
     const { readMs } = this.#options.deadlines
     await withDeadline(this.#clock, readMs, 'give leases back', this.#leases.close()).catch(() => undefined)
