@@ -238,6 +238,33 @@ describeHosts('a concurrency', (host) => {
     }
   })
 
+  test('is given back where the client went away while it was still asked for', async () => {
+    const opened = gate()
+    let closed = false
+    let runs = 0
+    const app = await host.boot({
+      ...one({ rate: '1 concurrent', key: () => opened.then(() => 'all') }, (c) => {
+        runs++
+        c.send('done')
+      }),
+    })
+    app.server.on('request', (_, res) =>
+      res.once('close', () => {
+        closed = true
+      }),
+    )
+    const leaving = new AbortController()
+    const answer = app.request('/', { signal: leaving.signal })
+    await app.arrived(1)
+    leaving.abort()
+    await expect(answer).rejects.toThrow()
+    await until(() => closed)
+    opened.open()
+    await until(() => app.sluice.stats().limits.allowed === 1 && permits(app) === 0)
+    expect((await app.get('/')).status).toBe(200)
+    expect(runs).toBeLessThanOrEqual(2)
+  })
+
   test('is given back when the server cuts off who takes too long', async () => {
     const opened = gate()
     const app = await host.boot(one('1 concurrent', () => opened))

@@ -71,6 +71,8 @@ export function intercept(response: ServerResponse, method: string, exchange: Ex
   }
   response.once('finish', () => close('sent'))
   response.once('close', () => close(response.writableFinished ? 'sent' : 'aborted'))
+  // The client went away while a store was asked: that event was before our time.
+  if (isGone(response)) close(response.writableFinished ? 'sent' : 'aborted')
 
   /** The head is known: ask what to do with the body. */
   const decide = (body: ResponseHead['body'], length: number | undefined): BodyPlan => {
@@ -276,6 +278,11 @@ export function intercept(response: ServerResponse, method: string, exchange: Ex
   return () => {
     if (state === 'open' && !headWritten) state = 'pass'
   }
+}
+
+/** Of HTTP/2 the stream says it. */
+function isGone(response: ServerResponse): boolean {
+  return response.destroyed || (response as { stream?: { destroyed: boolean } }).stream?.destroyed === true
 }
 
 const empty: Uint8Array = new Uint8Array(0)
