@@ -3,6 +3,7 @@
  * X-RateLimit fields the others send, the default two fields of the draft. `npm run bench -- limit-http`; arguments
  * behind it choose frameworks.
  *
+ * What a limiter adds is said without the kernel's part, which is the same for all and varies more than limiters take.
  * Goal: less than each of them.
  */
 import { fileURLToPath } from 'node:url'
@@ -18,9 +19,9 @@ for (const [framework, peer] of Object.entries(peers).filter(
 )) {
   const theirs = `${framework} + ${peer}`
   const ours = [`${framework} + sluice`, `${framework} + sluice, legacy`]
-  const figures = await compare({ script, names: [framework, ...ours, theirs], rounds: 9 })
+  const figures = await compare({ script, names: [framework, ...ours, theirs], rounds: 15, count: 8_000 })
   report(framework, figures, framework)
-  const added = (name) => figures.get(name).cpu.map((value, i) => value - figures.get(framework).cpu[i])
+  const added = (name) => figures.get(name).user.map((value, i) => value - figures.get(framework).user[i])
   const base = added(theirs)
   for (const name of ours) {
     const own = added(name)

@@ -10,12 +10,12 @@ const canPin = spawnSync('taskset', ['-c', '0', 'true']).status === 0
  *
  * @param {{ script: string, names: string[], baseline: string, path?: string, headers?: Record<string, string>,
  *   rounds?: number, count?: number, warmUp?: number }} options
- * @returns {Promise<Map<string, { rps: number[], cpu: number[] }>>} per server and round: requests per second, and
- *   microseconds of the server's CPU per request
+ * @returns {Promise<Map<string, { rps: number[], cpu: number[], user: number[] }>>} per server and round: requests per
+ *   second, microseconds of the server's CPU per request, and what of them was not the kernel's
  */
 export async function compare({ script, names, path = '/', headers, rounds = 7, count = 15_000, warmUp = 15_000 }) {
   const servers = new Map()
-  const figures = new Map(names.map((name) => [name, { rps: [], cpu: [] }]))
+  const figures = new Map(names.map((name) => [name, { rps: [], cpu: [], user: [] }]))
   try {
     for (const name of names) servers.set(name, await start(script, name))
     if (canPin) spawnSync('taskset', ['-cp', '1', String(process.pid)])
@@ -28,6 +28,7 @@ export async function compare({ script, names, path = '/', headers, rounds = 7, 
         const after = await server.ask('cpu')
         figures.get(name).rps.push(count / seconds)
         figures.get(name).cpu.push((after.cpu - before.cpu) / count)
+        figures.get(name).user.push((after.user - before.user) / count)
       }
     }
   } finally {
@@ -90,7 +91,7 @@ export function serve(server) {
   process.on('message', (what) => {
     if (what === 'cpu') {
       const { user, system } = process.cpuUsage()
-      process.send({ cpu: user + system })
+      process.send({ cpu: user + system, user })
     }
   })
   process.on('disconnect', () => process.exit())
