@@ -103,7 +103,7 @@ export class CacheCore {
   reportUnkeyed(route: string, fields: readonly string[]): void {
     const advice = guardAdvice(fields)
     this.events.emit('guard', { route, fields, advice })
-    const mode = process.env['NODE_ENV']
+    const mode = process.env.NODE_ENV
     if ((mode !== undefined && mode !== 'development') || this.#printed.has(route) || this.#printed.size > 1000) return
     this.#printed.add(route)
     const names = fields.map((field) => field.replace('@', 'req.')).join(', ')
