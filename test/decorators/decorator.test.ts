@@ -109,6 +109,19 @@ describe('the wrapped function passes for the original', () => {
     expect([wrapped.description, wrapped()]).toEqual(['said', 'A'])
   })
 
+  test('what the wrapper has of its own stays: a memo of a memo keeps its members', async () => {
+    const sluice = createSluice()
+    let runs = 0
+    const inner = sluice.memo(() => ++runs, { ttl: '1h' })
+    const outer = sluice.memo(inner, { ttl: '1h' })
+    await outer()
+    await outer()
+    expect([outer.info().hits, inner.info().hits, outer.name]).toEqual([1, 0, inner.name])
+    await outer.clear()
+    expect([await outer(), inner.info().hits]).toEqual([1, 1])
+    await sluice.close()
+  })
+
   describe('with reflect-metadata', () => {
     const kept = new WeakMap<object, Map<unknown, unknown>>()
     const methods = {

@@ -104,6 +104,17 @@ describe('the tarballs, installed', () => {
     expect(result.output).toMatch(/1 passed/)
   })
 
+  test('bring the command `sluice` along', async () => {
+    const cwd = join(consumers, 'esm')
+    const { code, output } = await exec(
+      process.execPath,
+      [join(cwd, 'node_modules/@sluice/node/dist/esm/cli.js'), '--help'],
+      cwd,
+    )
+    expect([code, output]).toEqual([0, expect.stringMatching(/^Usage: sluice warm <url>/)])
+    expect(existsSync(join(cwd, 'node_modules/.bin/sluice'))).toBe(true)
+  })
+
   const compilers = [
     ['TypeScript 5', (project: string) => join(consumers, project, 'node_modules/typescript5/bin/tsc'), /^Version 5\./],
     ['TypeScript 7', () => join(ROOT, 'node_modules/typescript/bin/tsc'), /^Version 7\./],

@@ -87,9 +87,8 @@ interface Metadata {
  */
 export function disguise<Fn extends AnyFunction>(wrapped: AnyFunction, original: Fn): Fn {
   for (const [name, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(original))) {
-    // `prototype` and, in old-style functions, `caller` and `arguments` are each function's own.
-    const own = Object.getOwnPropertyDescriptor(wrapped, name)
-    if (name !== 'prototype' && (own === undefined || own.configurable)) {
+    // What the wrapper has of its own it keeps: a `prototype`, the members of a memo.
+    if (name === 'name' || name === 'length' || !Object.hasOwn(wrapped, name)) {
       Object.defineProperty(wrapped, name, { ...descriptor, configurable: true })
     }
   }
