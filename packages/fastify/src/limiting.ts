@@ -8,8 +8,8 @@ import {
 } from '@sluice/core'
 import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import { watchEarlyReads } from './early-reads.ts'
-import { makeHook } from './on-route.ts'
 import type { Stage } from './passage.ts'
+import { makeHook } from './stage-hook.ts'
 
 /** What a route says in `config.sluice` of limits, and the plugin for all of them. */
 export interface LimitSettings {

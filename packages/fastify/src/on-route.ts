@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import { isSafe } from './on-send.ts'
 import { passStages, type Stage } from './passage.ts'
 import type { RoutePlan } from './route-plan.ts'
+import { makeHook } from './stage-hook.ts'
 
 type Handler = (this: unknown, request: FastifyRequest, reply: FastifyReply) => unknown
 
@@ -59,20 +60,6 @@ function isOurs(fn: unknown): boolean {
 
 function unwrap(handler: Handler): Handler {
   return isOurs(handler) ? (handler as Handler & { [made]: Handler })[made] : handler
-}
-
-/** A hook that asks stages, and ends there where one of them answers. */
-export function makeHook(name: string, stagesOf: (request: FastifyRequest) => readonly Stage[]) {
-  const hook = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void => {
-    const go = passStages(stagesOf(request), request, reply)
-    if (isPromise(go)) {
-      const next = go.then((on) => {
-        if (on) done()
-      })
-      next.then(undefined, done)
-    } else if (go) done()
-  }
-  return Object.defineProperty(hook, 'name', { value: name })
 }
 
 /** HEAD routes that Fastify makes count the length of no payload as 0; a 304 has none to count (RFC 9110 §8.6). */

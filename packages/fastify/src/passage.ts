@@ -140,7 +140,7 @@ function obey(opening: Opening, stage: Stage, request: FastifyRequest, reply: Fa
     return false
   }
   const { exchange, fields } = opening
-  if (fields) for (const [name, value] of fields) reply.header(name, value)
+  if (fields) for (let i = 0; i < fields.length; i += 2) reply.header(fields[i]!, fields[i + 1]!)
   if (exchange) {
     const passage = makePassage(reply)
     passage.follow(exchange, reply, stage.invalidates)
