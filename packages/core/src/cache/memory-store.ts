@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../clock.ts'
+import { Compactor, ownText } from './compact.ts'
 import { sameForm } from './local-forms.ts'
 import type { CacheRecord, StoredForm } from './record.ts'
 import { overheadPerMarker, overheadPerVariant, recordBytes, specBytes, textBytes } from './record-size.ts'
@@ -83,6 +84,7 @@ export class MemoryCacheStore implements CacheStore {
   readonly #onEvict: ((record: CacheRecord) => void) | undefined
   readonly #beforeClose: ((store: MemoryCacheStore) => void) | undefined
   readonly #tags: TagClock
+  readonly #compact = new Compactor()
   #lru: LRUCache<Place, Holder | Marker>
   #entries = 0
   #evictions = 0
@@ -125,7 +127,7 @@ export class MemoryCacheStore implements CacheStore {
     if (!this.#mayFill(record, vacancy.position)) return 'fenced'
     const held = this.#lru.peek(key)
     const spec = joinSpecs(held?.kind === 'marker' ? held.spec : undefined, variant.spec)
-    const own = withOwnBodies(record)
+    const own = this.#compact.record(record)
     const holder: Holder = { kind: 'holder', record: own, checked: this.#tags.position }
     return spec === undefined ? this.#setPlain(key, holder) : this.#setVariant(key, spec, variant.select(spec), holder)
   }
@@ -140,7 +142,7 @@ export class MemoryCacheStore implements CacheStore {
     const record = this.#current(holder)
     if (record === undefined || !sameForm(record.forms[0]!, of.forms[0]!)) return false
     const forms = [...record.forms.filter(({ coding }) => coding !== form.coding), form]
-    const next: Holder = { kind: 'holder', record: withOwnBodies({ ...record, forms }), checked: holder.checked }
+    const next: Holder = { kind: 'holder', record: this.#compact.record({ ...record, forms }), checked: holder.checked }
     const named = typeof place === 'string' ? textBytes(place) : overheadPerVariant + textBytes(place.secondary)
     const size = recordBytes(next.record) + named
     if (size > this.#maxEntryBytes) return false
@@ -223,7 +225,7 @@ export class MemoryCacheStore implements CacheStore {
   #setPlain(key: string, holder: Holder): SetOutcome {
     const size = recordBytes(holder.record) + textBytes(key)
     if (size > this.#maxEntryBytes) return 'refused'
-    this.#put(key, holder, size)
+    this.#put(ownText(key), holder, size)
     return 'stored'
   }
 
@@ -318,20 +320,4 @@ function joinSpecs(held: VariantSpec | undefined, added: VariantSpec): VariantSp
     fields: [...new Set([...held.fields, ...fields])].sort(),
     codings: [...new Set([...held.codings, ...codings])],
   }
-}
-
-/** A small body is often a slice of a large buffer (node's pool, a socket's chunk) that it would keep alive. */
-function withOwnBodies(record: CacheRecord): CacheRecord {
-  if (record.forms.every(ownsItsBuffer)) return record
-  return { ...record, forms: record.forms.map((form) => (ownsItsBuffer(form) ? form : withOwnBody(form))) }
-}
-
-function ownsItsBuffer({ body }: StoredForm): boolean {
-  return body.buffer.byteLength === body.byteLength
-}
-
-function withOwnBody(form: StoredForm): StoredForm {
-  const body = Buffer.allocUnsafeSlow(form.body.byteLength)
-  body.set(form.body)
-  return { ...form, body }
 }
