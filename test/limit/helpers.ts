@@ -98,7 +98,7 @@ export function statusOf(opening: Opening): number {
 }
 
 export function fieldsOf(opening: Opening): Fields {
-  return opening.kind === 'reply' ? Fields.fromFlat(opening.reply.fields) : (opening.fields ?? Fields.from())
+  return Fields.fromFlat(opening.kind === 'reply' ? opening.reply.fields : (opening.fields ?? []))
 }
 
 export function bodyOf(opening: Opening): Record<string, unknown> {

@@ -58,8 +58,6 @@ describe('the answer', () => {
       ['ratelimit-policy', '"ip";q=300;w=60'],
       ['ratelimit', '"ip";r=299;t=63'],
     ])
-    // What was set counts as set: a host applies only what was touched.
-    expect([...fieldsOf(opening).touched()]).toEqual(['ratelimit-policy', 'ratelimit'])
   })
 
   test.each([

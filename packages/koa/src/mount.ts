@@ -13,7 +13,10 @@ export function mountKoa(pipeline: Pipeline): Middleware {
       putReply(ctx, opening.reply)
       return undefined
     }
-    if (opening.fields) for (const [name, value] of opening.fields) ctx.set(name, value)
+    const { fields } = opening
+    // Koa's own `set` looks whether the head was sent, for each.
+    if (fields && !ctx.headerSent)
+      for (let i = 0; i < fields.length; i += 2) ctx.res.setHeader(fields[i]!, fields[i + 1]!)
     return opening.exchange ? follow(ctx, opening.exchange as Exchange, next) : next()
   }
   // Not an async function: a hit makes no promise.

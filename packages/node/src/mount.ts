@@ -94,7 +94,8 @@ function goesOn<Request extends IncomingMessage, Response extends ServerResponse
     sendReply(response, opening.reply, request.method ?? 'GET')
     return false
   }
-  if (opening.fields) for (const [name, value] of opening.fields) response.setHeader(name, value)
+  const { fields } = opening
+  if (fields) for (let i = 0; i < fields.length; i += 2) response.setHeader(fields[i]!, fields[i + 1]!)
   if (opening.exchange) follow(opening.exchange, request, response, host)
   return true
 }

@@ -56,7 +56,7 @@ function decide(view: RequestView, etag: string | undefined, modified: Date | nu
     lastModified: fields.get('last-modified'),
     dateMs: Date.now(),
   })
-  if (verdict === 'send') return { kind: 'proceed', fields }
+  if (verdict === 'send') return { kind: 'proceed', fields: [...fields].flat() }
   if (verdict === 'failed') return { kind: 'reply', reply: problem({ status: 412, title: 'Precondition Failed' }) }
   const kept = [...fields].filter(([name]) => fields304.has(name)).flat()
   return { kind: 'reply', reply: { status: 304, fields: kept, body: undefined } }

@@ -17,10 +17,14 @@ export type Opening =
   /** The answer is here; the handler does not run. */
   | { readonly kind: 'reply'; readonly reply: Reply }
   /**
-   * Go on to the next stage. `fields` are put on the response now (they count as set before the handler); `exchange`,
-   * where there is one, is told of the response.
+   * Go on to the next stage. `fields`, a flat list of names and values in which no name repeats, are put on the response
+   * now (they count as set before the handler); `exchange`, where there is one, is told of the response.
    */
-  | { readonly kind: 'proceed'; readonly exchange?: Exchange | undefined; readonly fields?: Fields | undefined }
+  | {
+      readonly kind: 'proceed'
+      readonly exchange?: Exchange | undefined
+      readonly fields?: readonly string[] | undefined
+    }
 
 /** A whole answer. It carries the representation for HEAD too; the transport drops the body and keeps its length. */
 export interface Reply {

@@ -2,7 +2,6 @@ import type { Clock } from '../clock.ts'
 import type { RequestContext } from '../exchange/context.ts'
 import type { Reply } from '../exchange/exchange.ts'
 import { ianaProblem, problem } from '../exchange/problem.ts'
-import { Fields } from '../http/fields.ts'
 import type { Denial, DenialBody } from './options.ts'
 import { type AnsweringQuota, sf } from './policy.ts'
 import type { Verdict } from './store.ts'
@@ -55,15 +54,6 @@ export function quotaFields(told: readonly Told[], clock: Pick<Clock, 'wall'>): 
     fields.push('X-RateLimit-Limit', String(limit), 'X-RateLimit-Remaining', String(remaining))
     fields.push('X-RateLimit-Reset', String(Math.ceil((clock.wall() + resetMs) / 1_000)))
   }
-  return fields
-}
-
-/** The same for an answer that is not ours. */
-export function quotaFieldsOf(told: readonly Told[], clock: Pick<Clock, 'wall'>): Fields | undefined {
-  const flat = quotaFields(told, clock)
-  if (flat.length === 0) return undefined
-  const fields = Fields.from()
-  for (let i = 0; i < flat.length; i += 2) fields.set(flat[i]!, flat[i + 1]!)
   return fields
 }
 

@@ -3,7 +3,7 @@ import { RequestContext } from '../exchange/context.ts'
 import type { Exchange, Opening, Pipeline } from '../exchange/exchange.ts'
 import type { RequestView } from '../exchange/request-view.ts'
 import { chain, isPromise, type MaybePromise } from '../maybe-promise.ts'
-import { denialOf, denialReply, quotaFieldsOf, refuses, type Told } from './answer.ts'
+import { denialOf, denialReply, quotaFields, refuses, type Told } from './answer.ts'
 import type { Callbacks } from './callbacks.ts'
 import { type Decider, type Decision, toldOf } from './decide.ts'
 import type { LimitSink } from './events.ts'
@@ -109,7 +109,7 @@ function answer(
   }
   const told = mark ? [...RequestMarks.told(mark), ...toldOf(decision)] : toldOf(decision)
   parts.marks.add(view.native, decision.charges, decision.verdicts)
-  const fields = quotaFieldsOf(told, parts.clock)
+  const fields = quotaFields(told, parts.clock)
   return { kind: 'proceed', fields, exchange: exchangeFor(parts, view, decision) }
 }
 
