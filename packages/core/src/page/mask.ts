@@ -1,7 +1,9 @@
 import jsonMask from 'json-mask'
 
-/** A selection of members, compiled. */
-export type Mask = NonNullable<ReturnType<typeof jsonMask.compile>>
+/** A selection of members, compiled by json-mask. */
+export type Mask = Readonly<
+  Record<string, { readonly isWildcard?: boolean | undefined; readonly properties?: Mask | undefined }>
+>
 
 /**
  * Checks a selection and compiles it: names with commas between them, `country(code,name)` or `country/code` for what
@@ -52,7 +54,7 @@ export function compileMask(text: string, maxDepth: number): Mask | string {
   if (depth > 0) return 'has a "(" that is not closed'
   // json-mask keeps names in plain objects, where this one is lost and all of what it stands in is selected.
   if (text.replaceAll('\\', '').includes('__proto__')) return 'must not name __proto__'
-  return jsonMask.compile(text)!
+  return jsonMask.compile(text) as Mask
 }
 
 /**
