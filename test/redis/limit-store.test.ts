@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { Redis } from 'ioredis'
 import Redis5 from 'ioredis5'
 import { createLimiter } from '../../packages/core/src/limit/limiter.ts'
-import type { Charge, LimitStore } from '../../packages/core/src/limit/store.ts'
+import type { Charge, LimitStore, Verdict } from '../../packages/core/src/limit/store.ts'
 import { subjectLength } from '../../packages/core/src/limit/store.ts'
 import { redis } from '../../packages/redis/src/index.ts'
 import { ManualClock } from '../limit/helpers.ts'
@@ -42,10 +42,27 @@ describe('one request', () => {
       chargeOf(quotaOf('1000/d', { name: 'three', algorithm: 'fixed-window' }), 'everyone'),
     ]
     await store.consume(charges())
-    const count = 50
-    const before = await scriptsDuring(() => Promise.all(Array.from({ length: count }, () => store.consume(charges()))))
-    expect(before).toBe(count)
+    const scripts = await scriptsDuring(async () => {
+      for (let i = 0; i < 50; i++) await store.consume(charges())
+    })
+    expect(scripts).toBe(50)
     expect(await server.calls()).not.toHaveProperty('keys')
+  })
+
+  test('shares its call with others of the same turn of the event loop, each all or nothing on its own', async () => {
+    const store = limitsOn(client)
+    const [scarce, ample] = [quotaOf('7/d', { name: 'scarce' }), quotaOf('1000/d', { name: 'ample' })]
+    let verdicts: (readonly Verdict[])[] = []
+    const scripts = await scriptsDuring(async () => {
+      const ask = (_: unknown, i: number) =>
+        store.consume([chargeOf(ample), ...(i % 2 ? [chargeOf(scarce), chargeOf(quotaOf('9 concurrent'))] : [])])
+      verdicts = await Promise.all(Array.from({ length: 50 }, ask))
+    })
+    // A hundred charges, at most 64 to a call; the first of them is sent again with its source.
+    expect(scripts).toBeLessThanOrEqual(4)
+    const admitted = verdicts.filter((each) => each.every(({ allowed }) => allowed))
+    expect(admitted).toHaveLength(25 + 7)
+    expect((await store.peek([chargeOf(ample)]))[0]!.remaining).toBe(1000 - 25 - 7)
   })
 
   test.each(kinds)('is charged all or nothing where it meets %s', async (kind) => {

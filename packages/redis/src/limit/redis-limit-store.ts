@@ -2,6 +2,7 @@ import type { Charge, Clock, LimitStore, LimitStoreUsage, Quota, Settlement, Ver
 import { withDeadline } from '../deadline.ts'
 import type { Link } from '../link.ts'
 import { Blocked } from './blocked.ts'
+import { Decisions } from './decisions.ts'
 import { LimitKeys, subjectOf } from './keys.ts'
 import { Parcels, type Unused } from './parcels.ts'
 import { forget, type Letter, LimitScripts } from './scripts.ts'
@@ -33,7 +34,7 @@ interface Told {
 }
 
 /**
- * Counts in Redis, for all processes that share it: one script per request, whatever the number of its policies. In a
+ * Counts in Redis, for all processes that share it: one script per request at most, whatever the number of its policies. In a
  * Cluster one per subject of the request, the strictest first, and given back where a later one refuses.
  */
 export class RedisLimitStore implements LimitStore {
@@ -46,6 +47,7 @@ export class RedisLimitStore implements LimitStore {
   readonly #keys: LimitKeys
   readonly #scripts = new LimitScripts()
   readonly #specs = new WeakMap<Quota, Spec>()
+  readonly #decisions: Decisions
   readonly #blocked: Blocked
   readonly #parcels: Parcels
   #closed = false
@@ -58,6 +60,7 @@ export class RedisLimitStore implements LimitStore {
     // Known to whoever knows the namespace. It keeps addresses from standing there, not from being guessed.
     this.secret = `sluice:${namespace}`
     this.#keys = new LimitKeys(namespace)
+    this.#decisions = new Decisions({ link, scripts: this.#scripts, now: () => this.#now() })
     this.#blocked = new Blocked(clock, blockMs)
     this.#parcels = new Parcels({ clock, giveBack: (unused) => void this.#return(unused) })
   }
@@ -92,20 +95,24 @@ export class RedisLimitStore implements LimitStore {
     return this.#parcels.fetch(charges, ask)
   }
 
-  async #charge(charges: readonly Charge[], inAdvance = false): Promise<readonly Verdict[]> {
+  #charge(charges: readonly Charge[], inAdvance = false): Promise<readonly Verdict[]> {
     const sentMs = this.#clock.now()
     const extras = inAdvance ? charges.map((charge) => this.#extra(charge)) : undefined
     const together = !this.#link.client.isCluster || charges.every((one) => subjectOf(one) === subjectOf(charges[0]!))
-    const told = await (together ? this.#ask('c', charges, extras) : this.#bySubject(charges, extras))
-    const verdicts = told.map(({ verdict }) => verdict)
-    this.#blocked.note(charges, verdicts, sentMs)
-    if (extras) {
-      charges.forEach((charge, i) => {
-        const { extra, verdict } = told[i]!
-        if (extra > 0) this.#parcels.put(charge, this.#spec(charge), extra, verdict, sentMs)
-      })
-    }
-    return verdicts
+    const told = together ? this.#ask('c', charges, extras) : this.#bySubject(charges, extras)
+    return told.then((answers) => {
+      const verdicts = answers.map(({ verdict }) => verdict)
+      this.#blocked.note(charges, verdicts, sentMs)
+      if (inAdvance) this.#keep(charges, answers, sentMs)
+      return verdicts
+    })
+  }
+
+  #keep(charges: readonly Charge[], told: readonly Told[], sentMs: number): void {
+    charges.forEach((charge, i) => {
+      const { extra, verdict } = told[i]!
+      if (extra > 0) this.#parcels.put(charge, this.#spec(charge), extra, verdict, sentMs)
+    })
   }
 
   #extra(charge: Charge): number {
@@ -264,7 +271,7 @@ export class RedisLimitStore implements LimitStore {
           const one = units.get(charge)!
           return [this.#spec(charge).text, one.units, one.atMs ?? '', charge.permit]
         })
-        return this.#told(part, await this.#quietly('giveBack', part, args))
+        return this.#told(part, (await this.#quietly('giveBack', part, args)) as readonly unknown[])
       },
     )
   }
@@ -298,31 +305,23 @@ export class RedisLimitStore implements LimitStore {
     return answers
   }
 
-  /** The script of a decision: `c` charges, `p` looks. */
-  async #ask(mode: 'c' | 'p', charges: readonly Charge[], extras?: readonly number[]): Promise<readonly Told[]> {
-    const keys: string[] = []
-    const args: (string | number)[] = [this.#now(), mode]
-    for (let i = 0; i < charges.length; i++) {
-      const charge = charges[i]!
-      keys.push(this.#key(charge))
-      args.push(this.#spec(charge).text, charge.cost, extras ? extras[i]! : charge.permit)
-    }
-    const script = this.#scripts.get('consume', this.#letters(charges))
-    return this.#told(charges, await this.#link.run({ script, keys, args }))
+  #ask(mode: 'c' | 'p', charges: readonly Charge[], extras?: readonly number[]): Promise<readonly Told[]> {
+    const specs = charges.map((charge) => this.#spec(charge))
+    const keys = charges.map((charge) => this.#key(charge))
+    const decision = { charges, specs, keys, extras }
+    const read = (numbers: readonly unknown[], at: number): readonly Told[] => this.#told(charges, numbers, at)
+    return mode === 'c' ? this.#decisions.charge(decision, read) : this.#decisions.look(decision, read)
   }
 
-  #told(charges: readonly Charge[], reply: unknown): readonly Told[] {
-    const numbers = reply as readonly unknown[]
+  #told(charges: readonly Charge[], numbers: readonly unknown[], at = 1): readonly Told[] {
     const now = Number(numbers[0])
-    return charges.map((charge, i) => {
-      const [wait, remaining, reset, extra] = numbers.slice(4 * i + 1, 4 * i + 5).map(Number) as [
-        number,
-        number,
-        number,
-        number,
-      ]
-      return { verdict: this.#verdict(this.#spec(charge), now, wait, remaining, reset), extra }
-    })
+    const told: Told[] = []
+    for (let i = 0; i < charges.length; i++) {
+      // Numbers, unless the client was told to leave them as text.
+      const of = (n: number): number => Number(numbers[at + 4 * i + n])
+      told.push({ verdict: this.#verdict(this.#spec(charges[i]!), now, of(0), of(1), of(2)), extra: of(3) })
+    }
+    return told
   }
 
   #verdict({ limit }: Spec, atMs: number, wait: number, remaining: number, resetMs: number): Verdict {

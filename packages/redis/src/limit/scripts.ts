@@ -35,40 +35,45 @@ end
 `
 
 /**
- * KEYS: one per charge. ARGV: time, `c` to charge or `p` to look, and per charge its spec, its cost, and one more: the
- * permit of a concurrency; else how many units to take beyond the cost, where there are so many.
+ * Decides about several requests, one after the other, each all or nothing. KEYS: one per charge. ARGV: time, `c` to
+ * charge or `p` to look, the specs as a JSON array, and the requests as another, flat: for each how many charges it has,
+ * and for each charge the number of its spec, its cost, and one more: the permit of a concurrency; else how many units to
+ * take beyond the cost, where there are so many.
  */
 const consume = `
-local states, specs, waits, all = redis.call('MGET', unpack(KEYS)), {}, {}, true
-for i = 1, #KEYS do
-  local p = cjson.decode(ARGV[3 * i])
-  local a = A[p[1]]
-  local s = states[i] and cmsgpack.unpack(states[i]) or a.fresh()
-  local wait = a.wait(s, p, tonumber(ARGV[3 * i + 1]), now)
-  if wait ~= 0 and p[2] == 0 then all = false end
-  states[i], specs[i], waits[i] = s, p, wait
-end
-local reply = { now }
-for i = 1, #KEYS do
-  local s, p, cost, more = states[i], specs[i], tonumber(ARGV[3 * i + 1]), ARGV[3 * i + 2]
-  local a, extra = A[p[1]], 0
-  local remaining, reset, full
-  if all and waits[i] == 0 and cost > 0 and ARGV[2] == 'c' then
-    a.charge(s, p, cost, now, more)
-    remaining, reset, full = a.tell(s, p, now)
-    if p[1] ~= 'c' and more ~= '' then
-      extra = math.min(tonumber(more), remaining)
-      if extra > 0 then
+local specs, list = cjson.decode(ARGV[3]), cjson.decode(ARGV[4])
+local charging = ARGV[2] == 'c'
+local reply, told, at, key = { now }, 1, 1, 0
+while at <= #list do
+  local n = list[at]
+  local states, waits, all = {}, {}, charging
+  for i = 1, n do
+    local p = specs[list[at + 3 * i - 2]]
+    local a, held = A[p[1]], redis.call('GET', KEYS[key + i])
+    local s = held and cmsgpack.unpack(held) or a.fresh()
+    local wait = a.wait(s, p, list[at + 3 * i - 1], now)
+    if wait ~= 0 and p[2] == 0 then all = false end
+    states[i], waits[i] = s, wait
+  end
+  for i = 1, n do
+    local s, p, cost, more = states[i], specs[list[at + 3 * i - 2]], list[at + 3 * i - 1], list[at + 3 * i]
+    local a, extra = A[p[1]], 0
+    local charged = all and waits[i] == 0 and cost > 0
+    if charged then a.charge(s, p, cost, now, more) end
+    local remaining, reset, full = a.tell(s, p, now)
+    if charged then
+      if p[1] ~= 'c' and more > 0 and remaining > 0 then
+        extra = math.min(more, remaining)
         a.charge(s, p, extra, now)
         remaining, reset, full = a.tell(s, p, now)
       end
+      store(KEYS[key + i], s, full)
     end
-    store(KEYS[i], s, full)
-  else
-    remaining, reset = a.tell(s, p, now)
+    reply[told + 1], reply[told + 2], reply[told + 3], reply[told + 4] = waits[i], remaining, reset, extra
+    told = told + 4
   end
-  local n = #reply
-  reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4] = waits[i], remaining, reset, extra
+  at = at + 3 * n + 1
+  key = key + n
 end
 return reply
 `

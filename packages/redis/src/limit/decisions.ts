@@ -1,0 +1,121 @@
+import { setImmediate } from 'node:timers'
+import type { Charge } from '@sluice/core'
+import type { Link } from '../link.ts'
+import type { Letter, LimitScripts } from './scripts.ts'
+import type { Spec } from './spec.ts'
+
+/** A request's charges, as scripts are told of them. */
+export interface Decision {
+  readonly charges: readonly Charge[]
+  readonly specs: readonly Spec[]
+  readonly keys: readonly string[]
+  /** How many units to take beyond each cost. */
+  readonly extras: readonly number[] | undefined
+}
+
+/** Makes something of an answer: the time, then four numbers for each charge of the decision, from `at` on. */
+export type Read<T> = (numbers: readonly unknown[], at: number) => T
+
+interface Asked {
+  readonly decision: Decision
+  readonly resolve: Read<void>
+  readonly reject: (error: unknown) => void
+}
+
+export interface DecisionsOptions {
+  readonly link: Link
+  readonly scripts: LimitScripts
+  /** The time to count by; empty for the server's. */
+  readonly now: () => string
+}
+
+/** How many charges a call decides at most: Redis does nothing else meanwhile, a quarter of a millisecond. */
+const chargesPerCall = 64
+
+/**
+ * Asks Redis to charge. What one turn of the event loop asks goes out together at its end, as one call: a busy server
+ * then spends a fraction of a command on each decision, an idle one sends each at once. Not in a Cluster, where a call
+ * belongs to one slot.
+ */
+export class Decisions {
+  readonly #options: DecisionsOptions
+  #asked: Asked[] = []
+
+  constructor(options: DecisionsOptions) {
+    this.#options = options
+  }
+
+  charge<T>(decision: Decision, read: Read<T>): Promise<T> {
+    if (this.#options.link.client.isCluster) return this.#now('c', decision, read)
+    return new Promise((resolve, reject) => {
+      this.#asked.push({ decision, resolve: (numbers, at) => resolve(read(numbers, at)), reject })
+      // Of the module, and not the global one, which fake timers take away.
+      if (this.#asked.length === 1) setImmediate(() => this.#flush())
+    })
+  }
+
+  look<T>(decision: Decision, read: Read<T>): Promise<T> {
+    return this.#now('p', decision, read)
+  }
+
+  async #now<T>(mode: 'c' | 'p', decision: Decision, read: Read<T>): Promise<T> {
+    return read(await this.#call(mode, [{ decision }]), 1)
+  }
+
+  #flush(): void {
+    const asked = this.#asked
+    this.#asked = []
+    let from = 0
+    for (let i = 0, charges = 0; i < asked.length; i++) {
+      const more = asked[i]!.decision.charges.length
+      if (charges > 0 && charges + more > chargesPerCall) {
+        void this.#together(asked.slice(from, i))
+        from = i
+        charges = 0
+      }
+      charges += more
+    }
+    void this.#together(from === 0 ? asked : asked.slice(from))
+  }
+
+  async #together(asked: readonly Asked[]): Promise<void> {
+    try {
+      const numbers = await this.#call('c', asked)
+      let at = 1
+      for (const { decision, resolve } of asked) {
+        resolve(numbers, at)
+        at += 4 * decision.charges.length
+      }
+    } catch (error) {
+      for (const { reject } of asked) reject(error)
+    }
+  }
+
+  async #call(mode: 'c' | 'p', asked: readonly Pick<Asked, 'decision'>[]): Promise<readonly unknown[]> {
+    const known = new Map<Spec, number>()
+    const letters: Letter[] = []
+    const keys: string[] = []
+    let specs = ''
+    let list = ''
+    for (const { decision } of asked) {
+      list += `,${decision.charges.length}`
+      for (let i = 0; i < decision.charges.length; i++) {
+        const spec = decision.specs[i]!
+        let number = known.get(spec)
+        if (number === undefined) {
+          number = known.size + 1
+          known.set(spec, number)
+          letters.push(spec.letter)
+          specs += `,${spec.text}`
+        }
+        const { cost, permit } = decision.charges[i]!
+        const more = permit === '' ? (decision.extras?.[i] ?? 0) : JSON.stringify(permit)
+        list += `,${number},${cost},${more}`
+        keys.push(decision.keys[i]!)
+      }
+    }
+    const { link, scripts, now } = this.#options
+    const args = [now(), mode, `[${specs.slice(1)}]`, `[${list.slice(1)}]`]
+    return (await link.run({ script: scripts.get('consume', letters), keys, args })) as readonly unknown[]
+  }
+}
