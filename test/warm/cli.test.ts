@@ -5,10 +5,13 @@ import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import { createSluice } from '@sluice/node'
 import { runCommand } from '../../packages/node/src/warm/command.ts'
 import { ROOT } from '../../scripts/lib/say.mjs'
+
+// Each process compiles what it runs, and the machine may be busy.
+jest.setTimeout(60_000)
 
 const temp = mkdtempSync(join(tmpdir(), 'sluice-cli-'))
 const sluice = createSluice()
