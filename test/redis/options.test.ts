@@ -12,7 +12,7 @@ afterEach(() => {
 
 describe('what redis() is given', () => {
   test('the defaults', () => {
-    expect(resolveOptions({})).toEqual({
+    expect(resolveOptions({})).toMatchObject({
       namespace: 'sluice',
       lanes: 16,
       tier: { maxBytes: undefined, maxTtlMs: 60_000 },
@@ -33,7 +33,7 @@ describe('what redis() is given', () => {
       lease: '500ms',
       deadlines: { read: 20, write: '30ms', purge: '2s' },
     }
-    expect(resolveOptions(given)).toEqual({
+    expect(resolveOptions(given)).toMatchObject({
       namespace: 'shop:2',
       lanes: 64,
       tier: { maxBytes: 16 * 2 ** 20, maxTtlMs: 10_000 },
