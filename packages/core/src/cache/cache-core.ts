@@ -7,6 +7,7 @@ import { Fills } from './fills.ts'
 import { Forms } from './forms.ts'
 import { guardAdvice } from './guard.ts'
 import type { CacheRecord } from './record.ts'
+import { RenderedHeads } from './reply.ts'
 import { newCounters } from './stats.ts'
 import type { CacheStore, FillEnd, InvalidateMode, SetOutcome, Vacancy, Variant } from './store.ts'
 
@@ -18,6 +19,7 @@ export class CacheCore {
   readonly counters = newCounters()
   readonly fills: Fills
   readonly forms: Forms
+  readonly heads = new RenderedHeads()
   readonly ownReads = new OwnReads()
   readonly #printed = new Set<string>()
 

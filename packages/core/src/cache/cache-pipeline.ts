@@ -154,7 +154,7 @@ export class CachePipeline implements Pipeline {
     const reply =
       attempt > 0 || policy.showKey
         ? replyFrom(record, view, now, statusLine(policy, key, hitParts(record, now, attempt)))
-        : replyToHit(record, view, now, policy, this.#hitLine)
+        : replyToHit(record, view, now, this.#core.heads, policy, this.#hitLine)
     // The coding held is one this client refuses: the store tells codings apart, so this is an empty Accept-Encoding list.
     if (!reply) return this.#runAlone(view, key, { status: { fwd: 'vary-miss' }, ownConditions: false })
     const { counters } = this.#core

@@ -19,7 +19,27 @@ interface Rendered {
   readonly ttl: number
   /** Whose line it is: two caches may share a record and name themselves differently. */
   readonly by: object
-  readonly fields: readonly string[]
+  /** `undefined` once it was forgotten. */
+  fields: readonly string[] | undefined
+}
+
+/** How many heads are remembered: half a kilobyte each. */
+const rememberedHeads = 1_000
+
+/**
+ * The heads that were rendered lately. Of one more, the oldest is forgotten: an entry that was hit once, long ago, does
+ * not hold its head in memory, and however many entries there are, this is all that hits add to what a store counts.
+ */
+export class RenderedHeads {
+  readonly #latest: Rendered[] = []
+  #next = 0
+
+  remember(head: Rendered): void {
+    const oldest = this.#latest[this.#next]
+    if (oldest) oldest.fields = undefined
+    this.#latest[this.#next] = head
+    this.#next = (this.#next + 1) % rememberedHeads
+  }
 }
 
 const rendered = Symbol('sluice.rendered')
@@ -30,6 +50,7 @@ type MemoForm = StoredForm & { [rendered]?: Rendered }
 /**
  * The answer to a plain hit, remembered for the second it holds.
  *
+ * @param heads - where the head is remembered
  * @param by - the policy the line is written for
  * @param line - writes the `Cache-Status` member
  */
@@ -37,6 +58,7 @@ export function replyToHit(
   record: CacheRecord,
   view: RequestView,
   now: number,
+  heads: RenderedHeads,
   by: object,
   line: (ttl: number) => string,
 ): Reply | undefined {
@@ -44,12 +66,14 @@ export function replyToHit(
   if (!form) return undefined
   const age = ageOf(record, now)
   const ttl = Math.floor((record.staleAt - now) / 1000)
-  let memo = form[rendered]
-  if (!memo || memo.age !== age || memo.ttl !== ttl || memo.by !== by) {
-    memo = { age, ttl, by, fields: head(record, form, now, line(ttl)) }
-    form[rendered] = memo
+  const memo = form[rendered]
+  if (memo?.fields && memo.age === age && memo.ttl === ttl && memo.by === by) {
+    return answer(record, form, view, memo.fields)
   }
-  return answer(record, form, view, memo.fields)
+  const fields = head(record, form, now, line(ttl))
+  form[rendered] = { age, ttl, by, fields }
+  heads.remember(form[rendered])
+  return answer(record, form, view, fields)
 }
 
 /**
