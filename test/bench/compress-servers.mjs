@@ -1,6 +1,8 @@
 /** The servers that send the same JSON compressed: from Sluice's cache, and compressed each time by everybody. */
+import { randomBytes } from 'node:crypto'
 import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
+import { Readable } from 'node:stream'
 import express from 'express'
 import Fastify from 'fastify'
 import Koa from 'koa'
@@ -63,8 +65,19 @@ async function hits({ compress = true, accept }) {
 function expressWith(middleware) {
   const app = express()
   app.use(middleware)
+  app.get('/open', (_req, res) => {
+    res.setHeader('Content-Type', type)
+    halfOpen().pipe(res)
+  })
   app.use((_req, res) => send(res))
   return createServer(app)
+}
+
+/** A body that begins and does not end, long enough for zlib to let some of it go. */
+function halfOpen() {
+  const stream = new Readable({ read() {} })
+  stream.push(randomBytes(65_536).toString('base64'))
+  return stream
 }
 
 function koaWith(middleware) {
@@ -72,7 +85,7 @@ function koaWith(middleware) {
   app.use(middleware)
   app.use((ctx) => {
     ctx.type = type
-    ctx.body = body
+    ctx.body = ctx.path === '/open' ? halfOpen() : body
   })
   return createServer(app.callback())
 }
@@ -81,6 +94,7 @@ async function fastifyWith(plugin, options) {
   const app = Fastify()
   await app.register(plugin, options)
   app.get('/', (_request, reply) => reply.type(type).send(body))
+  app.get('/open', (_request, reply) => reply.type(type).send(halfOpen()))
   await app.ready()
   return app.server
 }
@@ -90,4 +104,14 @@ function send(res) {
   res.end(body)
 }
 
+process.on('message', async (what) => {
+  if (what !== 'memory') return
+  // Buffers and zlib's memory are let go a turn after the object they belong to.
+  for (let i = 0; i < 4; i++) {
+    globalThis.gc?.()
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  const { heapUsed, external } = process.memoryUsage()
+  process.send({ held: heapUsed + external })
+})
 serve(await servers[process.argv[2]]())
