@@ -14,5 +14,5 @@ test.each([
     expect(report.hits).toBeGreaterThan(50)
     expect(report.writes - report.uncertain).toBeGreaterThan(10)
   },
-  30_000,
+  60_000,
 )

@@ -75,7 +75,11 @@ export class Worker {
       if (match) {
         const worker = new Worker(child, Number(match[1]))
         // Nothing waits for Redis at the start; a test does.
-        while (!(await worker.request('/items/warm')).cacheStatus.includes('hit')) await setTimeout(5)
+        const end = performance.now() + 15_000
+        for (let line = ''; !line.includes('hit'); line = (await worker.request('/items/warm')).cacheStatus) {
+          if (performance.now() > end) throw new Error(`The worker never had a hit, last: ${line}`)
+          await setTimeout(5)
+        }
         return worker
       }
     }
