@@ -44,13 +44,19 @@ const consume = `
 local specs, list = cjson.decode(ARGV[3]), cjson.decode(ARGV[4])
 local charging = ARGV[2] == 'c'
 local reply, told, at, key = { now }, 1, 1, 0
+-- Each key is read and written once, however many of the requests charge it.
+local held, byKey, changed = redis.call('MGET', unpack(KEYS)), {}, {}
 while at <= #list do
   local n = list[at]
   local states, waits, all = {}, {}, charging
   for i = 1, n do
     local p = specs[list[at + 3 * i - 2]]
-    local a, held = A[p[1]], redis.call('GET', KEYS[key + i])
-    local s = held and cmsgpack.unpack(held) or a.fresh()
+    local a, name = A[p[1]], KEYS[key + i]
+    local s = byKey[name]
+    if not s then
+      s = held[key + i] and cmsgpack.unpack(held[key + i]) or a.fresh()
+      byKey[name] = s
+    end
     local wait = a.wait(s, p, list[at + 3 * i - 1], now)
     if wait ~= 0 and p[2] == 0 then all = false end
     states[i], waits[i] = s, wait
@@ -67,7 +73,7 @@ while at <= #list do
         a.charge(s, p, extra, now)
         remaining, reset, full = a.tell(s, p, now)
       end
-      store(KEYS[key + i], s, full)
+      changed[KEYS[key + i]] = full
     end
     reply[told + 1], reply[told + 2], reply[told + 3], reply[told + 4] = waits[i], remaining, reset, extra
     told = told + 4
@@ -75,6 +81,7 @@ while at <= #list do
   at = at + 3 * n + 1
   key = key + n
 end
+for name, full in pairs(changed) do store(name, byKey[name], full) end
 return reply
 `
 
