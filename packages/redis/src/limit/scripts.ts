@@ -117,7 +117,7 @@ end
 
 const bodies = { consume, giveBack, renew } as const
 
-/** The scripts with just the algorithms they need: defining the others would take a third of their time. */
+/** The scripts with just the algorithms they need: Lua would define the others anew at every call, for nothing. */
 export class LimitScripts {
   readonly #made = new Map<string, Script>()
 
