@@ -15,10 +15,23 @@ export class Compactor {
 
   record(record: CacheRecord): CacheRecord {
     const { target } = record
+    // Member by member, so that all of them lie in the object itself.
     return {
-      ...record,
+      kind: 'record',
+      status: record.status,
       fields: this.#fields(record.fields),
       forms: record.forms.map(ownForm),
+      dateMs: record.dateMs,
+      storedAt: record.storedAt,
+      initialAgeMs: record.initialAgeMs,
+      staleAt: record.staleAt,
+      whileRevalidateUntil: record.whileRevalidateUntil,
+      ifErrorUntil: record.ifErrorUntil,
+      deleteAt: record.deleteAt,
+      mustRevalidate: record.mustRevalidate,
+      fillMs: record.fillMs,
+      shared: record.shared,
+      ownTag: record.ownTag,
       tags: record.tags.length ? record.tags.map(ownText) : none,
       target: { ...target, authority: this.#fields([target.authority])[0]!, path: ownText(target.path) },
     }

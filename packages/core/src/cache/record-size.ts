@@ -3,7 +3,8 @@ import type { VariantSpec } from './store.ts'
 
 /**
  * What the objects of an entry take beside the characters and bytes they hold: record, target, lists, buffer, its place
- * in the LRU list and the map. Measured by `test/bench/entry-heap.ts`, rounded up.
+ * in the LRU list and the map. Measured by `test/bench/entries.mjs`, rounded up; it holds
+ * the remains of a head that was rendered too.
  */
 export const overheadPerRecord = 820
 
