@@ -108,7 +108,8 @@ export class Trace {
 
   #step(): Promise<void> {
     const dice = this.#random()
-    if (dice < 0.62) return this.#consume([this.#charge(this.#pick(this.#quotas))])
+    if (dice < 0.57) return this.#consume([this.#charge(this.#pick(this.#quotas))])
+    if (dice < 0.62) return this.#together()
     if (dice < 0.8) {
       const subject = this.#pick(['a', 'b'])
       return this.#blocking ? this.#peek() : this.#consume(this.#quotas.map((quota) => this.#charge(quota, subject)))
@@ -137,6 +138,17 @@ export class Trace {
     })
     if (this.#made.length > 100) this.#made.splice(0, 50)
     if (this.#held.length > 200) this.#held.splice(0, 100)
+  }
+
+  /** Several requests in one turn of the event loop, which share a call. */
+  async #together(): Promise<void> {
+    const requests = Array.from({ length: 2 + this.#below(6) }, () => {
+      const subject = this.#pick(['a', 'b'])
+      const some = this.#quotas.filter(() => this.#random() < 0.5)
+      return (some.length > 0 ? some : this.#quotas).map((quota) => this.#charge(quota, subject))
+    })
+    if (this.#blocking) return this.#consume([requests[0]![0]!])
+    await Promise.all(requests.map((charges) => this.#consume(charges)))
   }
 
   async #peek(): Promise<void> {
