@@ -3,8 +3,7 @@ import type { VariantSpec } from './store.ts'
 
 /**
  * What the objects of an entry take beside the characters and bytes they hold: record, target, lists, buffer, its place
- * in the LRU list and the map. Measured by `test/bench/entries.mjs`, rounded up; it holds
- * the remains of a head that was rendered too.
+ * in the LRU list and the map, what is left of a head that was rendered. Measured by `test/bench/entries.mjs`, rounded up.
  */
 export const overheadPerRecord = 820
 
