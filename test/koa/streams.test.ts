@@ -120,9 +120,10 @@ describeKoa('bodies that come in pieces', (boot, { web }) => {
     const app = await boot((app) => app.use(sluice.cache('1m')).use(handler))
     for (let i = 0; i < 2; i++) await expect(app.get('/')).rejects.toThrow()
     expect(runs).toBe(2)
-    // Koa 3 is told by its pipeline and by the response.
-    const times = web ? 4 : 2
-    expect(app.errors.map((error) => error.message)).toEqual(Array(times).fill('the disk is gone'))
+    // Each time once, but Koa 3 may be told by its pipeline and by the response.
+    await until(() => app.errors.length >= runs)
+    expect(app.errors.length).toBeLessThanOrEqual(web ? 2 * runs : runs)
+    expect(new Set(app.errors.map((error) => error.message))).toEqual(new Set(['the disk is gone']))
     expect(sluice.stats().cache).toMatchObject({ stored: 0, entries: 0 })
   })
 
