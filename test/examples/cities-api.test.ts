@@ -1,9 +1,11 @@
 import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { get as httpGet, type IncomingHttpHeaders } from 'node:http'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { brotliDecompressSync, gunzipSync, gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import { lockDirectory } from '../../examples/cities-api/src/data/lock.ts'
 import { Program } from './support/program.ts'
@@ -142,6 +144,79 @@ describe.each(['express', 'koa', 'fastify'])('cities-api on %s', (framework) => 
     expect(after[0].id).toBe(before[1].id)
     expect((await get(path)).body.cities.map((city: { id: number }) => city.id).slice(0, 2)).toEqual([before[0].id, id])
     await patch(before[0].id, JSON.stringify({ population: before[0].population }))
+  })
+
+  test('one entry answers in br, gzip and identity, each with an ETag that fits', async () => {
+    const path = '/cities?country=IT&limit=100'
+    const forms = []
+    for (const coding of ['br', 'gzip', 'identity'])
+      forms.push(await getRaw(base + path, { 'accept-encoding': coding }))
+    const [br, gzip, identity] = forms
+    expect(forms.map(({ headers }) => headers['content-encoding'])).toEqual(['br', 'gzip', undefined])
+    expect(forms.map(({ headers }) => headers['cache-status'])).toEqual([
+      'Sluice; fwd=uri-miss; stored',
+      expect.stringMatching(/^Sluice; hit/),
+      expect.stringMatching(/^Sluice; hit/),
+    ])
+    const bytes = identity!.body.toString()
+    expect(brotliDecompressSync(br!.body).toString()).toBe(bytes)
+    expect(gunzipSync(gzip!.body).toString()).toBe(bytes)
+    expect(JSON.parse(bytes).cities).toHaveLength(100)
+    // Express's own are weak, and a weak one may stand for all forms (RFC 9110 §8.8.1); a strong one is of one form.
+    expect(new Set(forms.map(({ headers }) => headers.etag)).size).toBe(framework === 'express' ? 1 : 3)
+    for (const { headers } of forms) expect(headers.vary).toMatch(/\baccept-encoding\b/i)
+    // A client that has one form of it has it.
+    for (const [i, coding] of ['br', 'gzip', 'identity'].entries()) {
+      const fields = { 'accept-encoding': coding, 'if-none-match': forms[i]!.headers.etag! }
+      expect((await getRaw(base + path, fields)).status).toBe(304)
+    }
+  })
+
+  test('the countries come from a wrapped handler, stored and compressed as from middleware', async () => {
+    const miss = await getRaw(`${base}/countries`, { 'accept-encoding': 'gzip' })
+    const hit = await getRaw(`${base}/countries?utm_source=mail`, { 'accept-encoding': 'gzip' })
+    expect(miss.headers).toMatchObject({ 'cache-status': 'Sluice; fwd=uri-miss; stored', 'content-encoding': 'gzip' })
+    expect(hit.headers).toMatchObject({ 'cache-status': expect.stringMatching(/^Sluice; hit; ttl=3[56]\d\d$/) })
+    expect(hit.headers['content-encoding']).toBe('gzip')
+    expect(hit.body).toEqual(miss.body)
+  })
+
+  test('the pages of a search share one count, which a change purges with them', async () => {
+    const counted = async () => (await get('/')).body.totals.misses
+    const before = await counted()
+    const first = await get('/cities?country=SM&limit=2')
+    const { next } = links(first)
+    expect((await get(`/cities${next}`)).body.total).toBe(first.body.total)
+    expect((await get('/cities?country=SM&limit=3')).body.total).toBe(first.body.total)
+    expect((await counted()) - before).toBe(1)
+
+    const search = `/cities?country=SM&q=unheard-of-${framework}`
+    expect((await get(search)).body.total).toBe(0)
+    const [{ id, name }] = first.body.cities
+    await patch(id, JSON.stringify({ name: `Unheard-of-${framework}` }))
+    expect((await get(search)).body).toMatchObject({ total: 1, cities: [{ id }] })
+    await patch(id, JSON.stringify({ name }))
+    expect((await get(search)).body.total).toBe(0)
+  })
+
+  test('a PATCH may come compressed, up to what it may decode to, and is logged after its answer', async () => {
+    const send = (body: Uint8Array<ArrayBuffer>, coding: string) =>
+      ask(`${base}/cities/2643743`, {
+        method: 'PATCH',
+        body,
+        headers: { 'content-type': 'application/json', 'content-encoding': coding },
+      })
+    const { population } = (await get('/cities/2643743')).body
+    const changed = await send(gzipSync(JSON.stringify({ population: population + 1 })), 'gzip')
+    expect(changed).toMatchObject({ status: 200, body: { name: 'London', population: population + 1 } })
+    expect((await get('/cities/2643743')).body.population).toBe(population + 1)
+    await program.said(new RegExp(`^PATCH /cities/2643743: now London, ${population + 1} people$`, 'm'))
+
+    const bomb = await send(gzipSync(JSON.stringify({ name: 'a'.repeat(1_000_000) })), 'gzip')
+    expect(bomb).toMatchObject({ status: 413, body: { status: 413 } })
+    const unknown = await send(Buffer.from('{}'), 'rot13')
+    expect(unknown).toMatchObject({ status: 415, body: { status: 415 } })
+    expect((await patch(2643743, JSON.stringify({ population }))).status).toBe(200)
   })
 
   test('fields selects of each city, and is stored by itself', async () => {
@@ -341,6 +416,22 @@ describe.each(['express', 'koa', 'fastify'])('the limits of cities-api on %s', (
   })
 })
 
+describe.each(['express', 'koa', 'fastify'])('WARM=1 on %s', (framework) => {
+  test('fills the most asked pages, compressed too, so that the first client finds them', async () => {
+    const program = run(framework, { WARM: '1' })
+    const [, base] = await program.said(/listens on (\S+)\n[\s\S]*Ctrl-C/)
+    await program.said(/^Warmed the cache: 5 of 5 pages stored$/m)
+    for (const path of ['/cities', '/cities?country=US', `/cities/${paris}/nearby`, '/countries']) {
+      const { headers } = await getRaw(base + path, { 'accept-encoding': 'br' })
+      expect(headers['cache-status']).toMatch(/^Sluice; hit/)
+      expect(headers['content-encoding']).toBe('br')
+    }
+    expect((await ask(`${base}/cities/${paris}`)).cacheStatus).toMatch(/^Sluice; hit/)
+    expect(await program.end('SIGTERM')).toBe(0)
+    expect(program.errors).toBe('')
+  })
+})
+
 describe('what makes a start impossible is told in one sentence, with exit code 1', () => {
   test.each<[string, string, Record<string, string>, RegExp]>([
     ['an unknown framework', 'hapi', {}, /^Unknown argument "hapi": choose one of express, koa, fastify\.\n$/],
@@ -415,6 +506,17 @@ test('stored data that is damaged is noticed and made again', async () => {
 function links(answer: { readonly headers: Headers }): Record<string, string> {
   const found = [...(answer.headers.get('link') ?? '').matchAll(/<([^>]*)>; rel="(\w+)"/g)]
   return Object.fromEntries(found.map(([, href, rel]) => [rel, href]))
+}
+
+/** As it came over the wire: `fetch` would decode it. */
+function getRaw(url: string, headers: Readonly<Record<string, string>>) {
+  return new Promise<{ status: number | undefined; headers: IncomingHttpHeaders; body: Buffer }>((resolve, reject) => {
+    const request = httpGet(url, { headers, agent: false }, async (response) => {
+      const body = Buffer.concat(await response.toArray())
+      resolve({ status: response.statusCode, headers: response.headers, body })
+    })
+    request.on('error', reject)
+  })
 }
 
 async function ask(url: string, init: RequestInit = {}) {

@@ -12,7 +12,7 @@ export function curlLines(base: string): string[] {
 
 /** What the terminal shows once the API listens. */
 export function announcement(settings: Settings, databaseName: string, port: number): string {
-  const base = `http://${urlHost(settings.host)}:${port}`
+  const base = baseUrl(settings, port)
   const [miss, hit, notModified] = curlLines(base)
   const { framework } = settings
   return `
@@ -27,6 +27,11 @@ cities-api on ${framework[0]?.toUpperCase()}${framework.slice(1)}, with ${databa
 
   ${base}/ lists the routes and counts the hits. Ctrl-C stops.
 `
+}
+
+/** Where clients find the API. */
+export function baseUrl({ host }: Settings, port: number): string {
+  return `http://${urlHost(host)}:${port}`
 }
 
 /** An address that listens everywhere is no address to ask; a literal IPv6 address needs its brackets. */

@@ -1,9 +1,10 @@
 import { isSluiceError } from '@sluice/core'
-import { announcement } from './announce.ts'
+import { announcement, baseUrl } from './announce.ts'
 import { type Cities, createCities } from './data/cities.ts'
 import { openDatabase } from './data/database.ts'
 import { loadCities } from './data/load.ts'
 import { type Api, cannotListen, checkPort } from './http/listen.ts'
+import { warmUp } from './http/warm.ts'
 import { createProgress } from './progress.ts'
 import { type Framework, readSettings, type Settings } from './settings.ts'
 import { StartError } from './start-error.ts'
@@ -29,6 +30,7 @@ async function main(): Promise<void> {
     await database.close()
   })
   console.log(announcement(settings, database.name, port))
+  if (settings.warm) await warmUp(api, baseUrl(settings, port))
 }
 
 /** Ctrl-C and `kill` end the program in order: exit code 0, nothing half-written. */

@@ -15,6 +15,8 @@ export interface Settings {
   readonly dataDirectory: string
   /** How much each limit allows. */
   readonly rates: Rates
+  /** Whether to fill the cache with what is asked for most. */
+  readonly warm: boolean
   /** The password of `POST /login`. */
   readonly password: string
 }
@@ -32,6 +34,7 @@ export function readSettings(args: readonly string[], env: NodeJS.ProcessEnv): S
       search: env.LIMIT_SEARCH || '600/min',
       login: env.LIMIT_LOGIN || '5 per 15 minutes',
     },
+    warm: Boolean(env.WARM),
     password: env.PASSWORD || 'open sesame',
   }
 }

@@ -18,13 +18,6 @@ export interface Search {
   readonly q: string | undefined
 }
 
-export interface Found {
-  /** How many there are on all pages. */
-  readonly total: number
-  /** Those of one page, and one more where there are more. */
-  readonly cities: readonly City[]
-}
-
 export interface Country {
   readonly country: string
   readonly cities: number
@@ -50,7 +43,10 @@ export interface CityChange {
 
 /** The questions this API asks the database. The three servers differ in all but these. */
 export interface Cities {
-  search(search: Search, page: Page): Promise<Found>
+  /** Those of one page, and one more where there are more. */
+  search(search: Search, page: Page): Promise<City[]>
+  /** How many there are on all pages. */
+  total(search: Search): Promise<number>
   find(id: number): Promise<City | undefined>
   countries(): Promise<Country[]>
   countryCodes(): Promise<string[]>
@@ -64,6 +60,7 @@ export interface Cities {
 }
 
 const columns = 'id, name, country, population, latitude, longitude'
+const matches = '($1::text is null or country = $1) and ($2::text is null or lower(name) like lower($2))'
 
 export function createCities(given: Database): Cities {
   const { database, count } = countQueries(given)
@@ -77,22 +74,21 @@ export function createCities(given: Database): Cities {
     count,
     find,
 
-    async search({ country, q }, page) {
-      const filter = [country ?? null, q === undefined ? null : `%${escapeLike(q)}%`]
-      const where = '($1::text is null or country = $1) and ($2::text is null or lower(name) like lower($2))'
+    search(search, page) {
       // What comes behind the place that the cursor stands for: no page reads those before it.
-      const { where: behind, orderBy, limit, params } = keysetSql(page, { params: filter })
-      const [counted, cities] = await Promise.all([
-        database.query<{ total: number }>(
-          `select count(*)::integer as total from cities_api.cities where ${where}`,
-          filter,
-        ),
-        database.query<City>(
-          `select ${columns} from cities_api.cities where ${where} and ${behind} order by ${orderBy} limit ${limit}`,
-          params,
-        ),
-      ])
-      return { total: counted[0]?.total ?? 0, cities }
+      const { where, orderBy, limit, params } = keysetSql(page, { params: filterOf(search) })
+      return database.query<City>(
+        `select ${columns} from cities_api.cities where ${matches} and ${where} order by ${orderBy} limit ${limit}`,
+        params,
+      )
+    },
+
+    async total(search) {
+      const [counted] = await database.query<{ total: number }>(
+        `select count(*)::integer as total from cities_api.cities where ${matches}`,
+        filterOf(search),
+      )
+      return counted?.total ?? 0
     },
 
     countries() {
@@ -145,6 +141,11 @@ export function createCities(given: Database): Cities {
       return city
     },
   }
+}
+
+/** The parameters of `matches`. */
+function filterOf({ country, q }: Search): (string | null)[] {
+  return [country ?? null, q === undefined ? null : `%${escapeLike(q)}%`]
 }
 
 /** `%` and `_` mean themselves in what a person types. */

@@ -1,4 +1,4 @@
-import type { PolicyOptions } from '@sluice/core'
+import type { PolicyOptions, ShedOptions } from '@sluice/core'
 
 /** How much is allowed, as Sluice writes rates: `600/min`, `5 per 15 minutes`. */
 export interface Rates {
@@ -18,3 +18,9 @@ export function limitsOf(rates: Rates): Record<keyof Rates, PolicyOptions> {
     login: { rate: rates.login, countIf: (r) => r.status === 401 },
   }
 }
+
+/**
+ * When everybody waits too long, some are turned away (503) so that the others need not. Later than by default, because
+ * the embedded database works in this process: each of its queries holds up whatever else there is to do.
+ */
+export const shedding: ShedOptions = { maxDelay: '1s', priority: (c) => (c.path === '/' ? 'critical' : 'default') }

@@ -1,11 +1,14 @@
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { warm } from '@sluice/express'
 import { StartError } from '../start-error.ts'
 
 /** One of the three servers, as `main.ts` sees it. */
 export interface Api {
   /** @throws the error of `server.listen`, such as EADDRINUSE */
   listen(port: number, host: string): Promise<{ readonly port: number }>
+  /** Fills the cache by asking as clients do. */
+  readonly warm: typeof warm
   /** Stops accepting, lets running requests finish, and ends. */
   close(): Promise<void>
 }
@@ -14,15 +17,16 @@ export interface Api {
 const patienceMs = 5_000
 
 /** An Express or Koa application on a server of `node:http`. */
-export function httpApi(listener: RequestListener, closeApp: () => Promise<void>): Api {
+export function httpApi(listener: RequestListener, sluice: Pick<Api, 'warm' | 'close'>): Api {
   const server = createServer(listener)
   return {
     listen: (port, host) => listen(server, port, host),
+    warm: sluice.warm,
     async close() {
       const impatient = setTimeout(() => server.closeAllConnections(), patienceMs)
       await new Promise<void>((resolve) => server.close(() => resolve()))
       clearTimeout(impatient)
-      await closeApp()
+      await sluice.close()
     },
   }
 }

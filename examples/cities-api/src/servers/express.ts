@@ -1,15 +1,17 @@
 import { createSluice } from '@sluice/express'
-import express, { type ErrorRequestHandler } from 'express'
+import express, { type ErrorRequestHandler, type Request, type Response } from 'express'
 import type { Cities } from '../data/cities.ts'
+import { logChange } from '../http/change-log.ts'
 import { found, readChange, readId, readLookup, readSearch } from '../http/input.ts'
 import { listLargest, lookUpAlone } from '../http/largest.ts'
-import { limitsOf } from '../http/limits.ts'
+import { limitsOf, shedding } from '../http/limits.ts'
 import { type Api, httpApi } from '../http/listen.ts'
 import { signIn } from '../http/login.ts'
 import { cityFields, cityPages } from '../http/pages.ts'
 import { describeProblem, Problem, problemType } from '../http/problem.ts'
 import { routes } from '../http/routes.ts'
 import { cityTag, cityTags } from '../http/tags.ts'
+import { totals } from '../http/totals.ts'
 import type { Settings } from '../settings.ts'
 
 export function createExpressApi(cities: Cities, { rates, password }: Settings): Api {
@@ -17,11 +19,14 @@ export function createExpressApi(cities: Cities, { rates, password }: Settings):
   const app = express()
   app.disable('x-powered-by')
 
+  // In front of everything: what comes from memory has its compressed forms stored beside it.
+  app.use(sluice.compress())
   // For every request, also for what is not there. In front of the cache: hits count.
-  app.use(sluice.limit('address'))
+  app.use(sluice.shed(shedding), sluice.limit('address'))
 
+  const totalOf = sluice.memo(cities.total, totals)
   app.get('/', (_req, res) => {
-    res.json({ routes, cache: sluice.stats().cache })
+    res.json({ routes, cache: sluice.stats().cache, totals: totalOf.info() })
   })
 
   // `query` names the parameters that shape the answer: `?utm_source=…` then finds the same stored page.
@@ -30,7 +35,8 @@ export function createExpressApi(cities: Cities, { rates, password }: Settings):
   const query = ['country', 'q', ...pages.params, ...fields.params]
   const search = [sluice.limit('search'), sluice.cache('5m', { tags: ['cities'], query }), fields, pages]
   app.get('/cities', ...search, async (req, res) => {
-    const { total, cities: found } = await cities.search(readSearch(req.query), req.page)
+    const asked = readSearch(req.query)
+    const [found, total] = await Promise.all([cities.search(asked, req.page), totalOf(asked)])
     res.json(req.page.reply(found, { total }))
   })
 
@@ -48,9 +54,13 @@ export function createExpressApi(cities: Cities, { rates, password }: Settings):
     res.json({ city, nearby })
   })
 
-  app.get('/countries', sluice.cache('1h', { tags: ['countries'], query: [] }), async (_req, res) => {
-    res.json(await cities.countries())
-  })
+  // The same as a wrapper, which stays with the handler wherever that is mounted. `@sluice.cached(…)` decorates methods.
+  const listCountries = sluice.cached('1h', { tags: ['countries'], query: [] })(
+    async (_req: Request, res: Response) => {
+      res.json(await cities.countries())
+    },
+  )
+  app.get('/countries', listCountries)
 
   // All look-ups of one request that come in one turn are one query.
   const largestIn = sluice.batch((countries: readonly string[]) => cities.largestIn(countries), {
@@ -62,14 +72,20 @@ export function createExpressApi(cities: Cities, { rates, password }: Settings):
     res.json(await listLargest(cities, lookUp))
   })
 
+  // A body may come compressed (`Content-Encoding`); what it decodes to is bounded.
+  const decompress = sluice.decompress({ maxBytes: '100kb' })
+  const json = express.json()
+
   // Purges only if the change succeeded, and before the client hears of it.
   const changed = sluice.invalidate('cities', 'countries', (r) => cityTag(r.params.id))
-  app.patch('/cities/:id', express.json(), changed, async (req, res) => {
+  app.patch('/cities/:id', decompress, json, changed, async (req, res) => {
     const id = readId(req.params)
-    res.json(found(await cities.change(id, readChange(req.body)), id))
+    const city = found(await cities.change(id, readChange(req.body)), id)
+    sluice.defer(res, () => logChange(city))
+    res.json(city)
   })
 
-  app.post('/login', sluice.limit('login'), express.json(), (req, res) => {
+  app.post('/login', sluice.limit('login'), decompress, json, (req, res) => {
     res.json(signIn(req.body, password))
   })
 
@@ -78,7 +94,7 @@ export function createExpressApi(cities: Cities, { rates, password }: Settings):
   })
   app.use(sendProblem)
 
-  return httpApi(app, () => sluice.close())
+  return httpApi(app, sluice)
 }
 
 // Express knows an error handler by its four parameters.

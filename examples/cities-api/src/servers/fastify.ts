@@ -1,15 +1,17 @@
 import sluice, { type SluiceRoute } from '@sluice/fastify'
 import Fastify from 'fastify'
 import type { Cities } from '../data/cities.ts'
+import { logChange } from '../http/change-log.ts'
 import { found, readChange, readId, readLookup, readSearch } from '../http/input.ts'
 import { listLargest, lookUpAlone } from '../http/largest.ts'
-import { limitsOf } from '../http/limits.ts'
+import { limitsOf, shedding } from '../http/limits.ts'
 import { type Api, portOf } from '../http/listen.ts'
 import { signIn } from '../http/login.ts'
 import { cityFields, cityPages } from '../http/pages.ts'
 import { describeProblem, problemDocument, problemType } from '../http/problem.ts'
 import { routes } from '../http/routes.ts'
 import { cityTag, cityTags } from '../http/tags.ts'
+import { totals } from '../http/totals.ts'
 import type { Settings } from '../settings.ts'
 
 type ById = { Params: { id: string } }
@@ -17,8 +19,17 @@ type Query = { Querystring: Record<string, unknown> }
 
 export async function createFastifyApi(cities: Cities, { rates, password }: Settings): Promise<Api> {
   const app = Fastify()
-  // `limit` is for every request, also for what is not there. In front of the cache: hits count.
-  await app.register(sluice, { cache: { maxBytes: '64mb' }, limits: limitsOf(rates), limit: 'address' })
+  await app.register(sluice, {
+    cache: { maxBytes: '64mb' },
+    // What comes from memory has its compressed forms stored beside it.
+    compress: true,
+    // A body may come compressed (`Content-Encoding`); what it decodes to is bounded.
+    decompress: { maxBytes: '100kb' },
+    limits: limitsOf(rates),
+    // These are for every request, also for what is not there. In front of the cache: hits count.
+    shed: shedding,
+    limit: 'address',
+  })
 
   app.setErrorHandler((error, _request, reply) => {
     const problem = describeProblem(error)
@@ -29,7 +40,8 @@ export async function createFastifyApi(cities: Cities, { rates, password }: Sett
     return reply.status(404).type(problemType).send(problem)
   })
 
-  app.get('/', () => ({ routes, cache: app.sluice.stats().cache }))
+  const totalOf = app.sluice.memo(cities.total, totals)
+  app.get('/', () => ({ routes, cache: app.sluice.stats().cache, totals: totalOf.info() }))
 
   // `query` names the parameters that shape the answer: `?utm_source=…` then finds the same stored page.
   const search: SluiceRoute = {
@@ -41,7 +53,8 @@ export async function createFastifyApi(cities: Cities, { rates, password }: Sett
     fields: cityFields,
   }
   app.get<Query>('/cities', { config: { sluice: search } }, async (request) => {
-    const { total, cities: found } = await cities.search(readSearch(request.query), request.page)
+    const asked = readSearch(request.query)
+    const [found, total] = await Promise.all([cities.search(asked, request.page), totalOf(asked)])
     return request.page.reply(found, { total })
   })
 
@@ -59,8 +72,9 @@ export async function createFastifyApi(cities: Cities, { rates, password }: Sett
     return { city, nearby }
   })
 
-  const countries: SluiceRoute = { cache: '1h', tags: ['countries'], query: [] }
-  app.get('/countries', { config: { sluice: countries } }, () => cities.countries())
+  // The same as a wrapper, which stays with the handler wherever that is mounted. `@app.sluice.cached(…)` decorates methods.
+  const listCountries = app.sluice.cached('1h', { tags: ['countries'], query: [] })(() => cities.countries())
+  app.get('/countries', listCountries)
 
   // All look-ups of one request that come in one turn are one query.
   const largestIn = app.sluice.batch((countries: readonly string[]) => cities.largestIn(countries), {
@@ -74,9 +88,11 @@ export async function createFastifyApi(cities: Cities, { rates, password }: Sett
 
   // Purges only if the change succeeded, and before the client hears of it.
   const changed: SluiceRoute = { invalidates: ['cities', 'countries', (r) => cityTag(r.params.id)] }
-  app.patch<ById>('/cities/:id', { config: { sluice: changed } }, async (request) => {
+  app.patch<ById>('/cities/:id', { config: { sluice: changed } }, async (request, reply) => {
     const id = readId(request.params)
-    return found(await cities.change(id, readChange(request.body)), id)
+    const city = found(await cities.change(id, readChange(request.body)), id)
+    app.sluice.defer(reply, () => logChange(city))
+    return city
   })
 
   app.post('/login', { config: { sluice: { limit: 'login' } } }, (request) => signIn(request.body, password))
@@ -86,6 +102,7 @@ export async function createFastifyApi(cities: Cities, { rates, password }: Sett
       await app.listen({ port, host })
       return { port: portOf(app.server) }
     },
+    warm: app.sluice.warm,
     close: () => app.close(),
   }
 }

@@ -3,15 +3,17 @@ import Router from '@koa/router'
 import { createSluice } from '@sluice/koa'
 import Koa, { type Context, type Next } from 'koa'
 import type { Cities } from '../data/cities.ts'
+import { logChange } from '../http/change-log.ts'
 import { found, readChange, readId, readLookup, readSearch } from '../http/input.ts'
 import { listLargest, lookUpAlone } from '../http/largest.ts'
-import { limitsOf } from '../http/limits.ts'
+import { limitsOf, shedding } from '../http/limits.ts'
 import { type Api, httpApi } from '../http/listen.ts'
 import { signIn } from '../http/login.ts'
 import { cityFields, cityPages } from '../http/pages.ts'
 import { describeProblem, Problem, problemType } from '../http/problem.ts'
 import { routes } from '../http/routes.ts'
 import { cityTag, cityTags } from '../http/tags.ts'
+import { totals } from '../http/totals.ts'
 import type { Settings } from '../settings.ts'
 
 export function createKoaApi(cities: Cities, { rates, password }: Settings): Api {
@@ -19,8 +21,9 @@ export function createKoaApi(cities: Cities, { rates, password }: Settings): Api
   const app = new Koa()
   const router = new Router()
 
+  const totalOf = sluice.memo(cities.total, totals)
   router.get('/', (ctx) => {
-    ctx.body = { routes, cache: sluice.stats().cache }
+    ctx.body = { routes, cache: sluice.stats().cache, totals: totalOf.info() }
   })
 
   // `query` names the parameters that shape the answer: `?utm_source=…` then finds the same stored page.
@@ -29,7 +32,8 @@ export function createKoaApi(cities: Cities, { rates, password }: Settings): Api
   const query = ['country', 'q', ...pages.params, ...fields.params]
   const search = [sluice.limit('search'), sluice.cache('5m', { tags: ['cities'], query }), fields, pages]
   router.get('/cities', ...search, async (ctx) => {
-    const { total, cities: found } = await cities.search(readSearch(ctx.query), ctx.page)
+    const asked = readSearch(ctx.query)
+    const [found, total] = await Promise.all([cities.search(asked, ctx.page), totalOf(asked)])
     ctx.body = ctx.page.reply(found, { total })
   })
 
@@ -47,9 +51,11 @@ export function createKoaApi(cities: Cities, { rates, password }: Settings): Api
     ctx.body = { city, nearby }
   })
 
-  router.get('/countries', sluice.cache('1h', { tags: ['countries'], query: [] }), async (ctx) => {
+  // The same as a wrapper, which stays with the handler wherever that is mounted. `@sluice.cached(…)` decorates methods.
+  const listCountries = sluice.cached('1h', { tags: ['countries'], query: [] })(async (ctx: Context) => {
     ctx.body = await cities.countries()
   })
+  router.get('/countries', listCountries)
 
   // All look-ups of one request that come in one turn are one query.
   const largestIn = sluice.batch((countries: readonly string[]) => cities.largestIn(countries), {
@@ -61,20 +67,27 @@ export function createKoaApi(cities: Cities, { rates, password }: Settings): Api
     ctx.body = await listLargest(cities, lookUp)
   })
 
+  // A body may come compressed (`Content-Encoding`); what it decodes to is bounded.
+  const decompress = sluice.decompress({ maxBytes: '100kb' })
   const json = bodyParser({ enableTypes: ['json'] })
 
   // Purges only if the change succeeded, and before the client hears of it.
   const changed = sluice.invalidate('cities', 'countries', (r) => cityTag(r.params.id))
-  router.patch('/cities/:id', json, changed, async (ctx) => {
+  router.patch('/cities/:id', decompress, json, changed, async (ctx) => {
     const id = readId(ctx.params)
-    ctx.body = found(await cities.change(id, readChange(ctx.request.body)), id)
+    const city = found(await cities.change(id, readChange(ctx.request.body)), id)
+    sluice.defer(ctx, () => logChange(city))
+    ctx.body = city
   })
 
-  router.post('/login', sluice.limit('login'), json, (ctx) => {
+  router.post('/login', sluice.limit('login'), decompress, json, (ctx) => {
     ctx.body = signIn(ctx.request.body, password)
   })
 
+  // In front of everything: what comes from memory has its compressed forms stored beside it.
+  app.use(sluice.compress())
   // For every request, also for what is not there. In front of the cache: hits count.
+  app.use(sluice.shed(shedding))
   app.use(sluice.limit('address'))
   app.use(sendProblem)
   app.use(router.routes())
@@ -82,7 +95,7 @@ export function createKoaApi(cities: Cities, { rates, password }: Settings): Api
     throw new Problem(404, `There is nothing at ${ctx.method} ${ctx.path}.`)
   })
 
-  return httpApi(app.callback(), () => sluice.close())
+  return httpApi(app.callback(), sluice)
 }
 
 /** First in the row, so that it sees what all others throw. */
