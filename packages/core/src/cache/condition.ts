@@ -7,6 +7,7 @@ import { evaluatePreconditions, fields304 } from '../http/conditional.ts'
 import { isEntityTag } from '../http/etag.ts'
 import { Fields } from '../http/fields.ts'
 import { formatHttpDate } from '../http/http-date.ts'
+import { isSafeMethod } from '../http/methods.ts'
 import { chain, isPromise, type MaybePromise } from '../maybe-promise.ts'
 import { checkOptions, rule } from '../options.ts'
 import type { CacheCore } from './cache-core.ts'
@@ -56,6 +57,8 @@ function decide(view: RequestView, etag: string | undefined, modified: Date | nu
     lastModified: fields.get('last-modified'),
     dateMs: Date.now(),
   })
+  // What an unsafe request leaves behind has other validators than what was there before it (RFC 9110 §8.8).
+  if (verdict === 'send' && !isSafeMethod(view.method)) return { kind: 'proceed' }
   if (verdict === 'send') return { kind: 'proceed', fields: [...fields].flat() }
   if (verdict === 'failed') return { kind: 'reply', reply: problem({ status: 412, title: 'Precondition Failed' }) }
   const kept = [...fields].filter(([name]) => fields304.has(name)).flat()
