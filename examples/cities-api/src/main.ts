@@ -1,27 +1,21 @@
 import { isSluiceError } from '@sluice/core'
 import { announcement, baseUrl } from './announce.ts'
-import { type Cities, createCities } from './data/cities.ts'
+import { createCities } from './data/cities.ts'
 import { openDatabase } from './data/database.ts'
 import { loadCities } from './data/load.ts'
-import { type Api, cannotListen, checkPort } from './http/listen.ts'
+import { cannotListen, checkPort } from './http/listen.ts'
 import { warmUp } from './http/warm.ts'
 import { createProgress } from './progress.ts'
-import { type Framework, readSettings, type Settings } from './settings.ts'
+import { createApi } from './servers/create.ts'
+import { readSettings } from './settings.ts'
 import { StartError } from './start-error.ts'
-
-// Only the chosen framework is loaded.
-const servers: Record<Framework, (cities: Cities, settings: Settings) => Promise<Api>> = {
-  express: async (cities, settings) => (await import('./servers/express.ts')).createExpressApi(cities, settings),
-  koa: async (cities, settings) => (await import('./servers/koa.ts')).createKoaApi(cities, settings),
-  fastify: async (cities, settings) => (await import('./servers/fastify.ts')).createFastifyApi(cities, settings),
-}
 
 async function main(): Promise<void> {
   const settings = readSettings(process.argv.slice(2), process.env)
   await checkPort(settings.port, settings.host)
   const database = await openDatabase(settings, (message) => console.log(message))
   await loadCities(database, createProgress('Loading cities', process.stdout))
-  const api = await servers[settings.framework](createCities(database), settings)
+  const api = await createApi(createCities(database), settings)
   const { port } = await api.listen(settings.port, settings.host).catch((error) => {
     throw cannotListen(settings.port, settings.host, error)
   })

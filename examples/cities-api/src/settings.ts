@@ -13,6 +13,10 @@ export interface Settings {
   readonly databaseUrl: string | undefined
   /** Where the embedded database keeps its files between two starts. */
   readonly dataDirectory: string
+  /** A Redis for what is cached and counted; without one this process keeps it for itself. */
+  readonly redisUrl: string | undefined
+  /** Whether to believe a proxy on this machine about who asks. */
+  readonly behindProxy: boolean
   /** How much each limit allows. */
   readonly rates: Rates
   /** Whether to fill the cache with what is asked for most. */
@@ -29,6 +33,8 @@ export function readSettings(args: readonly string[], env: NodeJS.ProcessEnv): S
     host: env.HOST || 'localhost',
     databaseUrl: env.DATABASE_URL || undefined,
     dataDirectory: env.DATA_DIR || join(import.meta.dirname, '..', '.data'),
+    redisUrl: env.REDIS_URL || undefined,
+    behindProxy: Boolean(env.BEHIND_PROXY),
     rates: {
       address: env.LIMIT_ADDRESS || '1000/min',
       search: env.LIMIT_SEARCH || '600/min',

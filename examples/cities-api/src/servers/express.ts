@@ -1,6 +1,7 @@
 import { createSluice } from '@sluice/express'
 import express, { type ErrorRequestHandler, type Request, type Response } from 'express'
 import type { Cities } from '../data/cities.ts'
+import { backendOf } from '../http/backend.ts'
 import { logChange } from '../http/change-log.ts'
 import { found, readChange, readId, readLookup, readSearch } from '../http/input.ts'
 import { listLargest, lookUpAlone } from '../http/largest.ts'
@@ -14,10 +15,12 @@ import { cityTag, cityTags } from '../http/tags.ts'
 import { totals } from '../http/totals.ts'
 import type { Settings } from '../settings.ts'
 
-export function createExpressApi(cities: Cities, { rates, password }: Settings): Api {
-  const sluice = createSluice({ cache: { maxBytes: '64mb' }, limits: limitsOf(rates) })
+export function createExpressApi(cities: Cities, settings: Settings): Api {
+  const { rates, password, behindProxy } = settings
+  const sluice = createSluice({ ...backendOf(settings), cache: { maxBytes: '64mb' }, limits: limitsOf(rates) })
   const app = express()
   app.disable('x-powered-by')
+  app.set('trust proxy', behindProxy ? 'loopback' : false)
 
   // In front of everything: what comes from memory has its compressed forms stored beside it.
   app.use(sluice.compress())

@@ -1,6 +1,7 @@
 import sluice, { type SluiceRoute } from '@sluice/fastify'
 import Fastify from 'fastify'
 import type { Cities } from '../data/cities.ts'
+import { backendOf } from '../http/backend.ts'
 import { logChange } from '../http/change-log.ts'
 import { found, readChange, readId, readLookup, readSearch } from '../http/input.ts'
 import { listLargest, lookUpAlone } from '../http/largest.ts'
@@ -17,9 +18,11 @@ import type { Settings } from '../settings.ts'
 type ById = { Params: { id: string } }
 type Query = { Querystring: Record<string, unknown> }
 
-export async function createFastifyApi(cities: Cities, { rates, password }: Settings): Promise<Api> {
-  const app = Fastify()
+export async function createFastifyApi(cities: Cities, settings: Settings): Promise<Api> {
+  const { rates, password, behindProxy } = settings
+  const app = Fastify({ trustProxy: behindProxy ? 'loopback' : false })
   await app.register(sluice, {
+    ...backendOf(settings),
     cache: { maxBytes: '64mb' },
     // What comes from memory has its compressed forms stored beside it.
     compress: true,

@@ -3,6 +3,7 @@ import Router from '@koa/router'
 import { createSluice } from '@sluice/koa'
 import Koa, { type Context, type Next } from 'koa'
 import type { Cities } from '../data/cities.ts'
+import { backendOf } from '../http/backend.ts'
 import { logChange } from '../http/change-log.ts'
 import { found, readChange, readId, readLookup, readSearch } from '../http/input.ts'
 import { listLargest, lookUpAlone } from '../http/largest.ts'
@@ -16,9 +17,10 @@ import { cityTag, cityTags } from '../http/tags.ts'
 import { totals } from '../http/totals.ts'
 import type { Settings } from '../settings.ts'
 
-export function createKoaApi(cities: Cities, { rates, password }: Settings): Api {
-  const sluice = createSluice({ cache: { maxBytes: '64mb' }, limits: limitsOf(rates) })
-  const app = new Koa()
+export function createKoaApi(cities: Cities, settings: Settings): Api {
+  const { rates, password, behindProxy } = settings
+  const sluice = createSluice({ ...backendOf(settings), cache: { maxBytes: '64mb' }, limits: limitsOf(rates) })
+  const app = new Koa({ proxy: behindProxy })
   const router = new Router()
 
   const totalOf = sluice.memo(cities.total, totals)
