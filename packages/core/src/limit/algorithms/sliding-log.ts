@@ -1,4 +1,5 @@
 import type { LimitAlgorithm } from './algorithm.ts'
+import { pairs } from './pairs.ts'
 
 /**
  * Remembers every charge for as long as the window reaches back to it.
@@ -17,82 +18,12 @@ import type { LimitAlgorithm } from './algorithm.ts'
  * - the wait is the time until so many of the oldest pairs have run out that the cost fits.
  */
 export function slidingLog(quota: number, windowMs: number): LimitAlgorithm<number[]> {
-  const timeOf = (state: number[], nowMs: number): number => {
-    const last = state.length > 1 ? state[state.length - 2]! : nowMs
-    return Math.max(nowMs, last)
-  }
-  const firstLive = (state: number[], t: number): number => {
-    let at = 1
-    while (at < state.length && t - state[at]! >= windowMs) at += 2
-    return at
-  }
-  const usedAt = (state: number[], nowMs: number): number => {
-    const live = firstLive(state, timeOf(state, nowMs))
-    let used = state[0]!
-    for (let i = 2; i < live; i += 2) used -= state[i]!
-    return used
-  }
-
   return {
     kind: 'sliding-log',
     params: Object.freeze([quota, windowMs]),
     limit: quota,
     stateTtlMs: windowMs,
     signature: `sl:${quota}:${windowMs}`,
-    fresh: () => [0],
-
-    waitMs(state, cost, nowMs) {
-      if (cost > quota) return Number.POSITIVE_INFINITY
-      let used = usedAt(state, nowMs)
-      if (used + cost <= quota || cost === 0) return 0
-      let at = firstLive(state, timeOf(state, nowMs))
-      while (used + cost > quota) {
-        used -= state[at + 1]!
-        at += 2
-      }
-      return state[at - 2]! + windowMs - nowMs
-    },
-
-    charge(state, cost, nowMs) {
-      if (cost === 0) return
-      const t = timeOf(state, nowMs)
-      const live = firstLive(state, t)
-      if (live > 1) {
-        for (let i = 2; i < live; i += 2) state[0]! -= state[i]!
-        state.copyWithin(1, live)
-        state.length -= live - 1
-      }
-      state[0]! += cost
-      if (state.length > 1 && state[state.length - 2] === t) state[state.length - 1]! += cost
-      else state.push(t, cost)
-    },
-
-    refund(state, cost, _nowMs, atMs) {
-      let left = cost
-      for (let i = state.length - 2; i > 0 && left > 0; i -= 2) {
-        // Only its own time: where that has run out the units are back already.
-        if (atMs !== undefined && state[i] !== atMs) continue
-        const given = Math.min(left, state[i + 1]!)
-        state[i + 1]! -= given
-        state[0]! -= given
-        left -= given
-      }
-    },
-
-    remaining: (state, nowMs) => quota - usedAt(state, nowMs),
-
-    resetMs(state, nowMs) {
-      for (let at = firstLive(state, timeOf(state, nowMs)); at < state.length; at += 2) {
-        // A refund may have emptied a pair.
-        if (state[at + 1]! > 0) return state[at]! + windowMs - nowMs
-      }
-      return 0
-    },
-
-    fullMs(state, nowMs) {
-      const live = firstLive(state, timeOf(state, nowMs))
-      for (let at = state.length - 2; at >= live; at -= 2) if (state[at + 1]! > 0) return state[at]! + windowMs - nowMs
-      return 0
-    },
+    ...pairs({ quota, slotOf: (ms) => ms, slotMs: 1, reach: windowMs }),
   }
 }

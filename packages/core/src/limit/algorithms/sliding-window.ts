@@ -1,4 +1,5 @@
 import type { LimitAlgorithm } from './algorithm.ts'
+import { pairs } from './pairs.ts'
 
 /** Into how many buckets a window is cut. More would admit a little more under overload, and cost more. */
 const buckets = 16
@@ -26,87 +27,14 @@ const buckets = 16
 export function slidingWindow(quota: number, windowMs: number): LimitAlgorithm<number[]> {
   const bucketMs = Math.ceil(windowMs / buckets)
   const span = Math.ceil(windowMs / bucketMs) - (bucketMs === 1 ? 1 : 0)
-
-  const current = (state: number[], nowMs: number): number => {
-    const c = Math.floor(nowMs / bucketMs)
-    const last = state.length > 1 ? state[state.length - 2]! : c
-    return Math.max(c, last)
-  }
-  /** Where the pairs that still count begin. */
-  const firstLive = (state: number[], c: number): number => {
-    let at = 1
-    while (at < state.length && c - state[at]! > span) at += 2
-    return at
-  }
-  const usedAt = (state: number[], nowMs: number): number => {
-    const live = firstLive(state, current(state, nowMs))
-    let used = state[0]!
-    for (let i = 2; i < live; i += 2) used -= state[i]!
-    return used
-  }
-  const endOf = (bucket: number): number => (bucket + span + 1) * bucketMs
+  const reach = span + 1
 
   return {
     kind: 'sliding-window',
     params: Object.freeze([quota, windowMs, bucketMs, span]),
     limit: quota,
-    stateTtlMs: (span + 1) * bucketMs,
+    stateTtlMs: reach * bucketMs,
     signature: `sw:${quota}:${windowMs}`,
-    fresh: () => [0],
-
-    waitMs(state, cost, nowMs) {
-      if (cost > quota) return Number.POSITIVE_INFINITY
-      let used = usedAt(state, nowMs)
-      if (used + cost <= quota || cost === 0) return 0
-      let at = firstLive(state, current(state, nowMs))
-      while (used + cost > quota) {
-        used -= state[at + 1]!
-        at += 2
-      }
-      return endOf(state[at - 2]!) - nowMs
-    },
-
-    charge(state, cost, nowMs) {
-      if (cost === 0) return
-      const c = current(state, nowMs)
-      const live = firstLive(state, c)
-      if (live > 1) {
-        for (let i = 2; i < live; i += 2) state[0]! -= state[i]!
-        state.copyWithin(1, live)
-        state.length -= live - 1
-      }
-      state[0]! += cost
-      if (state.length > 1 && state[state.length - 2] === c) state[state.length - 1]! += cost
-      else state.push(c, cost)
-    },
-
-    refund(state, cost, _nowMs, atMs) {
-      let left = cost
-      const bucket = atMs === undefined ? undefined : Math.floor(atMs / bucketMs)
-      for (let i = state.length - 2; i > 0 && left > 0; i -= 2) {
-        // Only its own bucket: where that has run out the units are back already.
-        if (bucket !== undefined && state[i] !== bucket) continue
-        const given = Math.min(left, state[i + 1]!)
-        state[i + 1]! -= given
-        state[0]! -= given
-        left -= given
-      }
-    },
-
-    remaining: (state, nowMs) => quota - usedAt(state, nowMs),
-
-    resetMs(state, nowMs) {
-      for (let at = firstLive(state, current(state, nowMs)); at < state.length; at += 2) {
-        // A refund may have emptied a bucket.
-        if (state[at + 1]! > 0) return endOf(state[at]!) - nowMs
-      }
-      return 0
-    },
-
-    fullMs(state, nowMs) {
-      const live = firstLive(state, current(state, nowMs))
-      for (let at = state.length - 2; at >= live; at -= 2) if (state[at + 1]! > 0) return endOf(state[at]!) - nowMs
-      return 0
-    },
+    ...pairs({ quota, slotOf: (ms) => Math.floor(ms / bucketMs), slotMs: bucketMs, reach }),
   }
 }
