@@ -46,11 +46,16 @@ export function redisRemedy({ platform, root, has }) {
 }
 
 /**
- * Makes sure that `redis-server` can be started.
+ * Makes sure that `redis-server` can be started, or the server that SLUICE_REDIS_SERVER names.
  *
  * @throws UserError with the command to run, when we may not or could not run it
  */
 export async function ensureRedisServer() {
+  const named = process.env.SLUICE_REDIS_SERVER
+  if (named) {
+    if (existsSync(named) || findProgram(named)) return
+    throw new UserError(`SLUICE_REDIS_SERVER names "${named}", and there is no such program.`)
+  }
   if (findProgram('redis-server')) return
   const remedy = redisRemedy({
     platform: process.platform,

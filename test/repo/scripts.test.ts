@@ -3,9 +3,9 @@ import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, test } from '@jest/globals'
+import { afterAll, afterEach, describe, expect, test } from '@jest/globals'
 import { MINIMUM_NODE, nodeVersionProblem } from '../../scripts/lib/node-version.mjs'
-import { findProgram, redisRemedy } from '../../scripts/lib/redis-server.mjs'
+import { ensureRedisServer, findProgram, redisRemedy } from '../../scripts/lib/redis-server.mjs'
 import { run } from '../../scripts/lib/run.mjs'
 import { ROOT } from '../../scripts/lib/say.mjs'
 import { sum, tallyJest, tallyLine } from '../../scripts/lib/tally.mjs'
@@ -105,6 +105,24 @@ describe('Redis, where it is missing', () => {
     expect(findProgram('a-program', temp)).toBeUndefined()
     writeFileSync(join(temp, 'a-program'), '')
     expect(findProgram('a-program', `/nowhere:${temp}`)).toBe(join(temp, 'a-program'))
+  })
+
+  describe('and another server is named by SLUICE_REDIS_SERVER', () => {
+    afterEach(() => {
+      delete process.env.SLUICE_REDIS_SERVER
+    })
+
+    test('nothing is installed where it exists', async () => {
+      process.env.SLUICE_REDIS_SERVER = process.execPath
+      await expect(ensureRedisServer()).resolves.toBeUndefined()
+    })
+
+    test('a wrong name is told in a sentence', async () => {
+      process.env.SLUICE_REDIS_SERVER = '/nowhere/valkey-server'
+      await expect(ensureRedisServer()).rejects.toThrow(
+        'SLUICE_REDIS_SERVER names "/nowhere/valkey-server", and there is no such program.',
+      )
+    })
   })
 })
 

@@ -26,6 +26,9 @@ export interface RedisServer {
 }
 
 const run = promisify(execFile)
+// Another server, such as Valkey's, by the name or the path of its program; its client is beside it.
+const program = process.env.SLUICE_REDIS_SERVER || 'redis-server'
+const client = program.replace(/-server$/, '-cli')
 
 /** Starts a server and waits until it answers. */
 export async function startRedis(...settings: readonly string[]): Promise<RedisServer> {
@@ -36,7 +39,7 @@ export async function startRedis(...settings: readonly string[]): Promise<RedisS
     port,
     url: `redis://127.0.0.1:${port}`,
     async cli(...args) {
-      const { stdout } = await run('redis-cli', ['-p', String(port), ...args], { maxBuffer: 64 * 2 ** 20 })
+      const { stdout } = await run(client, ['-p', String(port), ...args], { maxBuffer: 64 * 2 ** 20 })
       return stdout.trim()
     },
     async calls() {
@@ -73,7 +76,7 @@ export async function startRedis(...settings: readonly string[]): Promise<RedisS
 
 async function launch(port: number, folder: string, settings: readonly string[]): Promise<ChildProcess> {
   const fixed = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no']
-  const child = spawn('redis-server', [...fixed, ...settings], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(program, [...fixed, ...settings], { stdio: ['ignore', 'pipe', 'pipe'] })
   // A test run that dies takes its servers along.
   const end = () => child.kill('SIGKILL')
   process.once('exit', end)
@@ -84,7 +87,7 @@ async function launch(port: number, folder: string, settings: readonly string[])
   })
   await new Promise<void>((resolve, reject) => {
     child.once('error', reject)
-    child.once('exit', () => reject(new Error(`redis-server on port ${port} ended:\n${said}`)))
+    child.once('exit', () => reject(new Error(`${program} on port ${port} ended:\n${said}`)))
     child.stdout.on('data', () => {
       if (/Ready to accept connections/.test(said)) resolve()
     })
@@ -113,7 +116,7 @@ export async function startCluster(masters = 3, replicas = 0): Promise<RedisClus
     Array.from({ length: masters * (1 + replicas) }, () => startRedis(...settings, '--repl-diskless-sync-delay', '0')),
   )
   const addresses = nodes.map(({ port }) => `127.0.0.1:${port}`)
-  await run('redis-cli', ['--cluster', 'create', ...addresses, '--cluster-replicas', String(replicas), '--cluster-yes'])
+  await run(client, ['--cluster', 'create', ...addresses, '--cluster-replicas', String(replicas), '--cluster-yes'])
   for (const node of nodes) {
     await until(async () => (await node.cli('CLUSTER', 'INFO')).includes('cluster_state:ok'))
   }
