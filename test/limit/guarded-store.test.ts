@@ -17,6 +17,7 @@ class FaultyStore implements LimitStore {
   settled: Settlement[] = []
   renewed = 0
   closed = false
+  partOf?: (charges: readonly Charge[]) => string
   /** What hangs. */
   readonly #pending: (() => void)[] = []
 
@@ -217,6 +218,21 @@ describe.each(['rejects', 'throws', 'hangs'] as const)('a store that %s', (mode)
     expect(await attempt(() => limiter.reset('p', { key: 'a' }))).toBe('ERR_SLUICE_STORE')
     expect(await attempt(() => limiter.refund('p', { key: 'a' }))).toBe('ERR_SLUICE_STORE')
   })
+})
+
+test('of several servers those that are out are skipped, and the others are asked', async () => {
+  const { limiter, store } = make(p({ rate: '1000/min', onOutage: 'open' }))
+  const asked: number[] = []
+  store.partOf = (charges) => `server ${charges[0]!.cost}`
+  store.consume = (charges) => {
+    const { cost } = charges[0]!
+    asked.push(cost)
+    return cost === 2 ? Promise.reject(new Error('lost')) : Promise.resolve(store.inner.consume(charges))
+  }
+  const check = async (cost: number) => (await limiter.check('p', { key: 'a', cost })).via
+  for (let i = 0; i < 10; i++) expect(await check(2)).toBe('open')
+  for (let i = 0; i < 10; i++) expect(await check(1)).toBe('store')
+  expect(asked).toEqual([...Array(5).fill(2), ...Array(10).fill(1)])
 })
 
 describe('an answer that comes too late', () => {

@@ -1,7 +1,11 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { Cluster } from 'ioredis'
+import type { LimitEvents } from '../../packages/core/src/limit/events.ts'
 import { createLimiter } from '../../packages/core/src/limit/limiter.ts'
 import type { Charge } from '../../packages/core/src/limit/store.ts'
+import { keyedHash } from '../../packages/core/src/limit/subject.ts'
+import { timed } from '../support/lateness.ts'
+import { holds, mastersOf, moveSlot, replicated, slotOf } from '../support/redis-cluster.ts'
 import { type RedisCluster, startCluster, until } from '../support/redis-server.ts'
 import { chargeOf, limitsOn, quotaOf } from './limits/support.ts'
 import { kinds } from './limits/trace.ts'
@@ -11,7 +15,7 @@ let cluster: RedisCluster
 let client: Cluster
 
 beforeAll(async () => {
-  cluster = await startCluster()
+  cluster = await startCluster(3, 1)
   client = new Cluster(
     cluster.nodes.map(({ port }) => ({ host: '127.0.0.1', port })),
     { redisOptions: { maxRetriesPerRequest: 1 } },
@@ -19,6 +23,10 @@ beforeAll(async () => {
   client.on('error', () => {})
   await new Promise<void>((resolve) => client.once('ready', () => resolve()))
 }, 60_000)
+const closing: (() => unknown)[] = []
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close()
+})
 afterAll(async () => {
   client.disconnect()
   await cluster.stop()
@@ -45,8 +53,8 @@ describe('in a Cluster', () => {
       expect(verdicts.map(({ remaining }) => remaining)).toEqual([98, 98, 98])
     }
     expect(await scripts()).toBe(subjects.length)
-    for (const node of cluster.nodes) {
-      const keys = (await node.cli('KEYS', `${namespace}:*`)).split('\n').filter(Boolean)
+    for (const { server } of await mastersOf(cluster)) {
+      const keys = (await server.cli('KEYS', `${namespace}:*`)).split('\n').filter(Boolean)
       expect(keys.length).toBeGreaterThan(0)
       expect(keys.length % 3).toBe(0)
     }
@@ -108,27 +116,132 @@ describe('in a Cluster', () => {
     const quota = quotaOf('3/d')
     for (const subject of subjects) expect((await store.consume([chargeOf(quota, subject)]))[0]!.allowed).toBe(true)
   })
+})
 
-  test('a node that is lost takes only its own subjects along, nobody waits longer, and it comes back', async () => {
-    const store = limitsOn(client)
-    const limiter = createLimiter({ store, limits: { p: { rate: '1000/d', onOutage: 'open' } } })
-    const ask = async (key: string) => {
-      const start = performance.now()
-      const { via, allowed } = await limiter.check('p', { key })
-      expect(allowed).toBe(true)
-      return { via, ms: performance.now() - start }
-    }
-    for (const key of subjects) expect((await ask(key)).via).toBe('store')
-    const [lost] = cluster.nodes
-    lost!.freeze()
+const deadlineMs = 100
+const graceMs = 50
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+
+/** A limiter as an application has it, what it answered, and where in the Cluster its subjects are. */
+function application(rate: string) {
+  const store = limitsOn(client)
+  const hash = keyedHash(store.secret)
+  const answers: { policy: string; key: string; via: string; allowed: boolean; ms: number }[] = []
+  const events: string[] = []
+  const limiter = createLimiter({
+    store,
+    limits: { open: { rate, onOutage: 'open' }, closed: { rate, onOutage: 'closed' } },
+    events: { wants: () => true, emit: (name: keyof LimitEvents) => void events.push(name) },
+  })
+  closing.push(() => limiter.close())
+  return {
+    answers,
+    events,
+    slotOf: (key: string) => slotOf(`{${hash(`k${key}`)}}`),
+    async check(policy: 'open' | 'closed', key: string) {
+      const { value, ms } = await timed(() => limiter.check(policy, { key }))
+      const answer = { policy, key, via: value.via, allowed: value.allowed, ms }
+      answers.push(answer)
+      return answer
+    },
+    admitted: (key: string) => answers.filter((one) => one.key === key && one.allowed).length,
+    get slowestMs() {
+      return Math.max(...answers.map(({ ms }) => ms))
+    },
+  }
+}
+
+describe('a Cluster in trouble', () => {
+  test('a node that is lost takes only its own subjects along, however many ask at once, and it comes back', async () => {
+    const app = application('1000/d')
+    const [lost] = await mastersOf(cluster)
+    const goes = (key: string) => holds(lost!, app.slotOf(key))
+    for (const key of subjects) expect((await app.check('open', key)).via).toBe('store')
+    lost!.server.freeze()
     const answers = []
-    for (const key of subjects.slice(0, 12)) answers.push(await ask(key))
-    expect(answers.filter(({ via }) => via === 'store').length).toBeGreaterThan(0)
-    expect(answers.filter(({ via }) => via === 'open').length).toBeGreaterThan(0)
-    // The deadline, 50 ms, and what a machine that runs other tests too is late by.
-    for (const { ms } of answers) expect(ms).toBeLessThan(100 + 50 + 100)
-    lost!.thaw()
-    await until(async () => (await Promise.all(subjects.map(ask))).every(({ via }) => via === 'store'), 20_000)
-    await limiter.close()
+    for (let i = 0; i < 4; i++) answers.push(...(await Promise.all(subjects.map((key) => app.check('open', key)))))
+    lost!.server.thaw()
+    expect(answers.filter(({ key }) => !goes(key)).map(({ via }) => via)).not.toContain('open')
+    expect(answers.filter(({ key }) => goes(key)).map(({ via, allowed }) => [via, allowed])).toContainEqual([
+      'open',
+      true,
+    ])
+    expect(answers.filter(({ key }) => goes(key)).map(({ via }) => via)).not.toContain('store')
+    expect(app.events).toContain('store-error')
+    await until(async () => {
+      const now = await Promise.all(subjects.map((key) => app.check('open', key)))
+      return now.every(({ via }) => via === 'store')
+    }, 20_000)
+    expect(app.slowestMs).toBeLessThanOrEqual(deadlineMs + graceMs)
+  }, 40_000)
+
+  const perHour = 2_000
+  test.each([
+    { what: 'one key', rate: `${perHour}/h`, atOnce: true },
+    // While one of them has moved and the other has not, Redis cannot do what needs both.
+    { what: 'two keys', rate: `${perHour}/h; ${2 * perHour}/d`, atOnce: false },
+  ])(
+    'a slot that moves under load: $what of a subject are counted in one place, other nodes notice nothing',
+    async ({ rate, atOnce }) => {
+      const app = application(rate)
+      const [from, to] = await mastersOf(cluster)
+      const moving = subjects.find((key) => holds(from!, app.slotOf(key)))!
+      const staying = subjects.find((key) => !holds(from!, app.slotOf(key)))!
+      for (const key of [moving, staying]) expect((await app.check('closed', key)).via).toBe('store')
+      let done = false
+      const load = Array.from({ length: 10 }, async () => {
+        while (!done) {
+          await Promise.all([app.check('closed', moving), app.check('closed', staying)])
+          await sleep(5)
+        }
+      })
+      await sleep(50)
+      await moveSlot(app.slotOf(moving), from!, to!, 1)
+      await sleep(200)
+      done = true
+      await Promise.all(load)
+      const elsewhere = (key: string) => app.answers.filter((one) => one.key === key && one.via !== 'store')
+      expect(elsewhere(staying)).toEqual([])
+      if (atOnce) expect(elsewhere(moving)).toEqual([])
+      for (const { via, allowed } of elsewhere(moving)) expect([via, allowed]).toEqual(['closed', false])
+      // What was charged too late, for those who had been refused meanwhile, has been given back: exactly so many, and no more.
+      await until(async () => {
+        while ((await app.check('closed', moving)).allowed);
+        return app.admitted(moving) >= perHour
+      })
+      expect(app.admitted(moving)).toBe(perHour)
+      expect(app.slowestMs).toBeLessThanOrEqual(deadlineMs + graceMs)
+    },
+    30_000,
+  )
+
+  test('a master that is killed: its subjects get what their policies say until its replica has taken over, with its counts', async () => {
+    const limit = 6
+    const app = application(`${limit}/h`)
+    for (let i = 0; i < 3; i++) {
+      for (const key of subjects) expect((await app.check('closed', key)).via).toBe('store')
+    }
+    await replicated(cluster)
+    const [lost] = await mastersOf(cluster)
+    const goes = (key: string) => holds(lost!, app.slotOf(key))
+    await lost!.server.kill()
+    const during = await Promise.all(subjects.map((key) => app.check('closed', key)))
+    for (const { key, via, allowed } of during)
+      expect([via, allowed]).toEqual(goes(key) ? ['closed', false] : ['store', true])
+    expect(app.events).toContain('store-error')
+    await until(
+      async () =>
+        (await Promise.all(subjects.filter(goes).map((key) => app.check('open', key)))).every(
+          ({ via }) => via === 'store',
+        ),
+      20_000,
+    )
+    for (const key of subjects) while ((await app.check('closed', key)).allowed);
+    for (const key of subjects) {
+      const closed = app.answers.filter((one) => one.key === key && one.policy === 'closed')
+      expect(closed.filter(({ allowed }) => allowed)).toHaveLength(limit)
+      expect(closed.at(-1)!.via).toBe('store')
+    }
+    expect(app.slowestMs).toBeLessThanOrEqual(deadlineMs + graceMs)
   }, 40_000)
 })

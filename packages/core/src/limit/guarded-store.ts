@@ -27,17 +27,27 @@ class GuardedStore implements LimitStore {
   readonly algorithm
   readonly #store: LimitStore
   readonly #options: GuardOptions
-  readonly #breaker: Breaker
+  /** One for each part of the store, which fail one by one. */
+  readonly #breakers = new Map<string, Breaker>()
   readonly #local: MemoryLimitStore
   readonly #shares = new WeakMap<Quota, Quota>()
 
   constructor(store: LimitStore, options: GuardOptions) {
     this.#store = store
     this.#options = options
-    this.#breaker = new Breaker(options.clock)
     this.#local = new MemoryLimitStore(options.clock)
     this.rate = store.rate
     this.algorithm = store.algorithm
+  }
+
+  #breakerOf(charges: readonly Charge[]): Breaker {
+    const part = this.#store.partOf?.(charges) ?? ''
+    let breaker = this.#breakers.get(part)
+    if (!breaker) {
+      breaker = new Breaker(this.#options.clock)
+      this.#breakers.set(part, breaker)
+    }
+    return breaker
   }
 
   refuses(algorithm: Quota['algorithm']): string | undefined {
@@ -50,7 +60,7 @@ class GuardedStore implements LimitStore {
     if (decided) return decided
     return this.#asked(
       () => this.#store.consume(charges),
-      () => this.#instead(charges, true),
+      (breaker) => this.#instead(charges, true, breaker),
       charges,
       (late, decided) => this.#undo(charges, late, decided),
     )
@@ -59,7 +69,7 @@ class GuardedStore implements LimitStore {
   peek(charges: readonly Charge[]): MaybePromise<readonly Verdict[]> {
     return this.#asked(
       () => this.#store.peek(charges),
-      () => this.#instead(charges, false),
+      (breaker) => this.#instead(charges, false, breaker),
       charges,
     )
   }
@@ -67,15 +77,16 @@ class GuardedStore implements LimitStore {
   /** The store's answer in time, or what `instead` decides. `tooLate`: the answer came after that. */
   #asked<T>(
     ask: () => MaybePromise<T>,
-    instead: () => T,
+    instead: (breaker: Breaker) => T,
     charges: readonly Charge[],
     tooLate?: (answer: T, decided: T) => void,
   ): MaybePromise<T> {
-    if (!this.#breaker.admits()) return instead()
+    const breaker = this.#breakerOf(charges)
+    if (!breaker.admits()) return instead(breaker)
     const failed = (error: unknown): T => {
-      this.#breaker.failed()
+      breaker.failed()
       this.#report(error, charges)
-      return instead()
+      return instead(breaker)
     }
     let answer: MaybePromise<T>
     try {
@@ -84,7 +95,7 @@ class GuardedStore implements LimitStore {
       return failed(error)
     }
     if (!isPromise(answer)) {
-      this.#breaker.succeeded()
+      breaker.succeeded()
       return answer
     }
     const { clock, deadlineMs } = this.#options
@@ -100,7 +111,7 @@ class GuardedStore implements LimitStore {
         (value) => {
           if (decided) return tooLate?.(value, decided.value)
           cancel()
-          this.#breaker.succeeded()
+          breaker.succeeded()
           resolve(value)
         },
         (error) => {
@@ -117,9 +128,9 @@ class GuardedStore implements LimitStore {
   }
 
   /** What the policies say while the store is out: all or none here too. */
-  #instead(charges: readonly Charge[], charging: boolean): readonly Verdict[] {
+  #instead(charges: readonly Charge[], charging: boolean, breaker: Breaker): readonly Verdict[] {
     const now = Math.floor(this.#options.clock.now())
-    const retryAfterMs = Math.max(1_000, this.#breaker.open ? this.#breaker.waitMs : 0)
+    const retryAfterMs = Math.max(1_000, breaker.open ? breaker.waitMs : 0)
     const closed = charges.some(({ quota }) => quota.onOutage === 'closed' && !quota.shadow)
     const local = charges.filter(({ quota }) => quota.onOutage === 'local').map((charge) => this.#shared(charge))
     const decided = charging && !closed ? this.#local.consume(local) : this.#local.peek(local)
@@ -178,9 +189,12 @@ class GuardedStore implements LimitStore {
     this.#local.settle(
       local.map((one) => ({ ...one, charge: this.#shared(one.charge), verdict: { ...one.verdict, via: 'store' } })),
     )
-    const remote = settlements.filter(({ verdict }) => verdict.via === 'store' || verdict.via === 'overflow')
     // While the store is out nothing is given back: that errs on the side of the limit, and permits have their lease.
-    if (remote.length === 0 || this.#breaker.open) return
+    const remote = settlements.filter(
+      ({ charge, verdict }) =>
+        (verdict.via === 'store' || verdict.via === 'overflow') && !this.#breakerOf([charge]).open,
+    )
+    if (remote.length === 0) return
     return this.#quietly(
       () => this.#store.settle(remote),
       remote.map(({ charge }) => charge),
@@ -189,7 +203,8 @@ class GuardedStore implements LimitStore {
 
   renew(charges: readonly Charge[]): MaybePromise<void> {
     this.#local.renew(charges.map((charge) => this.#shared(charge)))
-    if (!this.#breaker.open) return this.#quietly(() => this.#store.renew(charges), charges)
+    const remote = charges.filter((charge) => !this.#breakerOf([charge]).open)
+    if (remote.length > 0) return this.#quietly(() => this.#store.renew(remote), remote)
   }
 
   /** For what no request waits for: reported where it fails, and no more. */

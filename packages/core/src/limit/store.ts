@@ -72,7 +72,12 @@ export interface LimitStore {
    * taken in advance), else `undefined`. Asked first, also while the store is out; what it charges is charged.
    */
   decided?(charges: readonly Charge[]): readonly Verdict[] | undefined
-  /** The same for a single charge, where that is cheaper. Stores in this process only. */
+  /**
+   * Remote stores of several servers, which fail one by one: those that these charges need, as any text. Decisions go on
+   * without the servers that are out, and with the others. There should be few such texts. Default: all are one.
+   */
+  partOf?(charges: readonly Charge[]): string
+  /** What `consume` does, for a single charge, where that is cheaper. Stores in this process only. */
   consumeOne?(charge: Charge): Verdict
   /** What `consume` would answer, changing nothing. */
   peek(charges: readonly Charge[]): MaybePromise<readonly Verdict[]>

@@ -4,6 +4,7 @@ import type { Link } from '../link.ts'
 import { Blocked } from './blocked.ts'
 import { Decisions } from './decisions.ts'
 import { LimitKeys, subjectOf } from './keys.ts'
+import { nodesOf } from './nodes.ts'
 import { Parcels, type Unused } from './parcels.ts'
 import { forget, type Letter, LimitScripts } from './scripts.ts'
 import { type Spec, specOf } from './spec.ts'
@@ -63,6 +64,10 @@ export class RedisLimitStore implements LimitStore {
     this.#decisions = new Decisions({ link, scripts: this.#scripts, now: () => this.#now() })
     this.#blocked = new Blocked(clock, blockMs)
     this.#parcels = new Parcels({ clock, giveBack: (unused) => void this.#return(unused) })
+  }
+
+  partOf(charges: readonly Charge[]): string {
+    return nodesOf(this.#link.client, charges)
   }
 
   decided(charges: readonly Charge[]): readonly Verdict[] | undefined {
