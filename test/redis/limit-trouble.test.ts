@@ -1,31 +1,57 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { afterEach, describe, expect, test } from '@jest/globals'
+import { Redis } from 'ioredis'
 import { systemClock } from '../../packages/core/src/clock.ts'
 import type { LimitEvents } from '../../packages/core/src/limit/events.ts'
 import { type CheckResult, createLimiter, type Limiter } from '../../packages/core/src/limit/limiter.ts'
 import { redis } from '../../packages/redis/src/index.ts'
-import { type RedisServer, startRedis, until } from '../support/redis-server.ts'
+import { timed } from '../support/lateness.ts'
+import { startRedis, until } from '../support/redis-server.ts'
+import { startStage, type Trouble, troubles, urlFor } from '../support/redis-troubles.ts'
 import { freshName } from './support.ts'
 
 const deadlineMs = 100
 const graceMs = 50
 
+const limit = 5
+const ofTheProcess = 2
+const lease = 3
+
 const limits = {
-  open: { rate: '5/h', onOutage: 'open' },
-  closed: { rate: '5/h', onOutage: 'closed' },
-  local: { rate: '4/h', onOutage: 'local', share: 0.5 },
+  open: { rate: `${limit}/h`, onOutage: 'open' },
+  closed: { rate: `${limit}/h`, onOutage: 'closed' },
+  local: { rate: `${limit}/h`, onOutage: 'local', share: ofTheProcess / limit },
+  inAdvance: { rate: `${limit}/h`, onOutage: 'closed', lease },
   leased: { rate: '100/h', lease: 50 },
-  permits: { rate: '3 concurrent' },
+  permits: { rate: '3 concurrent', permitTtl: '2s' },
 } as const
 
-/** A limiter as an application has it, and what it reported. */
+type PolicyName = keyof typeof limits
+
+/** The policies with that limit, which every trouble is tried on. */
+const counted = ['open', 'closed', 'local', 'inAdvance'] as const
+
+interface Answer {
+  readonly policy: PolicyName
+  readonly key: string
+  readonly allowed: boolean
+  readonly via: CheckResult['via']
+}
+
+const closing: (() => unknown)[] = []
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close()
+})
+
+/** A limiter as an application has it, what it answered, and what it reported. */
 class Application {
   readonly limiter: Limiter
   readonly events: string[] = []
+  readonly answers: Answer[] = []
   slowestMs = 0
   readonly #close: () => unknown
 
-  constructor(url: string) {
-    const backend = redis(url, { namespace: freshName() })
+  constructor(target: Parameters<typeof redis>[0]) {
+    const backend = redis(target, { namespace: freshName() })
     const clock = systemClock()
     const events = {
       wants: () => true,
@@ -33,27 +59,33 @@ class Application {
     }
     this.limiter = createLimiter({ store: backend.limitStore!({ clock, report: () => {} }), limits, clock, events })
     this.#close = () => backend.close!()
+    closing.push(() => this.close())
   }
 
-  /** What the machine itself was late by meanwhile is not counted against the deadline. */
-  async check(policy: keyof typeof limits, key = 'k'): Promise<CheckResult> {
-    let late = 0
-    let last = performance.now()
-    const beat = setInterval(() => {
-      late += Math.max(0, performance.now() - last - 5)
-      last = performance.now()
-    }, 5)
-    const start = performance.now()
-    const verdict = await this.limiter.check(policy, { key })
-    clearInterval(beat)
-    this.slowestMs = Math.max(this.slowestMs, performance.now() - start - late)
-    return verdict
+  async check(policy: PolicyName, key = 'k'): Promise<CheckResult> {
+    const { value, ms } = await timed(() => this.limiter.check(policy, { key }))
+    this.slowestMs = Math.max(this.slowestMs, ms)
+    this.answers.push({ policy, key, allowed: value.allowed, via: value.via })
+    return value
+  }
+
+  /** Redis has decided. */
+  async reached(): Promise<void> {
+    await until(async () => (await this.check('open', 'reached')).via === 'store', 20_000)
   }
 
   async ready(): Promise<void> {
-    await until(async () => (await this.check('open', 'ready')).via === 'store', 20_000)
+    await this.reached()
     this.slowestMs = 0
+    this.answers.length = 0
     this.events.length = 0
+  }
+
+  /** How many requests of that policy were admitted, by Redis and without it. */
+  admitted(policy: PolicyName): { store: number; instead: number } {
+    const all = this.answers.filter((one) => one.policy === policy && one.key === 'k' && one.allowed)
+    const store = all.filter(({ via }) => via === 'store').length
+    return { store, instead: all.length - store }
   }
 
   async close(): Promise<void> {
@@ -62,121 +94,164 @@ class Application {
   }
 }
 
-interface Trouble {
-  readonly name: string
-  readonly begin: (server: RedisServer) => unknown
-  readonly end: (server: RedisServer) => unknown
-  /** Whether what was counted before is still there afterwards. */
-  readonly remembers: boolean
+/** A crowd on every policy at once, then a trickle of new clients for as long as the trouble should last. */
+async function crowd(app: Application, { lastsMs = 300 }: Trouble): Promise<readonly Answer[]> {
+  const from = app.answers.length
+  const end = performance.now() + lastsMs
+  const permits = Array.from({ length: 5 }, () => app.check('permits'))
+  await Promise.all(counted.flatMap((policy) => Array.from({ length: 10 }, () => app.check(policy))))
+  for (const { release } of await Promise.all(permits)) release?.()
+  for (let i = 0; performance.now() < end; i++) {
+    await Promise.all([0, 1, 2].map((j) => app.check('open', `client ${i} ${j}`)))
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+  return app.answers.slice(from)
 }
 
-const troubles: readonly Trouble[] = [
-  { name: 'frozen', begin: (server) => server.freeze(), end: (server) => server.thaw(), remembers: true },
-  { name: 'killed', begin: (server) => server.kill(), end: (server) => server.restart(), remembers: false },
-  {
-    name: 'read-only, as a replica after a failover',
-    begin: (server) => server.cli('REPLICAOF', '127.0.0.1', '1'),
-    end: (server) => server.cli('REPLICAOF', 'NO', 'ONE'),
-    remembers: true,
-  },
-  {
-    name: 'out of memory',
-    begin: (server) => server.cli('CONFIG', 'SET', 'maxmemory', '1'),
-    end: (server) => server.cli('CONFIG', 'SET', 'maxmemory', '0'),
-    remembers: true,
-  },
-]
+/** Asks until Redis refuses. */
+async function useUp(app: Application, policy: PolicyName): Promise<void> {
+  for (let i = 0; i <= 2 * limit; i++) {
+    const { allowed, via } = await app.check(policy)
+    expect(via).toBe('store')
+    if (!allowed) return
+  }
+}
 
 describe('Redis that is', () => {
-  let server: RedisServer
-  let app: Application
-
-  beforeEach(async () => {
-    server = await startRedis()
-    app = new Application(server.url)
-    await app.ready()
-  })
-  afterEach(async () => {
-    server.thaw()
-    await app.close()
-    await server.stop()
-  })
-
   test.each(troubles)(
-    '$name: nobody waits longer than the deadline, each policy decides, and it recovers',
+    '$name: nobody waits longer than the deadline, each policy decides, it recovers, and no more are \
+admitted than the limit and that policy allow',
     async (trouble) => {
-      const { begin, end, remembers } = trouble
-      await Promise.all([app.check('open'), app.check('closed'), app.check('local')])
-      await begin(server)
+      const stage = await startStage()
+      closing.push(() => stage.stop())
+      const app = new Application(urlFor(trouble, stage))
+      await app.ready()
+      for (const policy of counted) expect((await app.check(policy)).via).toBe('store')
+      const before = app.answers.length
 
-      const ask = (policy: 'open' | 'closed' | 'local') =>
-        Promise.all(Array.from({ length: 10 }, () => app.check(policy)))
-      const [open, closed, local] = await Promise.all([ask('open'), ask('closed'), ask('local')])
-      expect(open.map(({ allowed, via }) => [allowed, via])).toEqual(open.map(() => [true, 'open']))
-      expect(closed.map(({ allowed, via }) => [allowed, via])).toEqual(closed.map(() => [false, 'closed']))
-      // Half of four, as the share says.
-      expect(local.filter(({ allowed }) => allowed)).toHaveLength(2)
-      expect(local.every(({ via }) => via === 'local')).toBe(true)
-      expect(app.events).toContain('store-error')
+      const end = await trouble.begin(stage)
+      const meanwhile = await crowd(app, trouble)
+      const instead = meanwhile.filter(({ via }) => via !== 'store')
+      const of = (policy: PolicyName) => instead.filter((one) => one.policy === policy)
+      for (const { via, allowed } of of('open')) expect([via, allowed]).toEqual(['open', true])
+      for (const { via, allowed } of [...of('closed'), ...of('inAdvance')])
+        expect([via, allowed]).toEqual(['closed', false])
+      expect(of('local').every(({ via }) => via === 'local')).toBe(true)
+      if (trouble.leaves === 'everything') {
+        expect(instead).toEqual([])
+        expect(app.events).not.toContain('store-error')
+      } else {
+        expect(instead.length).toBeGreaterThan(0)
+        expect(app.events).toContain('store-error')
+      }
+      if (trouble.leaves === 'nothing' || trouble.leaves === 'reads') {
+        // What had been taken in advance was charged then, and can be used.
+        const store = meanwhile.filter(({ via }) => via === 'store')
+        expect(store.map(({ policy }) => policy)).toEqual(Array(lease - 1).fill('inAdvance'))
+        expect(app.admitted('local').instead).toBe(ofTheProcess)
+        // The breaker is open: nobody waits at all, but for the one that looks whether Redis is back.
+        const { ms } = await timed(async () => {
+          for (let i = 0; i < 100; i++) await app.limiter.check('open', { key: `other${i}` })
+        })
+        expect(ms).toBeLessThan(deadlineMs + graceMs)
+      }
 
-      // The breaker is open: nobody waits at all, but for the one that looks whether Redis is back.
-      const start = performance.now()
-      for (let i = 0; i < 100; i++) await app.limiter.check('open', { key: `other${i}` })
-      expect(performance.now() - start).toBeLessThan(2 * deadlineMs + graceMs)
-
-      await end(server)
-      await until(async () => (await app.check('open', 'ready')).via === 'store', 20_000)
+      await end()
+      await app.reached()
+      for (const policy of counted) await useUp(app, policy)
       expect(app.slowestMs).toBeLessThanOrEqual(deadlineMs + graceMs)
-      const after = await app.check('closed')
-      expect(after.via).toBe('store')
-      // Frozen, it did in the end what it had been asked to; what was refused meanwhile was given back.
-      expect(after.remaining).toBeLessThanOrEqual(4)
-      expect(after.remaining).toBeGreaterThanOrEqual(remembers ? 1 : 4)
+
+      const fallback = { open: of('open').length, closed: 0, local: ofTheProcess, inAdvance: 0 }
+      for (const policy of counted) {
+        const { store, instead: without } = app.admitted(policy)
+        expect(without).toBeLessThanOrEqual(fallback[policy])
+        const forgotten = trouble.forgets
+          ? app.answers.slice(0, before).filter((one) => one.policy === policy).length
+          : 0
+        const inHand = trouble.forgets && policy === 'inAdvance' ? lease - 1 : 0
+        expect(store).toBeLessThanOrEqual(limit + forgotten + inHand)
+      }
+      // What was charged for those who were refused was given back, but where nobody could know that it was charged.
+      if (trouble.leaves !== 'moments') expect(app.admitted('closed').store).toBe(limit + (trouble.forgets ? 1 : 0))
+      await until(async () => (await app.limiter.peek('permits', { key: 'k' })).remaining === 3, 5_000)
     },
     40_000,
   )
 
   test('frozen while requests wait for units in advance and permits: they are given back when it is too late', async () => {
+    const server = await startRedis()
+    closing.push(() => server.stop())
+    const app = new Application(server.url)
+    await app.ready()
     server.freeze()
-    const checks = Promise.all([
+    const verdicts = await Promise.all([
       ...Array.from({ length: 5 }, () => app.check('leased')),
       ...Array.from({ length: 5 }, () => app.check('permits')),
     ])
-    const verdicts = await checks
     expect(verdicts.every(({ via }) => via === 'local')).toBe(true)
     expect(app.slowestMs).toBeLessThanOrEqual(deadlineMs + graceMs)
     for (const { release } of verdicts) release?.()
     server.thaw()
-    await until(async () => (await app.check('open', 'ready')).via === 'store', 20_000)
+    await app.reached()
     await until(async () => (await app.limiter.peek('permits', { key: 'k' })).remaining === 3, 5_000)
     // The five that were admitted meanwhile stay counted, and no more.
     await until(async () => (await app.limiter.peek('leased', { key: 'k' })).remaining === 95, 5_000)
   }, 30_000)
 
   test('frozen does not keep the application from closing', async () => {
+    const server = await startRedis()
+    closing.push(() => server.stop())
+    const app = new Application(server.url)
+    await app.ready()
     await app.check('permits')
     await app.check('leased')
     server.freeze()
-    const start = performance.now()
-    await app.limiter.close()
-    expect(performance.now() - start).toBeLessThan(3_000)
+    const { ms } = await timed(() => app.limiter.close())
+    expect(ms).toBeLessThan(3_000)
   }, 20_000)
+
+  test('not there yet: requests are decided from the first on, and it is used as soon as it comes', async () => {
+    const server = await startRedis()
+    closing.push(() => server.stop())
+    await server.kill()
+    const app = new Application(server.url)
+    const verdicts = await Promise.all([app.check('open'), app.check('closed'), app.check('local')])
+    expect(verdicts.map(({ allowed, via }) => [allowed, via])).toEqual([
+      [true, 'open'],
+      [false, 'closed'],
+      [true, 'local'],
+    ])
+    expect(app.slowestMs).toBeLessThanOrEqual(deadlineMs + graceMs)
+    await expect(app.limiter.reset('open', { key: 'k' })).rejects.toMatchObject({ code: 'ERR_SLUICE_STORE' })
+    await server.restart()
+    await app.reached()
+  }, 30_000)
 })
 
-test('Redis that was never there: requests are decided from the first on, and it is used as soon as it comes', async () => {
-  const server = await startRedis()
-  await server.kill()
-  const app = new Application(server.url)
-  const verdicts = await Promise.all([app.check('open'), app.check('closed'), app.check('local')])
-  expect(verdicts.map(({ allowed, via }) => [allowed, via])).toEqual([
-    [true, 'open'],
-    [false, 'closed'],
-    [true, 'local'],
-  ])
-  expect(app.slowestMs).toBeLessThanOrEqual(deadlineMs + graceMs)
-  await expect(app.limiter.reset('open', { key: 'k' })).rejects.toMatchObject({ code: 'ERR_SLUICE_STORE' })
-  await server.restart()
-  await until(async () => (await app.check('open', 'ready')).via === 'store', 20_000)
-  await app.close()
-  await server.stop()
-}, 30_000)
+describe('whatever the client was told to do', () => {
+  const loading = troubles.find(({ name }) => name.startsWith('loading'))!
+
+  test('one that queues, sends again for ever and does not mind LOADING keeps nobody waiting', async () => {
+    const stage = await startStage()
+    closing.push(() => stage.stop())
+    const client = new Redis(stage.server.port, {
+      maxRetriesPerRequest: null,
+      enableOfflineQueue: true,
+      enableReadyCheck: false,
+      retryStrategy: () => 50,
+    })
+    client.on('error', () => {})
+    closing.push(() => client.disconnect())
+    const app = new Application(client)
+    await app.ready()
+    for (const policy of counted) await app.check(policy)
+    const end = await loading.begin(stage)
+    const meanwhile = await crowd(app, loading)
+    expect(meanwhile.every(({ policy, via }) => via !== 'store' || policy === 'inAdvance')).toBe(true)
+    await end()
+    await app.reached()
+    await useUp(app, 'closed')
+    expect(app.admitted('closed')).toEqual({ store: limit, instead: 0 })
+    expect(app.slowestMs).toBeLessThanOrEqual(deadlineMs + graceMs)
+  }, 30_000)
+})

@@ -6,6 +6,7 @@ export class TcpProxy {
   readonly #sockets = new Set<Socket>()
   #server: Server | undefined
   readonly #to: number
+  #port = 0
   /** How long everything from the server takes on its way. Milliseconds. */
   delayMs = 0
   /** After that many more bytes from the server, connections are reset. */
@@ -15,14 +16,16 @@ export class TcpProxy {
     this.#to = toPort
   }
 
+  /** Listens: again, after `refuse`, on the same port. */
   async start(): Promise<this> {
     this.#server = createServer((client) => this.#join(client))
-    await new Promise<void>((resolve) => this.#server!.listen(0, '127.0.0.1', resolve))
+    await new Promise<void>((resolve) => this.#server!.listen(this.#port, '127.0.0.1', resolve))
+    this.#port = (this.#server.address() as AddressInfo).port
     return this
   }
 
   get port(): number {
-    return (this.#server!.address() as AddressInfo).port
+    return this.#port
   }
 
   /** Resets every connection there is. */
@@ -30,9 +33,14 @@ export class TcpProxy {
     for (const socket of this.#sockets) socket.resetAndDestroy()
   }
 
-  stop(): void {
-    this.cut()
+  /** Resets what there is, and has whoever comes refused. */
+  refuse(): void {
     this.#server?.close()
+    this.cut()
+  }
+
+  stop(): void {
+    this.refuse()
   }
 
   #join(client: Socket): void {
