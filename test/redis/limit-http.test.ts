@@ -1,0 +1,153 @@
+import type { AddressInfo } from 'node:net'
+import { afterEach, describe, expect, test } from '@jest/globals'
+import { systemClock } from '../../packages/core/src/clock.ts'
+import { redis } from '../../packages/redis/src/index.ts'
+import { Client } from '../hosts/harness/client.ts'
+import { express5Host } from '../hosts/harness/express-host.ts'
+import { fastifyHost } from '../hosts/harness/fastify-host.ts'
+import { says } from '../hosts/harness/handlers.ts'
+import type { Booted, HostKind } from '../hosts/harness/host.ts'
+import { koa3Host } from '../hosts/harness/koa-host.ts'
+import { timed } from '../support/lateness.ts'
+import { until } from '../support/redis-server.ts'
+import { startStage, troubles, urlFor } from '../support/redis-troubles.ts'
+import { freshName } from './support.ts'
+
+const deadlineMs = 100
+const graceMs = 50
+
+const limit = 5
+const ofTheProcess = 2
+
+const limits = {
+  open: { rate: `${limit}/h`, onOutage: 'open' },
+  closed: { rate: `${limit}/h`, onOutage: 'closed' },
+  local: { rate: `${limit}/h`, onOutage: 'local', share: ofTheProcess / limit },
+} as const
+
+const policies = Object.keys(limits) as PolicyName[]
+
+type PolicyName = keyof typeof limits
+
+/** What may be answered meanwhile, by what the trouble leaves of Redis. Nothing else that is 5xx is anybody's wish. */
+const meanwhile = {
+  nothing: { open: [200], closed: [503], local: [200, 429] },
+  reads: { open: [200], closed: [503], local: [200, 429] },
+  moments: { open: [200, 429], closed: [200, 429, 503], local: [200, 429] },
+  everything: { open: [200, 429], closed: [200, 429], local: [200, 429] },
+} as const
+
+interface Reply {
+  readonly policy: PolicyName
+  readonly status: number
+  readonly ms: number
+}
+
+/** A server of that framework with a route for each policy. */
+class App {
+  readonly name: string
+  readonly replies: Reply[] = []
+  readonly events: unknown[] = []
+  readonly #booted: Booted
+  readonly #client: Client
+
+  static async on({ boot, name }: HostKind, url: string): Promise<App> {
+    const booted = await boot(
+      {
+        sluice: { limits, backend: redis(url, { namespace: freshName(), tier: false }) },
+        routes: policies.map((policy) => ({ path: `/${policy}`, limit: [policy], handler: says({}) })),
+      },
+      Object.assign(systemClock(), { advance: () => Promise.resolve() }),
+    )
+    const { server } = booted
+    if (!server.listening) await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    return new App(name, booted)
+  }
+
+  private constructor(name: string, booted: Booted) {
+    this.name = name
+    this.#booted = booted
+    this.#client = new Client((booted.server.address() as AddressInfo).port)
+    booted.sluice.on('store-error', (event) => this.events.push(event))
+  }
+
+  async get(policy: PolicyName): Promise<Reply> {
+    const { value, ms } = await timed(() => this.#client.request(`/${policy}`))
+    const reply = { policy, status: value.status, ms }
+    this.replies.push(reply)
+    return reply
+  }
+
+  /** Redis has decided something. */
+  reached(): Promise<void> {
+    return until(async () => (await this.#booted.sluice.check('open', { key: 'reached' })).via === 'store', 20_000)
+  }
+
+  async close(): Promise<void> {
+    const { server, sluice, close } = this.#booted
+    this.#client.close()
+    server.closeAllConnections()
+    await (close?.() ?? new Promise<void>((resolve) => server.close(() => resolve())))
+    await sluice.close()
+  }
+}
+
+const closing: (() => unknown)[] = []
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close()
+})
+
+describe('applications with limits, while Redis is', () => {
+  test.each(troubles)(
+    '$name: answers in time, no 5xx but the 503 a policy asks for, and as before afterwards',
+    async (trouble) => {
+      const stage = await startStage()
+      closing.push(() => stage.stop())
+      const url = urlFor(trouble, stage)
+      const apps = await Promise.all([express5Host, koa3Host, fastifyHost].map((host) => App.on(host, url)))
+      for (const app of apps) closing.push(() => app.close())
+      const all = (act: (app: App) => Promise<unknown>) => Promise.all(apps.map(act))
+      await all((app) => app.reached())
+      for (const policy of policies) await all((app) => app.get(policy))
+      for (const app of apps) app.events.length = 0
+      const before = apps.map(({ replies }) => replies.length)
+
+      const end = await trouble.begin(stage)
+      const over = performance.now() + (trouble.lastsMs ?? 300)
+      while (performance.now() < over) {
+        await all((app) => Promise.all(policies.map((policy) => app.get(policy))))
+        await new Promise((resolve) => setTimeout(resolve, 5))
+      }
+      await end()
+      await all((app) => app.reached())
+      const back = apps.map(({ replies }) => replies.length)
+      for (let i = 0; i < 2 * limit; i++) await all((app) => Promise.all(policies.map((policy) => app.get(policy))))
+
+      for (const [i, app] of apps.entries()) {
+        const during = app.replies.slice(before[i], back[i])
+        const after = app.replies.slice(back[i])
+        for (const { policy, status } of during) {
+          expect([app.name, policy, meanwhile[trouble.leaves][policy]]).toEqual([
+            app.name,
+            policy,
+            expect.arrayContaining([status]),
+          ])
+        }
+        expect(app.events.length > 0).toBe(trouble.leaves !== 'everything')
+        for (const policy of policies) {
+          const of = (replies: readonly Reply[]) => replies.filter((reply) => reply.policy === policy)
+          const admitted = (replies: readonly Reply[]) => of(replies).filter(({ status }) => status === 200).length
+          // Redis decides again, until it has admitted what is left, and then refuses.
+          expect(of(after).findIndex(({ status }) => status !== 200)).toBe(admitted(after))
+          expect(of(after).at(-1)!.status).toBe(429)
+          expect(of(after).every(({ status }) => status === 200 || status === 429)).toBe(true)
+          const limitOfAll = trouble.forgets ? limit + 1 : limit
+          const instead = { open: admitted(during), closed: 0, local: ofTheProcess }
+          expect(admitted(app.replies)).toBeLessThanOrEqual(limitOfAll + instead[policy])
+        }
+        expect(Math.max(...app.replies.map(({ ms }) => ms))).toBeLessThanOrEqual(deadlineMs + graceMs)
+      }
+    },
+    40_000,
+  )
+})
