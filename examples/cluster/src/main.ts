@@ -5,7 +5,8 @@ import { loadCities } from '@sluice-examples/cities-api/data/load'
 import { checkPort } from '@sluice-examples/cities-api/http/listen'
 import { createProgress } from '@sluice-examples/cities-api/progress'
 import { StartError } from '@sluice-examples/cities-api/start-error'
-import { hasNginx, startNginx } from './nginx.ts'
+import { isInstalled } from './kept-server.ts'
+import { startNginx } from './nginx.ts'
 import { startRedis } from './redis-server.ts'
 import { freePort } from './running.ts'
 import { readSettings } from './settings.ts'
@@ -17,6 +18,12 @@ const started: (() => Promise<void>)[] = []
 
 async function main(): Promise<void> {
   const { api, processes, front } = readSettings(process.argv.slice(2), process.env)
+  const behindNginx = front !== 'node' && isInstalled('nginx')
+  if (front === 'nginx' && !behindNginx) {
+    throw new StartError(
+      'nginx is not installed: install it (Debian: apt install nginx), or do without it by FRONT=node.',
+    )
+  }
   await checkPort(api.port, api.host)
   const port = api.port || (await freePort())
   const redisUrl = api.redisUrl ?? (await startOwnRedis())
@@ -24,7 +31,6 @@ async function main(): Promise<void> {
   started.push(() => database.close())
   await loadCities(database, createProgress('Loading cities', process.stdout))
 
-  const behindNginx = front === 'nginx' || (front === undefined && hasNginx())
   const address = behindNginx
     ? { HOST: '127.0.0.1', PORT: '0', BEHIND_PROXY: '1' }
     : { HOST: api.host, PORT: `${port}` }
@@ -38,7 +44,13 @@ async function main(): Promise<void> {
     say,
   })
   started.push(workers.stop)
-  if (behindNginx) started.push((await startNginx(api.host, port, workers.ports)).stop)
+  if (behindNginx) {
+    const nginx = await startNginx(api.host, port, workers.ports)
+    started.push(nginx.stop)
+    nginx.ended.then(() => {
+      if (!stopping) fail(new StartError('nginx has ended, and nobody else can be asked: stopping the rest.'))
+    })
+  }
 
   const base = `http://${api.host}:${port}`
   const show = relative(process.cwd(), fileURLToPath(new URL('./show.js', import.meta.url)))

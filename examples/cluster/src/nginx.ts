@@ -1,47 +1,27 @@
-import { spawn, spawnSync } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { StartError } from '@sluice-examples/cities-api/start-error'
-import { endOf, type Running, stopChild } from './running.ts'
-
-// Debian has it where only root's PATH leads.
-const env = { ...process.env, PATH: `${process.env.PATH ?? ''}:/usr/sbin:/usr/local/sbin` }
-
-/** Whether there is an nginx to start. */
-export function hasNginx(): boolean {
-  return spawnSync('nginx', ['-v'], { env, stdio: 'ignore' }).status === 0
-}
+import { type KeptServer, keep } from './kept-server.ts'
 
 /** nginx in front of these ports, taking turns. Its files are in a directory that goes when it does. */
-export async function startNginx(host: string, port: number, ports: readonly number[]): Promise<Running> {
+export async function startNginx(host: string, port: number, ports: readonly number[]): Promise<KeptServer> {
   const directory = await mkdtemp(join(tmpdir(), 'sluice-cluster-'))
   const file = join(directory, 'nginx.conf')
   await writeFile(file, configuration(directory, `${host.includes(':') ? `[${host}]` : host}:${port}`, ports))
-  // A group of its own: Ctrl-C is for us.
-  const child = spawn('nginx', ['-c', file, '-p', directory, '-e', 'stderr'], {
-    env,
-    stdio: ['ignore', 'ignore', 'inherit'],
-    detached: true,
-  })
-  const ended = endOf(child)
+  const args = ['-c', file, '-p', directory, '-e', 'stderr']
+  // QUIT: running requests are finished.
+  const server = keep({ program: 'nginx', args, askWith: 'SIGQUIT', directory })
+  server.output.resume()
   let gone = false
-  ended.then(() => {
+  server.ended.then(() => {
     gone = true
   })
-  const stop = async () => {
-    // QUIT: running requests are finished.
-    await stopChild(child, ended, () => child.kill('SIGQUIT'))
-    await rm(directory, { recursive: true, force: true })
-  }
   while (!gone && !(await answers(host, port))) await sleep(20)
-  if (gone) {
-    await stop()
-    throw new StartError('nginx ended before it listened. It says why above; FRONT=node does without it.')
-  }
-  return { stop }
+  if (gone) throw new StartError('nginx ended before it listened. It says why above; FRONT=node does without it.')
+  return server
 }
 
 function configuration(directory: string, address: string, ports: readonly number[]): string {
@@ -56,7 +36,8 @@ http {
   access_log off;
   ${temporary.map((name) => `${name}_temp_path ${directory}/${name};`).join('\n  ')}
   upstream cities {
-    ${ports.map((port) => `server 127.0.0.1:${port};`).join('\n    ')}
+    # A process that has ended is soon followed by another one on its port.
+    ${ports.map((port) => `server 127.0.0.1:${port} fail_timeout=1s;`).join('\n    ')}
     keepalive 64;
   }
   server {

@@ -12,8 +12,8 @@ export function endOf(child: ChildProcess): Promise<void> {
   return new Promise((resolve) => child.once('exit', () => resolve()).once('error', () => resolve()))
 }
 
-// How long a child may take to end in order.
-const patienceMs = 8_000
+/** How long a child may take to end in order. */
+export const patienceMs = 8_000
 
 /** Asks a child to end, and ends it where it does not. */
 export async function stopChild(child: ChildProcess, ended: Promise<void>, ask = () => child.kill('SIGTERM')) {

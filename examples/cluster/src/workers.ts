@@ -1,10 +1,10 @@
-import { type ChildProcess, fork } from 'node:child_process'
+import { fork } from 'node:child_process'
 import cluster from 'node:cluster'
 import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Queryable } from '@sluice-examples/cities-api/data/database'
-import { StartError } from '@sluice-examples/cities-api/start-error'
-import { endOf, type Running, stopChild } from './running.ts'
+import { fillPlace } from './place.ts'
+import type { Running } from './running.ts'
 import { answerQuestions } from './shared-database.ts'
 
 export interface Workers extends Running {
@@ -26,36 +26,23 @@ export interface WorkersOptions {
 const file = fileURLToPath(new URL(`./worker${extname(import.meta.url)}`, import.meta.url))
 
 /** Starts the processes, and waits until all of them listen. @throws StartError where one of them does not */
-export async function startWorkers(options: WorkersOptions): Promise<Workers> {
-  const { count, args, env, sharePort, database, say } = options
+export async function startWorkers({ count, args, env, sharePort, database, say }: WorkersOptions): Promise<Workers> {
   if (sharePort) cluster.setupPrimary({ exec: file, args: [...args] })
-  let stopping = false
-  const workers = Array.from({ length: count }, () => {
-    const child = sharePort ? cluster.fork(env).process : fork(file, args, { env: { ...process.env, ...env } })
+  const start = (port?: number) => {
+    // nginx knows the ports of those it was started with.
+    const own = port === undefined ? env : { ...env, PORT: String(port) }
+    const child = sharePort ? cluster.fork(own).process : fork(file, args, { env: { ...process.env, ...own } })
     answerQuestions(child, database)
-    const ended = endOf(child)
-    ended.then(() => {
-      if (!stopping) say(`Process ${child.pid} has ended. The others go on.`)
-    })
-    return { child, ended }
-  })
+    return child
+  }
+  const places = Array.from({ length: count }, () => fillPlace(start, say))
   const stop = async () => {
-    stopping = true
-    await Promise.all(workers.map(({ child, ended }) => stopChild(child, ended, () => child.send('stop', () => {}))))
+    await Promise.all(places.map((place) => place.stop()))
   }
   try {
-    return { ports: await Promise.all(workers.map(({ child, ended }) => listening(child, ended))), stop }
+    return { ports: await Promise.all(places.map(({ port }) => port)), stop }
   } catch (error) {
     await stop()
     throw error
   }
-}
-
-function listening(child: ChildProcess, ended: Promise<void>): Promise<number> {
-  return new Promise((resolve, reject) => {
-    child.on('message', (message: { readonly listens?: number }) => {
-      if (message.listens !== undefined) resolve(message.listens)
-    })
-    ended.then(() => reject(new StartError('One of the processes ended before it listened. It says why above.')))
-  })
 }

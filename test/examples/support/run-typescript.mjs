@@ -4,6 +4,9 @@ import { register } from 'node:module'
 
 register('./typescript-hooks.mjs', import.meta.url)
 
-// The parent holds the other end of stdin: a parent that was killed takes this process with it.
-process.stdin.on('close', () => process.exit(1)).resume()
-process.stdin.unref?.()
+// The test holds the other end of stdin: a test that was killed takes the program with it. What the program itself has
+// started must notice on its own.
+if (!process.channel) {
+  process.stdin.on('close', () => process.exit(1)).resume()
+  process.stdin.unref?.()
+}
