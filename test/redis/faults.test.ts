@@ -16,8 +16,12 @@ async function startServer(): Promise<RedisServer> {
   return server
 }
 
-async function application(target: Parameters<typeof Versions.on>[0], options?: RedisOptions): Promise<Versions> {
-  const app = await Versions.on(target, options)
+async function application(
+  target: Parameters<typeof Versions.on>[0],
+  options?: RedisOptions,
+  readMs?: number,
+): Promise<Versions> {
+  const app = await Versions.on(target, options, readMs)
   closing.push(() => app.close())
   return app
 }

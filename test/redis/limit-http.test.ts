@@ -13,7 +13,6 @@ import { until } from '../support/redis-server.ts'
 import { startStage, troubles, urlFor } from '../support/redis-troubles.ts'
 import { freshName } from './support.ts'
 
-const deadlineMs = 100
 const graceMs = 50
 
 const limit = 5
@@ -51,10 +50,13 @@ class App {
   readonly #booted: Booted
   readonly #client: Client
 
-  static async on({ boot, name }: HostKind, url: string): Promise<App> {
+  static async on({ boot, name }: HostKind, url: string, deadlineMs: number): Promise<App> {
     const booted = await boot(
       {
-        sluice: { limits, backend: redis(url, { namespace: freshName(), tier: false }) },
+        sluice: {
+          limits,
+          backend: redis(url, { namespace: freshName(), tier: false, deadlines: { limit: deadlineMs } }),
+        },
         routes: policies.map((policy) => ({ path: `/${policy}`, limit: [policy], handler: says({}) })),
       },
       Object.assign(systemClock(), { advance: () => Promise.resolve() }),
@@ -104,7 +106,10 @@ describe('applications with limits, while Redis is', () => {
       const stage = await startStage()
       closing.push(() => stage.stop())
       const url = urlFor(trouble, stage)
-      const apps = await Promise.all([express5Host, koa3Host, fastifyHost].map((host) => App.on(host, url)))
+      // Where nothing may be noticed, a busy machine should not be either.
+      const deadlineMs = trouble.leaves === 'everything' ? 1_000 : 100
+      const hosts = [express5Host, koa3Host, fastifyHost]
+      const apps = await Promise.all(hosts.map((host) => App.on(host, url, deadlineMs)))
       for (const app of apps) closing.push(() => app.close())
       const all = (act: (app: App) => Promise<unknown>) => Promise.all(apps.map(act))
       await all((app) => app.reached())
@@ -121,26 +126,22 @@ describe('applications with limits, while Redis is', () => {
       await end()
       await all((app) => app.reached())
       const back = apps.map(({ replies }) => replies.length)
-      for (let i = 0; i < 2 * limit; i++) await all((app) => Promise.all(policies.map((policy) => app.get(policy))))
+      // Redis admits what is left, and then refuses.
+      await all(async (app) => {
+        for (const policy of policies) await until(async () => (await app.get(policy)).status === 429)
+      })
 
       for (const [i, app] of apps.entries()) {
         const during = app.replies.slice(before[i], back[i])
         const after = app.replies.slice(back[i])
-        for (const { policy, status } of during) {
-          expect([app.name, policy, meanwhile[trouble.leaves][policy]]).toEqual([
-            app.name,
-            policy,
-            expect.arrayContaining([status]),
-          ])
-        }
+        const others = (replies: readonly Reply[], expected: (typeof meanwhile)[keyof typeof meanwhile]) =>
+          replies.filter(({ policy, status }) => !(expected[policy] as readonly number[]).includes(status))
+        expect(others(during, meanwhile[trouble.leaves])).toEqual([])
+        expect(others(after, meanwhile.moments)).toEqual([])
         expect(app.events.length > 0).toBe(trouble.leaves !== 'everything')
         for (const policy of policies) {
-          const of = (replies: readonly Reply[]) => replies.filter((reply) => reply.policy === policy)
-          const admitted = (replies: readonly Reply[]) => of(replies).filter(({ status }) => status === 200).length
-          // Redis decides again, until it has admitted what is left, and then refuses.
-          expect(of(after).findIndex(({ status }) => status !== 200)).toBe(admitted(after))
-          expect(of(after).at(-1)!.status).toBe(429)
-          expect(of(after).every(({ status }) => status === 200 || status === 429)).toBe(true)
+          const admitted = (replies: readonly Reply[]) =>
+            replies.filter((reply) => reply.policy === policy && reply.status === 200).length
           const limitOfAll = trouble.forgets ? limit + 1 : limit
           const instead = { open: admitted(during), closed: 0, local: ofTheProcess }
           expect(admitted(app.replies)).toBeLessThanOrEqual(limitOfAll + instead[policy])

@@ -9,7 +9,6 @@ import { startRedis, until } from '../support/redis-server.ts'
 import { startStage, type Trouble, troubles, urlFor } from '../support/redis-troubles.ts'
 import { freshName } from './support.ts'
 
-const deadlineMs = 100
 const graceMs = 50
 
 const limit = 5
@@ -47,11 +46,13 @@ class Application {
   readonly limiter: Limiter
   readonly events: string[] = []
   readonly answers: Answer[] = []
+  readonly deadlineMs: number
   slowestMs = 0
   readonly #close: () => unknown
 
-  constructor(target: Parameters<typeof redis>[0]) {
-    const backend = redis(target, { namespace: freshName() })
+  constructor(target: Parameters<typeof redis>[0], deadlineMs = 100) {
+    this.deadlineMs = deadlineMs
+    const backend = redis(target, { namespace: freshName(), deadlines: { limit: deadlineMs } })
     const clock = systemClock()
     const events = {
       wants: () => true,
@@ -69,9 +70,29 @@ class Application {
     return value
   }
 
-  /** Redis has decided. */
+  /** Asks until Redis decides. */
+  async decided(policy: PolicyName, key = 'k'): Promise<boolean> {
+    let allowed = false
+    await until(async () => {
+      const verdict = await this.check(policy, key)
+      allowed = verdict.allowed
+      return verdict.via === 'store'
+    }, 20_000)
+    return allowed
+  }
+
   async reached(): Promise<void> {
-    await until(async () => (await this.check('open', 'reached')).via === 'store', 20_000)
+    await this.decided('open', 'reached')
+  }
+
+  /** As many as Redis still admits, up to what nobody could explain. */
+  async useUp(policy: PolicyName): Promise<void> {
+    for (let i = 0; i <= 2 * limit; i++) if (!(await this.decided(policy))) return
+    throw new Error(`Redis never refuses: ${policy}`)
+  }
+
+  keepsTime(): void {
+    expect(this.slowestMs).toBeLessThanOrEqual(this.deadlineMs + graceMs)
   }
 
   async ready(): Promise<void> {
@@ -108,15 +129,6 @@ async function crowd(app: Application, { lastsMs = 300 }: Trouble): Promise<read
   return app.answers.slice(from)
 }
 
-/** Asks until Redis refuses. */
-async function useUp(app: Application, policy: PolicyName): Promise<void> {
-  for (let i = 0; i <= 2 * limit; i++) {
-    const { allowed, via } = await app.check(policy)
-    expect(via).toBe('store')
-    if (!allowed) return
-  }
-}
-
 describe('Redis that is', () => {
   test.each(troubles)(
     '$name: nobody waits longer than the deadline, each policy decides, it recovers, and no more are \
@@ -124,9 +136,10 @@ admitted than the limit and that policy allow',
     async (trouble) => {
       const stage = await startStage()
       closing.push(() => stage.stop())
-      const app = new Application(urlFor(trouble, stage))
+      // Where nothing may be noticed, a busy machine should not be either.
+      const app = new Application(urlFor(trouble, stage), trouble.leaves === 'everything' ? 1_000 : undefined)
       await app.ready()
-      for (const policy of counted) expect((await app.check(policy)).via).toBe('store')
+      for (const policy of counted) await app.decided(policy)
       const before = app.answers.length
 
       const end = await trouble.begin(stage)
@@ -153,13 +166,13 @@ admitted than the limit and that policy allow',
         const { ms } = await timed(async () => {
           for (let i = 0; i < 100; i++) await app.limiter.check('open', { key: `other${i}` })
         })
-        expect(ms).toBeLessThan(deadlineMs + graceMs)
+        expect(ms).toBeLessThan(app.deadlineMs + graceMs)
       }
 
       await end()
       await app.reached()
-      for (const policy of counted) await useUp(app, policy)
-      expect(app.slowestMs).toBeLessThanOrEqual(deadlineMs + graceMs)
+      for (const policy of counted) await app.useUp(policy)
+      app.keepsTime()
 
       const fallback = { open: of('open').length, closed: 0, local: ofTheProcess, inAdvance: 0 }
       for (const policy of counted) {
@@ -171,8 +184,15 @@ admitted than the limit and that policy allow',
         const inHand = trouble.forgets && policy === 'inAdvance' ? lease - 1 : 0
         expect(store).toBeLessThanOrEqual(limit + forgotten + inHand)
       }
-      // What was charged for those who were refused was given back, but where nobody could know that it was charged.
-      if (trouble.leaves !== 'moments') expect(app.admitted('closed').store).toBe(limit + (trouble.forgets ? 1 : 0))
+      // What was charged for those who were refused is given back, but where nobody could know that it was charged.
+      const all = limit + (trouble.forgets ? 1 : 0)
+      if (trouble.leaves !== 'moments') {
+        await until(async () => {
+          await app.useUp('closed')
+          return app.admitted('closed').store >= all
+        })
+        expect(app.admitted('closed').store).toBe(all)
+      }
       await until(async () => (await app.limiter.peek('permits', { key: 'k' })).remaining === 3, 5_000)
     },
     40_000,
@@ -189,7 +209,7 @@ admitted than the limit and that policy allow',
       ...Array.from({ length: 5 }, () => app.check('permits')),
     ])
     expect(verdicts.every(({ via }) => via === 'local')).toBe(true)
-    expect(app.slowestMs).toBeLessThanOrEqual(deadlineMs + graceMs)
+    app.keepsTime()
     for (const { release } of verdicts) release?.()
     server.thaw()
     await app.reached()
@@ -221,7 +241,7 @@ admitted than the limit and that policy allow',
       [false, 'closed'],
       [true, 'local'],
     ])
-    expect(app.slowestMs).toBeLessThanOrEqual(deadlineMs + graceMs)
+    app.keepsTime()
     await expect(app.limiter.reset('open', { key: 'k' })).rejects.toMatchObject({ code: 'ERR_SLUICE_STORE' })
     await server.restart()
     await app.reached()
@@ -250,8 +270,8 @@ describe('whatever the client was told to do', () => {
     expect(meanwhile.every(({ policy, via }) => via !== 'store' || policy === 'inAdvance')).toBe(true)
     await end()
     await app.reached()
-    await useUp(app, 'closed')
+    await app.useUp('closed')
     expect(app.admitted('closed')).toEqual({ store: limit, instead: 0 })
-    expect(app.slowestMs).toBeLessThanOrEqual(deadlineMs + graceMs)
+    app.keepsTime()
   }, 30_000)
 })
