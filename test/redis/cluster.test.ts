@@ -42,7 +42,7 @@ describeCacheStore('Redis Cluster', async (storeClock, options) => {
   const name = freshName()
   const store = storeOn(shared, { name, clock: storeClock, time: 'clock', ...options })
   const entries = async () =>
-    (await Promise.all(shared!.nodes('master').map((node) => node.keys(`{${name}:*}e:*`)))).flat().length
+    (await Promise.all(shared!.nodes('master').map((node) => node.keys(`{${name}:*}*:e`)))).flat().length
   return Object.assign(store, { usage: async () => ({ entries: await entries(), bytes: 0, evictions: 0 }) }) as never
 })
 
@@ -73,7 +73,7 @@ describe('a Cluster of three', () => {
     const { store, client } = await open({ name })
     for (let i = 0; i < 200; i++) expect(await put(store, `k${i}`, 'x')).toBe('stored')
     const counts = await Promise.all(
-      client.nodes('master').map(async (node) => (await node.keys(`{${name}:*}e:*`)).length),
+      client.nodes('master').map(async (node) => (await node.keys(`{${name}:*}*:e`)).length),
     )
     expect(counts.length).toBe(3)
     for (const count of counts) expect(count).toBeGreaterThan(20)
@@ -188,7 +188,9 @@ describe('a Cluster of three', () => {
   }, 60_000)
 
   test('a node frozen: an application on it answers everything, rightly and in time', async () => {
-    const app = await Versions.on(await connect())
+    const client = await connect()
+    closing.push(() => client.disconnect())
+    const app = await Versions.on(client)
     closing.push(() => app.close())
     await app.warm()
     const [, frozen] = await mastersOf(cluster)
