@@ -30,7 +30,7 @@ for (const [version, Client] of [
     const name = freshName()
     const store = storeOn(shared, { name, clock, time: 'clock', ...options })
     // The store does not count what Redis holds; the suite wants to know that nothing was left behind.
-    const entries = async () => (await shared!.keys(`{${name}:*}e:*`)).length
+    const entries = async () => (await shared!.keys(`{${name}:*}*:e`)).length
     return Object.assign(store, { usage: async () => ({ entries: await entries(), bytes: 0, evictions: 0 }) }) as never
   })
 }

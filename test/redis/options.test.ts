@@ -14,7 +14,7 @@ describe('what redis() is given', () => {
   test('the defaults', () => {
     expect(resolveOptions({})).toMatchObject({
       namespace: 'sluice',
-      lanes: 16,
+      lanes: undefined,
       tier: { maxBytes: undefined, maxTtlMs: 60_000 },
       maxEntryBytes: 4 * 2 ** 20,
       maxTags: 50_000,

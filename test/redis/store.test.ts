@@ -49,53 +49,6 @@ async function put(
 const read = async (store: RedisCacheStore, key: string, select = plain.select) =>
   bodyOf((await store.get(key, select)) as CacheRecord | Vacancy)
 
-/** How many scripts run meanwhile, which is how many round trips there are. */
-async function trips(action: () => Promise<unknown>): Promise<number> {
-  await server.resetStats()
-  await action()
-  const { evalsha = 0, eval: evaluated = 0 } = await server.calls()
-  return evalsha + evaluated
-}
-
-describe('round trips', () => {
-  test('a hit, a miss, a store: one each', async () => {
-    const [a, b] = pair()
-    await put(a, 'warm', 'up')
-    await read(a, 'warm')
-    let vacancy: Vacancy | undefined
-    expect(
-      await trips(async () => {
-        vacancy = (await a.get('k', plain.select, { lease: true })) as Vacancy
-      }),
-    ).toBe(1)
-    expect(vacancy?.lease).toBe('taken')
-    expect(await trips(() => a.set('k', plain, makeRecord(clock, 'one', { tags: ['x'] }), vacancy!))).toBe(1)
-    expect(await trips(() => read(b, 'k'))).toBe(1)
-    await b.invalidate([userTag('y')], 'purge')
-    expect(await trips(() => read(b, 'k'))).toBe(1)
-  })
-
-  test('a variant costs one as well, once a key of its kind was seen', async () => {
-    const [a, b] = pair()
-    const english = { 'accept-language': 'en' }
-    await put(a, 'k', 'hello', {}, variantFor(['accept-language'], english))
-    await put(a, 'l', 'hello', {}, variantFor(['accept-language'], english))
-    expect(await trips(() => read(b, 'k', requestWith(english)))).toBe(2)
-    expect(await trips(() => read(b, 'k', requestWith(english)))).toBe(1)
-    expect(await trips(() => read(b, 'l', requestWith(english)))).toBe(1)
-  })
-
-  test('a purge is one per lane, whatever is stored, and nothing is searched for', async () => {
-    const [a] = pair({ laneCount: 4 })
-    for (let i = 0; i < 500; i++) await put(a, `k${i}`, 'x', { tags: ['many'] })
-    expect(await trips(() => a.invalidate([userTag('many')], 'purge'))).toBe(4)
-    const { keys, scan, hscan, hgetall, smembers, hset } = await server.calls()
-    expect([keys, scan, hscan, hgetall, smembers]).toEqual([undefined, undefined, undefined, undefined, undefined])
-    expect(hset).toBeLessThanOrEqual(8)
-    expect(await read(a, 'k7')).toBe('vacancy:key')
-  })
-})
-
 describe('across processes', () => {
   test('a purge that has resolved in one is honoured by the next read of the other', async () => {
     const [a, b] = pair()
@@ -242,18 +195,46 @@ describe('what is lost is a miss', () => {
     expect(hits).toBeLessThan(320)
   })
 
+  test('a frame alone', async () => {
+    const [a] = pair()
+    await put(a, 'k', 'one')
+    await one.del(...(await one.keys('*:f')))
+    expect(await read(a, 'k')).toBe('vacancy:key')
+    await put(a, 'k', 'two')
+    expect(await read(a, 'k')).toBe('two')
+  })
+
   test('a damaged frame', async () => {
     const [a] = pair()
     await put(a, 'k', 'x'.repeat(100))
-    const [key] = await one.keys('*e:*')
-    const frame = (await one.hgetBuffer(key!, 'f0'))!
+    const [key] = await one.keys('*:f')
+    const frame = (await one.getBuffer(key!))!
     frame[frame.length - 1]! ^= 1
-    await one.hset(key!, 'f0', frame)
+    await one.set(key!, frame)
     expect(await read(a, 'k')).toBe('vacancy:key')
   })
 })
 
 describe('what is in Redis', () => {
+  const frames = async () => (await one.keys('*:f')).length
+
+  test('no frame that nobody can be given: of purged entries, of variants too many, of what no longer varies so', async () => {
+    const [a] = pair({ maxVariants: 3 })
+    await put(a, 'k', 'one', { tags: ['t'] })
+    await a.invalidate([userTag('t')], 'purge')
+    expect(await frames()).toBe(1)
+    expect(await read(a, 'k')).toBe('vacancy:key')
+    expect(await frames()).toBe(0)
+
+    await put(a, 'l', 'plain')
+    for (const l of ['a', 'b', 'c', 'd', 'e']) await put(a, 'l', l, {}, variantFor(['l'], { l }))
+    expect(await frames()).toBe(3)
+    expect(await read(a, 'l', requestWith({ l: 'a' }))).toBe('vacancy:vary')
+    expect(await read(a, 'l', requestWith({ l: 'e' }))).toBe('e')
+    await a.delete('l')
+    expect(await frames()).toBe(0)
+  })
+
   test('every key ends by itself', async () => {
     const [a] = pair()
     await put(a, 'k', 'x', { deleteAt: clock.now() + 10_000 })
@@ -262,7 +243,7 @@ describe('what is in Redis', () => {
     for (const key of await one.keys('*')) {
       const left = await one.pttl(key)
       expect([key, left > 0]).toEqual([key, true])
-      if (/\}e:/.test(key)) expect(left).toBeLessThanOrEqual(15_000)
+      if (/:[ef]$/.test(key)) expect(left).toBeLessThanOrEqual(15_000)
     }
   })
 
@@ -270,8 +251,8 @@ describe('what is in Redis', () => {
     const [a, b] = pair()
     const body = Buffer.from(Array.from({ length: 66_000 }, (_, i) => (i * 7919) % 256))
     await put(a, 'k', body)
-    const [key] = await one.keys('*e:*')
-    expect(Number(await one.memory('USAGE', key!))).toBeLessThan(84_000)
+    const sizes = await Promise.all((await one.keys('*')).map((key) => one.memory('USAGE', key)))
+    expect(sizes.reduce<number>((sum, size) => sum + Number(size), 0)).toBeLessThan(84_000)
     const found = (await b.get('k', plain.select)) as CacheRecord
     expect(Buffer.from(found.forms[0]!.body).equals(body)).toBe(true)
   })
@@ -286,8 +267,10 @@ describe('what is in Redis', () => {
     const { all } = new Lanes('sluice', 16)
     const tags = all.map((lane) => /\{(.*?)\}/.exec(lane.clock)![1])
     expect(new Set(tags).size).toBe(16)
-    for (const lane of all)
-      for (const key of [lane.entry('x'), lane.lease('x', 'y')]) expect(key).toContain(`{${tags[lane.index]}}`)
+    for (const lane of all) {
+      const { lease, frame } = lane.variant('x', 'y')
+      for (const key of [lane.entry('x'), lease, frame]) expect(key).toContain(`{${tags[lane.index]}}`)
+    }
   })
 
   test('scripts that Redis has forgotten are sent again', async () => {

@@ -45,11 +45,15 @@ export function redis(target: string | RedisClient, options: RedisOptions = {}):
   }
 }
 
+/** Into how many parts the cache of a Cluster is cut: an even spread over up to about eight nodes. */
+const clusterLanes = 16
+
 function cacheStore(env: BackendEnv, connection: Connection, options: ResolvedOptions): CacheStore {
   const { clock, maxVariants } = env
   const { client } = connection
   const { tier, maxEntryBytes, maxTags, leaseMs, deadlines } = options
-  const lanes = new Lanes(options.namespace, options.lanes, client.options?.keyPrefix)
+  const laneCount = options.lanes ?? (client.isCluster ? clusterLanes : 1)
+  const lanes = new Lanes(options.namespace, laneCount, client.options?.keyPrefix)
   const link = new Link(client)
   const replication = new Replication({
     clock,

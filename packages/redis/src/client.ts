@@ -22,6 +22,7 @@ export interface ScriptClient extends RedisClient {
   readonly options?: { readonly keyPrefix?: string | undefined }
   evalshaBuffer(sha: string, keyCount: number, ...rest: (string | Buffer | number)[]): Promise<unknown>
   evalBuffer(source: string, keyCount: number, ...rest: (string | Buffer | number)[]): Promise<unknown>
+  mgetBuffer(...keys: string[]): Promise<(Buffer | null)[]>
   subscribe(...channels: string[]): Promise<unknown>
   publish(channel: string, message: string): Promise<unknown>
   off(event: string, listener: () => void): unknown

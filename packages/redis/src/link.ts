@@ -24,6 +24,11 @@ export class Link {
     return this.client.status === 'ready'
   }
 
+  /** What stands under these keys, which must share a slot. */
+  read(keys: readonly string[]): Promise<(Buffer | null)[]> {
+    return this.ready ? this.client.mgetBuffer(...keys) : Promise.reject(notConnected(this.client.status))
+  }
+
   async run({ script, keys, args }: Call): Promise<unknown> {
     if (!this.ready) throw notConnected(this.client.status)
     try {

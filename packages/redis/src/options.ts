@@ -30,7 +30,7 @@ export interface RedisOptions {
   namespace?: string | undefined
   /**
    * Into how many parts the cache is cut. Each is one slot of a Cluster; a purge writes all of them. More spread better
-   * over many nodes and make a purge dearer. Changing it empties the cache. Default 16.
+   * over many nodes and make a purge dearer. Changing it empties the cache. Default: 1 on a single node, 16 on a Cluster.
    */
   lanes?: number | undefined
   /** The memory in front, coherent through pub/sub; `false` asks Redis each time. Default: on. */
@@ -51,7 +51,8 @@ export interface RedisOptions {
 /** The same, as the code reads it. */
 export interface ResolvedOptions {
   readonly namespace: string
-  readonly lanes: number
+  /** `undefined`: as the client has it. */
+  readonly lanes: number | undefined
   readonly tier: { readonly maxBytes: number | undefined; readonly maxTtlMs: number } | undefined
   readonly maxEntryBytes: number
   readonly maxTags: number
@@ -103,7 +104,7 @@ export function resolveOptions(options: RedisOptions): ResolvedOptions {
   }
   return Object.freeze({
     namespace: options.namespace ?? 'sluice',
-    lanes: options.lanes ?? 16,
+    lanes: options.lanes,
     tier: tier
       ? {
           maxBytes: tier.maxBytes === undefined ? undefined : byteSize('redis.tier.maxBytes', tier.maxBytes),

@@ -5,31 +5,21 @@ import type { CacheRecord, RecordTarget, StoredForm } from './record.ts'
  * A record as bytes: what the shared store and the snapshot hold. Bodies stand in it as they are; a hit that comes as a
  * frame is sent from views of it, without a copy.
  *
- *     0  magic, 4 bytes      8  crc32 of all the rest   20  eight times, float64
- *     4  version             12  length of all of it    84  the head, JSON in UTF-8
- *     5  flags               16  length of the head         the bodies, one behind the other
- *     6  status, uint16
+ *     0  magic, 4 bytes            8  version            20  eight times, float64
+ *     4  crc32 of what follows     9  flags              84  the head, JSON in UTF-8
+ *                                 10  status, uint16         the bodies, one behind the other
+ *                                 12  length of all of it
+ *                                 16  length of the head
  *
  * Numbers are big-endian. The head is JSON because it is text, small, and read by machines that profit from a fast
  * parser; its lists have a fixed order, so no name in it is taken from outside.
  */
 const magic = 0x534c4352 // SLCR
-const version = 1
-const checksumAt = 8
+const version = 2
+const checkedFrom = 8
 const headAt = 84
 
 const flag = { shared: 1, mustRevalidate: 2, ownTag: 4 } as const
-
-const times = [
-  'dateMs',
-  'storedAt',
-  'initialAgeMs',
-  'staleAt',
-  'whileRevalidateUntil',
-  'ifErrorUntil',
-  'deleteAt',
-  'fillMs',
-] as const satisfies readonly (keyof CacheRecord)[]
 
 /** The binary frame of a record. Its times are written as they are: of which clock they are is the caller's matter. */
 export function encodeRecord(record: CacheRecord): Buffer {
@@ -45,51 +35,69 @@ export function encodeRecord(record: CacheRecord): Buffer {
   const length = forms.reduce((sum, form) => sum + form.body.byteLength, headAt + head.length)
   const frame = Buffer.allocUnsafe(length)
   frame.writeUInt32BE(magic, 0)
-  frame.writeUInt8(version, 4)
-  frame.writeUInt8(flagsOf(record), 5)
-  frame.writeUInt16BE(record.status, 6)
+  frame.writeUInt8(version, 8)
+  frame.writeUInt8(flagsOf(record), 9)
+  frame.writeUInt16BE(record.status, 10)
   frame.writeUInt32BE(length, 12)
   frame.writeUInt32BE(head.length, 16)
-  for (const [i, name] of times.entries()) frame.writeDoubleBE(record[name], 20 + 8 * i)
+  timesOf(record).forEach((time, i) => {
+    frame.writeDoubleBE(time, 20 + 8 * i)
+  })
   frame.set(head, headAt)
   let at = headAt + head.length
   for (const { body } of forms) {
     frame.set(body, at)
     at += body.byteLength
   }
-  frame.writeUInt32BE(checksum(frame), checksumAt)
+  frame.writeUInt32BE(checksum(frame), 4)
   return frame
 }
 
 /**
  * Reads a frame; `undefined` for bytes that are not one, are damaged, or are of another version. Never throws, and
  * allocates nothing by a length it was told. The bodies are views of `bytes`.
+ *
+ * @param shiftMs - what to add to its times, as `shiftRecord` does. Default 0.
+ * @param from - where in `bytes` it begins. Default 0.
  */
-export function decodeRecord(bytes: Uint8Array): CacheRecord | undefined {
-  const frame = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  if (frame.length < headAt || frame.readUInt32BE(0) !== magic || frame.readUInt8(4) !== version) return undefined
+export function decodeRecord(bytes: Uint8Array, shiftMs = 0, from = 0): CacheRecord | undefined {
+  if (bytes.byteLength < from) return undefined
+  const frame = Buffer.from(bytes.buffer, bytes.byteOffset + from, bytes.byteLength - from)
+  if (frame.length < headAt || frame.readUInt32BE(0) !== magic || frame.readUInt8(8) !== version) return undefined
   const bodiesAt = headAt + frame.readUInt32BE(16)
   if (frame.readUInt32BE(12) !== frame.length || bodiesAt > frame.length) return undefined
-  if (frame.readUInt32BE(checksumAt) !== checksum(frame)) return undefined
+  if (frame.readUInt32BE(4) !== checksum(frame)) return undefined
 
   const head = parseHead(frame.toString('utf8', headAt, bodiesAt))
   const forms = head && readForms(head.forms, frame.subarray(bodiesAt))
   if (forms === undefined) return undefined
-  const read = Object.fromEntries(times.map((name, i) => [name, frame.readDoubleBE(20 + 8 * i)]))
-  if (Object.values(read).some(Number.isNaN)) return undefined
-  const flags = frame.readUInt8(5)
+  for (let at = 20; at < headAt; at += 8) if (Number.isNaN(frame.readDoubleBE(at))) return undefined
+  const flags = frame.readUInt8(9)
   return {
     kind: 'record',
-    status: frame.readUInt16BE(6),
+    status: frame.readUInt16BE(10),
     fields: head!.fields,
     forms,
-    ...(read as Record<(typeof times)[number], number>),
+    dateMs: frame.readDoubleBE(20),
+    storedAt: frame.readDoubleBE(28) + shiftMs,
+    initialAgeMs: frame.readDoubleBE(36),
+    staleAt: frame.readDoubleBE(44) + shiftMs,
+    whileRevalidateUntil: frame.readDoubleBE(52) + shiftMs,
+    ifErrorUntil: frame.readDoubleBE(60) + shiftMs,
+    deleteAt: frame.readDoubleBE(68) + shiftMs,
+    fillMs: frame.readDoubleBE(76),
     shared: (flags & flag.shared) !== 0,
     mustRevalidate: (flags & flag.mustRevalidate) !== 0,
     ownTag: (flags & flag.ownTag) !== 0,
     tags: head!.tags,
     target: head!.target,
   }
+}
+
+/** In the order of the frame. */
+function timesOf(record: CacheRecord): readonly number[] {
+  const { dateMs, storedAt, initialAgeMs, staleAt, whileRevalidateUntil, ifErrorUntil, deleteAt, fillMs } = record
+  return [dateMs, storedAt, initialAgeMs, staleAt, whileRevalidateUntil, ifErrorUntil, deleteAt, fillMs]
 }
 
 function flagsOf(record: CacheRecord): number {
@@ -99,7 +107,7 @@ function flagsOf(record: CacheRecord): number {
 
 /** Against damage, not against forgery: whoever can write to the store can serve what they like. */
 function checksum(frame: Buffer): number {
-  return crc32(frame.subarray(checksumAt + 4), crc32(frame.subarray(0, checksumAt)))
+  return crc32(frame.subarray(checkedFrom))
 }
 
 interface Head {

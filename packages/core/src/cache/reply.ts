@@ -44,6 +44,9 @@ export class RenderedHeads {
 
 const rendered = Symbol('sluice.rendered')
 
+/** Stands for the head of a form that was sent once. */
+const sentOnce: Rendered = { age: -1, ttl: 0, by: {}, fields: undefined }
+
 /** A stored form with the place where its last head is remembered. The memo never leaves this file. */
 type MemoForm = StoredForm & { [rendered]?: Rendered }
 
@@ -71,8 +74,13 @@ export function replyToHit(
     return answer(record, form, view, memo.fields)
   }
   const fields = head(record, form, now, line(ttl))
-  form[rendered] = { age, ttl, by, fields }
-  heads.remember(form[rendered])
+  if (memo === undefined) {
+    // From a store that other processes share, a record comes for one hit: nothing would ask for its head again.
+    form[rendered] = sentOnce
+  } else {
+    form[rendered] = { age, ttl, by, fields }
+    heads.remember(form[rendered])
+  }
   return answer(record, form, view, fields)
 }
 

@@ -1,21 +1,35 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { Remembered } from '../remembered.ts'
 
 /** Of what is written to Redis. Another layout gets another number, so that two versions can share a server. */
-const format = 1
+const format = 2
 
-/** 192 bits: nobody finds two keys with the same one. */
-const idLength = 32
+/** 132 bits: nobody finds two keys with the same one. */
+const idLength = 22
 
-/** How many keys' places are remembered, and up to which length. */
-const mostRemembered = 5_000
-const longestRemembered = 300
+/** How many keys' places are remembered, and how many variants' names. */
+const rememberedPlaces = 5_000
+const rememberedVariants = 1_000
 
 /** Where a cache key lives. */
 export interface Place {
   readonly lane: Lane
   readonly id: string
   readonly entry: string
+  /** Where nothing varies. */
+  readonly own: VariantPlace
 }
+
+/** Where a variant lives, beside its entry. */
+export interface VariantPlace {
+  /** Its name inside the entry. */
+  readonly name: string
+  readonly lease: string
+  readonly frame: string
+}
+
+/** The name of the one variant there is where nothing varies. */
+export const plainName = '0'
 
 /** A position in the order of a lane's invalidations. */
 export interface LanePosition {
@@ -54,11 +68,12 @@ export class Lane {
   }
 
   entry(id: string): string {
-    return `${this.#prefix}e:${id}`
+    return `${this.#prefix}${id}:e`
   }
 
-  lease(id: string, variant: string): string {
-    return variant === '' ? `${this.#prefix}l:${id}` : `${this.#prefix}l:${id}:${variant}`
+  variant(id: string, name: string): VariantPlace {
+    const place = `${this.#prefix}${id}:${name}`
+    return { name, lease: `${place}:l`, frame: `${place}:f` }
   }
 
   /** The first arguments of every script of this lane. `time`: empty for the server's. */
@@ -103,7 +118,8 @@ export class Lanes {
   /** Where invalidations are told. */
   readonly channel: string
   /** Of the keys asked for last, since hashing is a good part of what a look-up costs here. */
-  readonly #places = new Map<string, Place>()
+  readonly #places = new Remembered(rememberedPlaces, (key) => this.#placeOf(key))
+  readonly #names = new Remembered(rememberedVariants, variantName)
 
   /** @param keyPrefix - what the client puts before every key, but not before the names of channels in scripts */
   constructor(namespace: string, count: number, keyPrefix = '') {
@@ -113,13 +129,12 @@ export class Lanes {
   }
 
   place(key: string): Place {
-    const known = this.#places.get(key)
-    if (known) return known
-    const place = this.#placeOf(key)
-    if (key.length > longestRemembered) return place
-    if (this.#places.size >= mostRemembered) this.#places.clear()
-    this.#places.set(key, place)
-    return place
+    return this.#places.get(key)
+  }
+
+  /** One of the variants of a key. */
+  variant({ lane, id }: Place, secondary: string): VariantPlace {
+    return lane.variant(id, this.#names.get(secondary))
   }
 
   #placeOf(key: string): Place {
@@ -127,7 +142,7 @@ export class Lanes {
     const digest = createHash('sha256').update(key, 'utf16le').digest()
     const lane = this.all[digest.readUInt32BE(28) % this.all.length]!
     const id = digest.toString('base64url').slice(0, idLength)
-    return { lane, id, entry: lane.entry(id) }
+    return { lane, id, entry: lane.entry(id), own: lane.variant(id, plainName) }
   }
 }
 
@@ -141,7 +156,6 @@ export function tagHashes(tags: readonly string[]): Buffer {
   return Buffer.concat(tags.map(tagHash))
 }
 
-/** The name of a variant inside its entry. `0` is the one of a key that does not vary. */
-export function variantId(secondary: string): string {
+function variantName(secondary: string): string {
   return createHash('sha256').update(secondary, 'utf16le').digest('base64url').slice(0, idLength)
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Cancel, Clock, Vacancy } from '@sluice/core'
 import type { Call } from '../link.ts'
+import type { Lane, LanePosition } from './lanes.ts'
 import { release, renew } from './scripts.ts'
 
 /** How long others go to the handler side by side after an answer that could not be shared. */
@@ -95,6 +96,18 @@ export interface FillPosition {
 export function isFillPosition(value: unknown): value is FillPosition {
   const position = value as Partial<FillPosition> | null | undefined
   return typeof position === 'object' && typeof position?.epoch === 'string' && Number.isSafeInteger(position.n)
+}
+
+/** The vacancy of a place where nothing can be used, at the position a script told. */
+export function vacancyAt(
+  lane: Lane,
+  { epoch, n }: LanePosition,
+  spec: string,
+  { lease, token }: Pick<Vacancy, 'lease'> & Pick<FillPosition, 'token'>,
+): Vacancy {
+  const position: FillPosition = { lane: lane.index, epoch, n, spec, token }
+  const vacancy: Vacancy = { kind: 'vacancy', reason: spec === '' ? 'key' : 'vary', position }
+  return lease === undefined ? vacancy : { ...vacancy, lease }
 }
 
 export function tokenOf(vacancy: Vacancy): string | undefined {

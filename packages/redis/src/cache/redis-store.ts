@@ -3,13 +3,10 @@ import {
   type CacheRecord,
   type CacheStore,
   type Clock,
-  decodeRecord,
   encodeRecord,
   everythingTag,
-  expireRecord,
   type FillEnd,
   type InvalidateMode,
-  type LeaseState,
   recordTags,
   type SetOutcome,
   SluiceError,
@@ -23,13 +20,15 @@ import {
 } from '@sluice/core'
 import { withDeadline } from '../deadline.ts'
 import type { Call, Link } from '../link.ts'
-import type { Script } from '../script.ts'
 import { Debts, type Order } from './debts.ts'
-import { type Lane, type Lanes, type Place, tagHash, tagHashes, variantId } from './lanes.ts'
-import { type FillPosition, isFillPosition, Leases, tokenOf } from './leases.ts'
+import { type Answer, attempts, LaneScripts } from './lane-scripts.ts'
+import { type Lane, type Lanes, tagHash, tagHashes } from './lanes.ts'
+import { isFillPosition, Leases, tokenOf, vacancyAt } from './leases.ts'
+import { type Found, LookUps } from './look-ups.ts'
 import type { Replication } from './replication.ts'
 import * as scripts from './scripts.ts'
 import { joinSpecs, parseSpec, SpecHints, specText } from './specs.ts'
+import { Stamps } from './stamps.ts'
 
 export interface RedisCacheStoreOptions {
   readonly link: Link
@@ -55,23 +54,7 @@ export interface Deadlines {
   readonly purgeMs: number
 }
 
-/** What a look-up found, with what another store needs to keep it too. */
-export type Found =
-  | { readonly kind: 'record'; readonly record: CacheRecord; readonly spec: string }
-  | { readonly kind: 'vacancy'; readonly vacancy: Vacancy; readonly spec: string }
-
-/** What a script answered: its kind, where the lane stands, the rest. */
-interface Answer {
-  readonly kind: string
-  readonly epoch: string
-  readonly n: number
-  readonly rest: readonly unknown[]
-}
-
 const longestMs = 10 * 365 * 86_400_000
-
-/** How often a script is asked again because something changed between two of its calls. */
-const attempts = 4
 
 /**
  * The cache store in Redis, shared by processes. A look-up, a store and an invalidation of a lane are one script each.
@@ -82,14 +65,14 @@ export class RedisCacheStore implements CacheStore {
   readonly lanes: Lanes
   readonly #options: RedisCacheStoreOptions
   readonly #clock: Clock
-  readonly #link: Link
+  readonly #scripts: LaneScripts
+  readonly #lookUps: LookUps
   /** One for each lane of a Cluster, whose nodes fail one by one; else the same for all. */
   readonly #breakers: readonly Breaker[]
   readonly #hints = new SpecHints()
+  readonly #stamps = new Stamps()
   readonly #leases: Leases
   readonly #debts: Debts
-  /** What a look-up learnt beside a record that is stale. */
-  readonly #renewals = new WeakMap<CacheRecord, Vacancy>()
   readonly #connected = (): void => {
     for (const breaker of this.#breakers) breaker.succeeded()
   }
@@ -98,7 +81,7 @@ export class RedisCacheStore implements CacheStore {
   constructor(options: RedisCacheStoreOptions) {
     this.#options = options
     this.#clock = options.clock
-    this.#link = options.link
+    this.#scripts = new LaneScripts({ time: 'server', ...options })
     this.lanes = options.lanes
     const shared = new Breaker(options.clock)
     this.#breakers = this.lanes.all.map(() => (options.link.client.isCluster ? new Breaker(options.clock) : shared))
@@ -108,42 +91,27 @@ export class RedisCacheStore implements CacheStore {
     this.#leases = new Leases({
       clock: options.clock,
       leaseMs: options.leaseMs,
-      send: (call) => this.#link.run(call).catch(() => undefined),
+      send: (call) => options.link.run(call).catch(() => undefined),
+    })
+    this.#lookUps = new LookUps({
+      scripts: this.#scripts,
+      lanes: this.lanes,
+      clock: options.clock,
+      deadlineMs: options.deadlines.readMs,
+      hints: this.#hints,
+      leases: this.#leases,
+      breakerOf: (lane) => this.#breakerOf(lane),
+      reaches: (lane) => this.#reaches(lane),
     })
   }
 
-  async get(key: string, select: VariantSelector, wants?: Wants): Promise<CacheRecord | Vacancy | StoreOut> {
-    const found = await this.find(key, select, wants)
-    return found && (found.kind === 'record' ? found.record : found.vacancy)
+  get(key: string, select: VariantSelector, wants?: Wants): Promise<CacheRecord | Vacancy | StoreOut> {
+    return this.#lookUps.find(key, select, wants?.lease === true, plain)
   }
 
   /** `get`, and the spec it was found under. */
-  async find(key: string, select: VariantSelector, wants?: Wants): Promise<Found | StoreOut> {
-    const place = this.lanes.place(key)
-    const { lane, id } = place
-    let spec = this.#hints.get(id)
-    for (let attempt = 0; attempt < attempts; attempt++) {
-      const variant = spec === '' ? '' : variantId(select(parseSpec(spec)))
-      const token = wants?.lease ? this.#leases.token() : ''
-      const now = this.#now()
-      const answer = await this.#ask(
-        lane,
-        scripts.lookUp,
-        [place.entry, lane.lease(id, ''), lane.lease(id, variant)],
-        [spec, variant === '' ? '0' : variant, token, this.#leases.leaseMs],
-        (late) => this.#giveBack(late, token, place, variant),
-      )
-      if (answer === undefined) return undefined
-      if (answer.kind === 'S') {
-        spec = text(answer.rest[0])
-        this.#hints.note(id, spec)
-        continue
-      }
-      return answer.kind === 'R'
-        ? this.#record(answer, now, place, variant, token)
-        : this.#vacant(answer, place, variant, token)
-    }
-    return undefined
+  find(key: string, select: VariantSelector, wants?: Wants): Promise<Found | StoreOut> {
+    return this.#lookUps.find(key, select, wants?.lease === true, (found) => found)
   }
 
   /** The spec of a key, as far as this process knows. Right after a store or a look-up of it: as it is. */
@@ -153,15 +121,25 @@ export class RedisCacheStore implements CacheStore {
 
   async position(key: string): Promise<Vacancy | StoreOut> {
     const { lane, entry } = this.lanes.place(key)
-    const answer = await this.#ask(lane, scripts.position, [entry], [])
-    return answer && vacancyAt(lane, answer, text(answer.rest[0]), 'key')
+    if (!this.#reaches(lane)) return undefined
+    const breaker = this.#breakerOf(lane)
+    try {
+      const asked = this.#scripts.run(lane, scripts.position, [entry], [])
+      const answer = await withDeadline(this.#clock, this.#options.deadlines.readMs, 'answer', asked)
+      breaker.succeeded()
+      return vacancyAt(lane, answer, String(answer.values[2]), { lease: undefined, token: undefined })
+    } catch (error) {
+      breaker.failed()
+      throw error
+    }
   }
 
   async set(key: string, variant: Variant, record: CacheRecord, vacancy: Vacancy): Promise<SetOutcome> {
     const { position } = vacancy
-    const { lane, id, entry } = this.lanes.place(key)
+    const place = this.lanes.place(key)
+    const { lane, id } = place
     if (!isFillPosition(position) || position.lane !== lane.index) return 'fenced'
-    const now = this.#now()
+    const now = this.#scripts.now()
     const endsMs = Math.min(Math.ceil(record.deleteAt - now), longestMs)
     if (this.#closed || this.#breakerOf(lane).open || !(endsMs > 0)) return this.#unstored(vacancy)
     const frame = encodeRecord(shiftRecord(record, -now))
@@ -169,35 +147,36 @@ export class RedisCacheStore implements CacheStore {
     const staleMs = Math.min(Math.max(Math.ceil(record.staleAt - now), 0), endsMs)
     const tags = tagHashes(recordTags(record))
     const token = position.token ?? ''
-    const lease = this.#leases.keyOf(token) ?? lane.lease(id, '')
+    const { maxVariants } = this.#options
     let { spec } = position
     for (let attempt = 0; attempt < attempts; attempt++) {
       const joined = joinSpecs(parseSpec(spec), variant.spec)
       const next = specText(joined)
-      const name = next === '' ? '0' : variantId(variant.select(joined))
+      const at = next === '' ? place.own : this.lanes.variant(place, variant.select(joined))
+      const args = [position.epoch, position.n, spec, next, at.name, tags, staleMs, endsMs, maxVariants, token]
       const answer = await this.#write(
         lane,
         vacancy,
-        [entry, lease],
-        [position.epoch, position.n, spec, next, name, tags, staleMs, endsMs, this.#options.maxVariants, token, frame],
+        [place.entry, at.frame, this.#leases.keyOf(token) ?? at.lease],
+        [...args, this.#stamps.next(), frame],
       )
-      if (answer.kind === 'F') {
+      const outcome = String(answer.values[2])
+      if (outcome === 'F') {
         this.release(vacancy, 'given-up')
         return 'fenced'
       }
-      if (answer.kind === 'K') {
+      if (outcome === 'K') {
         this.#hints.note(id, next)
         this.#leases.drop(token)
         return 'stored'
       }
-      spec = text(answer.rest[0])
+      spec = String(answer.values[3])
     }
     return this.#unstored(vacancy)
   }
 
   async follow(key: string, select: VariantSelector, waitMs: number): Promise<CacheRecord | Vacancy | StoreOut> {
-    const found = await this.followed(key, select, waitMs)
-    return found && (found.kind === 'record' ? found.record : found.vacancy)
+    return plain(await this.followed(key, select, waitMs))
   }
 
   /** `follow`, and the spec it was found under. */
@@ -215,7 +194,7 @@ export class RedisCacheStore implements CacheStore {
   }
 
   renewal(record: CacheRecord): Vacancy | undefined {
-    return this.#renewals.get(record)
+    return this.#lookUps.renewal(record)
   }
 
   release(vacancy: Vacancy, ended: FillEnd): void {
@@ -225,7 +204,7 @@ export class RedisCacheStore implements CacheStore {
 
   async delete(key: string): Promise<void> {
     const { entry } = this.lanes.place(key)
-    const gone = this.#link.run({ script: scripts.remove, keys: [entry], args: [] })
+    const gone = this.#options.link.run({ script: scripts.remove, keys: [entry], args: [] })
     await withDeadline(this.#clock, this.#options.deadlines.writeMs, 'remove', gone)
   }
 
@@ -251,13 +230,13 @@ export class RedisCacheStore implements CacheStore {
     const hashes = kind === 'forget' ? [] : tags.map(tagHash)
     const told = JSON.stringify([mode, tags])
     const rest = [kind, this.#options.maxTags, this.lanes.channel, lane.index, told, ...hashes]
-    const done = this.#run(lane, scripts.invalidate, [], rest)
+    const done = this.#scripts.run(lane, scripts.invalidate, [], rest)
     await withDeadline(this.#clock, this.#options.deadlines.purgeMs, 'invalidate', done)
   }
 
   /** Where a lane stands now. */
   async clockOf(lane: Lane): Promise<{ epoch: string; n: number }> {
-    const asked = this.#run(lane, scripts.readClock, [], [])
+    const asked = this.#scripts.run(lane, scripts.readClock, [], [])
     const answer = await withDeadline(this.#clock, this.#options.deadlines.purgeMs, 'tell its position', asked)
     this.#breakerOf(lane).succeeded()
     return answer
@@ -271,46 +250,10 @@ export class RedisCacheStore implements CacheStore {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    this.#link.client.off('ready', this.#connected)
+    this.#options.link.client.off('ready', this.#connected)
     this.#debts.close()
     const { readMs } = this.#options.deadlines
     await withDeadline(this.#clock, readMs, 'give leases back', this.#leases.close()).catch(() => undefined)
-  }
-
-  #record(answer: Answer, now: number, place: Place, variant: string, token: string): Found {
-    const [age, expiredAge, spec, frame, lease] = answer.rest
-    const vacancy = this.#vacancy(answer, place, variant, token, text(spec), text(lease))
-    const stored = frame instanceof Buffer ? decodeRecord(frame) : undefined
-    if (!stored) return { kind: 'vacancy', vacancy, spec: text(spec) }
-    // The age is of a moment after `now`, so a slow reply makes the record older, never younger.
-    const shifted = shiftRecord(stored, now - Number(age))
-    const record = Number(expiredAge) < 0 ? shifted : expireRecord(shifted, now - Number(expiredAge))
-    if (now >= record.deleteAt) return { kind: 'vacancy', vacancy, spec: text(spec) }
-    if (vacancy.lease !== undefined) this.#renewals.set(record, vacancy)
-    return { kind: 'record', record, spec: text(spec) }
-  }
-
-  #vacant(answer: Answer, place: Place, variant: string, token: string): Found {
-    const [reason, lease, spec] = answer.rest.map(text)
-    const vacancy = this.#vacancy(answer, place, variant, token, spec!, lease!)
-    return { kind: 'vacancy', vacancy: { ...vacancy, reason: reason as Vacancy['reason'] }, spec: spec! }
-  }
-
-  /** What a fill of this place presents; with the lease, where the script has given it. */
-  #vacancy(answer: Answer, { lane, id }: Place, variant: string, token: string, spec: string, lease: string): Vacancy {
-    this.#hints.note(id, spec)
-    const taken = lease === 'taken'
-    if (taken) this.#leases.hold(token, lane.lease(id, spec === '' ? '' : variant))
-    const vacancy = vacancyAt(lane, answer, spec, spec === '' ? 'key' : 'vary', taken ? token : undefined)
-    return lease === '' ? vacancy : { ...vacancy, lease: lease as LeaseState }
-  }
-
-  /** A lease that came too late: whoever asked for it is at the handler already, or gone. */
-  #giveBack(late: Answer, token: string, { lane, id }: Place, variant: string): void {
-    const [spec, lease] = late.kind === 'R' ? [late.rest[2], late.rest[4]] : [late.rest[2], late.rest[1]]
-    if (text(lease) !== 'taken') return
-    this.#leases.hold(token, lane.lease(id, text(spec) === '' ? '' : variant))
-    void this.#leases.release(token, 'given-up')
   }
 
   #unstored(vacancy: Vacancy): SetOutcome {
@@ -318,71 +261,27 @@ export class RedisCacheStore implements CacheStore {
     return 'refused'
   }
 
-  /** A question of a request's: answered within its deadline, or not asked at all while Redis is known to be out. */
-  async #ask(
-    lane: Lane,
-    script: Script,
-    keys: readonly string[],
-    args: Call['args'],
-    late?: (answer: Answer) => void,
-  ): Promise<Answer | StoreOut> {
-    const breaker = this.#breakerOf(lane)
-    if (this.#closed || this.#debts.of(lane) || !breaker.admits()) return undefined
-    const { readMs } = this.#options.deadlines
-    try {
-      const answer = await withDeadline(this.#clock, readMs, 'answer', this.#run(lane, script, keys, args), late)
-      breaker.succeeded()
-      return answer
-    } catch (error) {
-      breaker.failed()
-      throw error
-    }
+  /** Whether a request may ask this lane: not while Redis is known to be out, nor while it owes it an invalidation. */
+  #reaches(lane: Lane): boolean {
+    return !this.#closed && !this.#debts.of(lane) && this.#breakerOf(lane).admits()
   }
 
   /** Something to keep. Too slow or refused for want of memory says little about reads, so the breaker is not told. */
   async #write(lane: Lane, vacancy: Vacancy, keys: readonly string[], args: Call['args']): Promise<Answer> {
     const { writeMs } = this.#options.deadlines
     try {
-      return await withDeadline(this.#clock, writeMs, 'store', this.#run(lane, scripts.store, keys, args))
+      return await withDeadline(this.#clock, writeMs, 'store', this.#scripts.run(lane, scripts.store, keys, args))
     } catch (error) {
       this.release(vacancy, 'given-up')
       throw error
     }
   }
 
-  /** Runs a script on a lane, and once more where the lane turns out to have lost its memory. */
-  async #run(lane: Lane, script: Script, keys: readonly string[], args: Call['args']): Promise<Answer> {
-    for (let attempt = 0; ; attempt++) {
-      const before = lane.seen
-      const head = lane.head(this.#options.time === 'clock' ? String(this.#now()) : '')
-      const reply = await this.#link.run({ script, keys: [lane.clock, ...keys], args: [...head, ...args] })
-      const [kind, epoch, n, ...rest] = reply as unknown[]
-      const answer: Answer = { kind: text(kind), epoch: text(epoch), n: Number(n), rest }
-      if (lane.note(answer, before) || attempt === attempts) return answer
-      lane.bury(answer.epoch)
-    }
-  }
-
   #breakerOf(lane: Lane): Breaker {
     return this.#breakers[lane.index]!
   }
-
-  #now(): number {
-    return this.#options.time === 'clock' ? Math.floor(this.#clock.now()) : this.#clock.now()
-  }
 }
 
-function vacancyAt(
-  lane: Lane,
-  { epoch, n }: Answer,
-  spec: string,
-  reason: Vacancy['reason'],
-  token?: string | undefined,
-): Vacancy {
-  const position: FillPosition = { lane: lane.index, epoch, n, spec, token }
-  return { kind: 'vacancy', reason, position }
-}
-
-function text(value: unknown): string {
-  return String(value)
+function plain(found: Found | StoreOut): CacheRecord | Vacancy | StoreOut {
+  return found && (found.kind === 'record' ? found.record : found.vacancy)
 }

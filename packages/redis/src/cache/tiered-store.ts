@@ -17,7 +17,8 @@ import {
   type Wants,
 } from '@sluice/core'
 import type { Bus } from './bus.ts'
-import type { Found, RedisCacheStore } from './redis-store.ts'
+import type { Found } from './look-ups.ts'
+import type { RedisCacheStore } from './redis-store.ts'
 import { parseSpec, specText } from './specs.ts'
 
 export interface TieredCacheStoreOptions {
