@@ -10,7 +10,7 @@ import { Cluster, running } from './support/cluster.ts'
 import { hasPostgres, startPostgres } from './support/cluster-postgres.ts'
 import { Program } from './support/program.ts'
 
-jest.setTimeout(120_000)
+jest.setTimeout(60_000)
 
 const path = `${process.env.PATH}:/usr/sbin:/usr/local/sbin`
 const hasNginx = spawnSync('nginx', ['-v'], { env: { PATH: path } }).error === undefined

@@ -10,7 +10,7 @@ import { Cluster, running } from './support/cluster.ts'
  * On Express, without nginx, with the Redis and the database that it brings itself. What else there is to choose from:
  * cluster-variants.test.ts.
  */
-jest.setTimeout(120_000)
+jest.setTimeout(60_000)
 
 const monaco = 2993458
 let directory: string
@@ -88,6 +88,7 @@ test('SIGTERM ends all that was started, in order', async () => {
 })
 
 test('kill -9 ends all that was started, and leaves nothing in the way of the next start', async () => {
+  await cluster.end()
   cluster = await Cluster.start('express', env)
   const all = cluster.processes()
   expect(all.length).toBeGreaterThanOrEqual(5)

@@ -13,7 +13,7 @@ interface Process {
 export class Cluster {
   readonly program: Program
   readonly base: string
-  readonly #seen = new Set<number>()
+  readonly #seen = new Map<number, string>()
 
   private constructor(program: Program, base: string) {
     this.program = program
@@ -41,8 +41,9 @@ export class Cluster {
       for (const { pid, parent } of all) if (mine.has(parent)) mine.add(pid)
     }
     mine.delete(this.program.pid)
-    for (const pid of mine) this.#seen.add(pid)
-    return all.filter(({ pid }) => mine.has(pid))
+    const found = all.filter(({ pid }) => mine.has(pid))
+    for (const { pid, command } of found) this.#seen.set(pid, command)
+    return found
   }
 
   /** Which processes answer: as many as are asked for. */
@@ -52,11 +53,20 @@ export class Cluster {
     return pids
   }
 
-  /** Ends it and whatever it has left behind. */
+  /** Ends it and whatever it has left behind, which may still hold the other end of its output. */
   async end(): Promise<void> {
     this.processes()
-    await this.program.end('SIGKILL')
-    for (const { pid } of running()) if (this.#seen.has(pid)) process.kill(pid, 'SIGKILL')
+    const ended = this.program.end('SIGKILL')
+    for (const { pid, command } of running()) if (this.#seen.get(pid) === command) kill(pid)
+    await ended
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It has ended meanwhile.
   }
 }
 
