@@ -98,7 +98,7 @@ describe('the frame of a record', () => {
     frame.writeUInt32BE(frame.length, 12)
     frame.writeUInt32BE(json.length, 16)
     alter(frame)
-    frame.writeUInt32BE(checksum(frame), 8)
+    frame.writeUInt32BE(checksum(frame), 4)
     return frame
   }
   const target = ['http', 'api.test', '/', null, null, null]
@@ -134,7 +134,7 @@ describe('the frame of a record', () => {
     ['bytes that belong to no form', forged([[], [], target, [['identity', null, 4]]])],
     ['a head longer than there is', forged([[], [], target, [form]], 'hello', (f) => f.writeUInt32BE(0xffffffff, 16))],
     ['a time that is no number', forged([[], [], target, [form]], 'hello', (f) => f.writeDoubleBE(Number.NaN, 20))],
-    ['another version', forged([[], [], target, [form]], 'hello', (f) => f.writeUInt8(2, 4))],
+    ['another version', forged([[], [], target, [form]], 'hello', (f) => f.writeUInt8(1, 8))],
     ['another magic', forged([[], [], target, [form]], 'hello', (f) => f.writeUInt8(0, 0))],
   ])('with a right checksum and %s is not read', (_what, frame) => {
     expect(decodeRecord(frame)).toBeUndefined()
@@ -148,7 +148,7 @@ describe('the frame of a record', () => {
 /** CRC-32, bit by bit: a second opinion on the one the frame uses. */
 function checksum(frame: Buffer): number {
   let crc = 0xffffffff
-  for (const byte of Buffer.concat([frame.subarray(0, 8), frame.subarray(12)])) {
+  for (const byte of frame.subarray(8)) {
     crc ^= byte
     for (let i = 0; i < 8; i++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1
   }

@@ -13,6 +13,8 @@ const ours = {
   autoResendUnfulfilledCommands: false,
   autoResubscribe: false,
   connectTimeout: 2_000,
+  // What Redis says of how long it will still load its snapshot is a crude guess.
+  maxLoadingRetryTime: 1_000,
   // A server that is gone without a word: only a new connection finds it again.
   socketTimeout: 5_000,
   retryStrategy,
@@ -33,12 +35,10 @@ export class Connection {
     this.#report = report
   }
 
-  /** Ours sends what several requests ask in one turn of the event loop with one write: two to three times the throughput. */
+  /** Ours does not gather commands by itself: what several requests ask is gathered where it is known what it is. */
   get client(): ScriptClient {
     this.#client ??=
-      typeof this.#target === 'string'
-        ? this.#own(new Redis(this.#target, { ...ours, enableAutoPipelining: true }))
-        : (this.#target as ScriptClient)
+      typeof this.#target === 'string' ? this.#own(new Redis(this.#target, ours)) : (this.#target as ScriptClient)
     return this.#client
   }
 

@@ -15,7 +15,7 @@ import { replyFrom, replyToHit } from './reply.ts'
 import { type RequestTerms, requestTerms } from './request-terms.ts'
 import { standIn } from './stand-in.ts'
 import { type StatusParts, statusLine } from './status-line.ts'
-import type { Vacancy, VariantSelector } from './store.ts'
+import type { Vacancy, VariantSelector, Wants } from './store.ts'
 import { variantSelector } from './variant.ts'
 
 /** A background refresh: the request it makes carries this, and the cache knows it again by it. */
@@ -46,6 +46,9 @@ function chooser(view: RequestView): { select: VariantSelector; variant: () => s
     variant: () => variant,
   }
 }
+
+const leaseToo: Wants = { lease: true }
+const noLease: Wants = { lease: false }
 
 /** How often a request waits for others before it runs its own handler. */
 const patience = 3
@@ -89,7 +92,7 @@ export class CachePipeline implements Pipeline {
   #lookUp(view: RequestView, key: CacheKey, attempt: number): MaybePromise<Opening> {
     const chosen = chooser(view)
     // Whoever cannot fill must not keep other processes from it. A store of this process alone has no leases.
-    const wants = this.#core.store.follow && { lease: this.#mayFill(view, key) }
+    const wants = this.#core.store.follow && (this.#mayFill(view, key) ? leaseToo : noLease)
     const found = this.#core.ask('read', () => this.#core.store.get(key.key, chosen.select, wants))
     return chain(found, (record) => this.#decide(view, key, record, chosen.variant(), attempt))
   }
@@ -103,16 +106,15 @@ export class CachePipeline implements Pipeline {
   ): MaybePromise<Opening> {
     if (found === undefined) return this.#bypass('store')
     const terms = this.#policy.honourRequest ? requestTerms(view) : undefined
-    const vacancy = found.kind === 'vacancy' ? found : this.#core.store.renewal?.(found)
     if (terms?.noStore) {
-      this.#core.release(vacancy)
+      this.#core.release(this.#vacancyOf(found))
       return this.#bypass('request')
     }
     const place = `${key.key}${variant}`
     if (found.kind === 'vacancy') {
-      if (terms?.onlyIfCached) return { kind: 'reply', reply: this.#gatewayTimeout(key, vacancy) }
+      if (terms?.onlyIfCached) return { kind: 'reply', reply: this.#gatewayTimeout(key, found) }
       const fwd = found.reason === 'vary' ? 'vary-miss' : 'uri-miss'
-      return this.#miss(view, key, place, { fwd }, undefined, attempt, vacancy)
+      return this.#miss(view, key, place, { fwd }, undefined, attempt, found)
     }
     if (!found.shared && this.#needsAuthorization(view, key)) {
       const status: StatusParts = { fwd: 'bypass', detail: 'authorization' }
@@ -121,13 +123,19 @@ export class CachePipeline implements Pipeline {
     const now = this.#core.clock.now()
     if (now < found.staleAt) {
       if (!terms?.refuses(found, now)) return this.#hit(view, key, place, found, now, attempt)
-      return this.#stale(view, key, place, found, now, attempt, terms, vacancy)
+      return this.#stale(view, key, place, found, now, attempt, terms, this.#vacancyOf(found))
     }
+    const vacancy = this.#vacancyOf(found)
     if (terms?.accepts(found, now)) {
       this.#core.release(vacancy)
       return this.#hit(view, key, place, found, now, attempt)
     }
     return this.#stale(view, key, place, found, now, attempt, terms, vacancy)
+  }
+
+  /** What a fill may present, as far as the look-up has told. */
+  #vacancyOf(found: CacheRecord | Vacancy): Vacancy | undefined {
+    return found.kind === 'vacancy' ? found : this.#core.store.renewal?.(found)
   }
 
   #hit(
@@ -240,7 +248,7 @@ export class CachePipeline implements Pipeline {
         fill.settle('timeout')
         return this.#bypass('store')
       }
-      const vacancy = record.kind === 'vacancy' ? record : store.renewal?.(record)
+      const vacancy = this.#vacancyOf(record)
       if (!vacancy) {
         fill.settle('stored')
         return this.#decide(view, key, record, chosen.variant(), attempt + 1)

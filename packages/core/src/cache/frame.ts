@@ -71,9 +71,8 @@ export function decodeRecord(bytes: Uint8Array, shiftMs = 0, from = 0): CacheRec
   const head = parseHead(frame.toString('utf8', headAt, bodiesAt))
   const forms = head && readForms(head.forms, frame.subarray(bodiesAt))
   if (forms === undefined) return undefined
-  for (let at = 20; at < headAt; at += 8) if (Number.isNaN(frame.readDoubleBE(at))) return undefined
   const flags = frame.readUInt8(9)
-  return {
+  const record: CacheRecord = {
     kind: 'record',
     status: frame.readUInt16BE(10),
     fields: head!.fields,
@@ -92,6 +91,7 @@ export function decodeRecord(bytes: Uint8Array, shiftMs = 0, from = 0): CacheRec
     tags: head!.tags,
     target: head!.target,
   }
+  return timesOf(record).some(Number.isNaN) ? undefined : record
 }
 
 /** In the order of the frame. */

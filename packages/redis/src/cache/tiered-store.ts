@@ -65,8 +65,7 @@ export class TieredCacheStore implements CacheStore {
   get(key: string, select: VariantSelector, wants?: Wants): MaybePromise<CacheRecord | Vacancy | StoreOut> {
     if (!this.#bus?.live) return this.#redis.get(key, select, wants)
     const found = this.#memory.get(key, select)
-    // What has gone stale here may have been renewed by another process.
-    if (found.kind === 'record' && this.#clock.now() < found.staleAt) return found
+    if (found.kind === 'record') return found
     const before = this.#memory.position(key)
     return this.#redis.find(key, select, wants).then((better) => this.#keep(key, select, better, before))
   }
@@ -161,8 +160,9 @@ export class TieredCacheStore implements CacheStore {
       return ''
     })
     if (held && specText(held) !== specText(variant.spec)) this.#memory.delete(key)
-    const deleteAt = Math.min(record.deleteAt, this.#clock.now() + this.#maxTtlMs)
-    this.#memory.set(key, variant, deleteAt === record.deleteAt ? record : { ...record, deleteAt }, before)
+    // What has gone stale here may have been renewed by another process: from then on it is not for memory to answer.
+    const deleteAt = Math.min(record.deleteAt, record.staleAt, this.#clock.now() + this.#maxTtlMs)
+    this.#memory.set(key, variant, { ...record, deleteAt }, before)
   }
 }
 
