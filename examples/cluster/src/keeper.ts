@@ -29,5 +29,5 @@ function end(): void {
   setTimeout(() => process.kill(-process.pid, 'SIGKILL'), patienceMs)
 }
 
-onParentGone(end)
+void onParentGone
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, end)
