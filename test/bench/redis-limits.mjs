@@ -10,45 +10,22 @@
  *
  * Goals: ahead of each with one policy and with three; leased at least 5 × unleased.
  */
-import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
 import { createRequire } from 'node:module'
 import { createSluice } from '@sluice/express'
 import { redis } from '@sluice/redis'
 import { rateLimit } from 'express-rate-limit'
-import { Redis } from 'ioredis'
 import { RedisStore } from 'rate-limit-redis'
-import { median } from './lib/compare.mjs'
+import { race, startRedis } from './lib/redis.mjs'
 
 const { RateLimiterRedis, RateLimiterUnion } = createRequire(
   new URL('../../packages/core/package.json', import.meta.url),
 )('rate-limiter-flexible')
 
-const port = 10_000 + Math.floor(Math.random() * 20_000)
-const server = spawn('redis-server', ['--port', String(port), '--save', '', '--appendonly', 'no'], { stdio: 'pipe' })
-process.once('exit', () => server.kill('SIGKILL'))
-for await (const [part] of readings(server.stdout)) if (String(part).includes('Ready to accept')) break
-if (spawnSync('taskset', ['-c', '0', 'true']).status === 0) {
-  spawnSync('taskset', ['-acp', '0', String(server.pid)])
-  spawnSync('taskset', ['-acp', '1', String(process.pid)])
-}
-
-async function* readings(stream) {
-  for (;;) yield await once(stream, 'data')
-}
-
+const server = await startRedis()
 const quota = 1_000_000
 const windows = { one: 60, two: 3_600, three: 86_400 }
-const inFlight = 50
 const keys = Array.from({ length: 100_000 }, (_, i) => `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`)
-const clients = []
-
-async function client() {
-  const made = new Redis({ port, host: '127.0.0.1' })
-  clients.push(made)
-  await made.ping()
-  return made
-}
+let namespaces = 0
 
 async function sluice(options = {}) {
   // A long deadline: on a busy machine decisions made without Redis would be counted.
@@ -64,7 +41,7 @@ async function sluice(options = {}) {
     refused: { rate: '1/366 d' },
   }
   return createSluice({
-    backend: redis(await client(), { namespace: `n${clients.length}`, deadlines: { limit: '10s' } }),
+    backend: redis(await server.client(), { namespace: `n${namespaces++}`, deadlines: { limit: '10s' } }),
     limits,
   })
 }
@@ -125,7 +102,7 @@ const inTurn = (list) => async (i) => {
 }
 
 async function expressRateLimit(names) {
-  const redisClient = await client()
+  const redisClient = await server.client()
   return names.map((name) =>
     rateLimit({
       windowMs: windows[name] * 1_000,
@@ -143,67 +120,26 @@ async function expressRateLimit(names) {
 }
 
 async function flexible(names) {
-  const storeClient = await client()
+  const storeClient = await server.client()
   return names.map(
     (name) => new RateLimiterRedis({ storeClient, points: quota, duration: windows[name], keyPrefix: `rlf:${name}` }),
   )
 }
 
-let turn = 0
-
-async function rate(run, count) {
-  const start = performance.now()
-  const cpu = process.cpuUsage()
-  const redisCpu = await cpuOfRedis()
-  let left = count
-  const lane = async () => {
-    while (left-- > 0) await run(turn++)
-  }
-  await Promise.all(Array.from({ length: inFlight }, lane))
-  const perSecond = (count / (performance.now() - start)) * 1_000
-  const { user, system } = process.cpuUsage(cpu)
-  return { perSecond, cpu: (user + system) / count, redisCpu: ((await cpuOfRedis()) - redisCpu) / count }
-}
-
-/** Microseconds. */
-async function cpuOfRedis() {
-  const info = await control.info('cpu')
-  const read = (name) => Number(new RegExp(`${name}:([\\d.]+)`).exec(info)[1]) * 1e6
-  return read('used_cpu_sys') + read('used_cpu_user')
-}
-
-async function compare(title, base, contestants, count = 10_000, rounds = 5) {
-  const names = Object.keys(contestants)
-  const figures = new Map(names.map((name) => [name, []]))
-  for (const name of names) await rate(contestants[name], count)
-  for (let round = 0; round < rounds; round++) {
-    for (const name of [...names.slice(round % names.length), ...names.slice(0, round % names.length)]) {
-      figures.get(name).push(await rate(contestants[name], count))
-    }
-  }
-  console.log(`\n${title}`)
-  const titles = ['decisions/s', '× base', 'µs CPU here', '× base', 'in Redis', '× base']
-  console.log(''.padEnd(38) + titles.map((each) => each.padStart(12)).join(''))
-  for (const [name, list] of figures) {
-    const cells = ['perSecond', 'cpu', 'redisCpu'].flatMap((what) => [
-      median(list.map((figure) => figure[what])),
-      median(list.map((figure, i) => figure[what] / figures.get(base)[i][what])).toFixed(2),
-    ])
-    const text = cells.map((cell, i) =>
-      i === 0 ? Math.round(cell).toLocaleString('en') : i % 2 ? cell : cell.toFixed(1),
-    )
-    console.log(name.padEnd(38) + text.map((cell) => cell.padStart(12)).join(''))
-  }
-}
-
-const control = await client()
+const compare = (title, base, contestants) => race(server, title, base, contestants, { rounds: 5 })
 const all = Object.keys(windows)
 const ours = await sluice()
 const bucket = await sluice({ algorithm: 'token-bucket' })
 const leased = await sluice({ lease: 100 })
+const leasedMore = await sluice({ lease: 1_000 })
 const [single] = await flexible(['one'])
 const union = new RateLimiterUnion(...(await flexible(all)))
-const tight = new RateLimiterRedis({ storeClient: await client(), points: 1, duration: 86_400, keyPrefix: 'tight' })
+const tight = new RateLimiterRedis({
+  storeClient: await server.client(),
+  points: 1,
+  duration: 86_400,
+  keyPrefix: 'tight',
+})
 const key = (i) => keys[i % keys.length]
 
 await compare('Middleware, one policy', 'express-rate-limit, rate-limit-redis', {
@@ -230,12 +166,12 @@ await compare('One hot key', 'sluice', {
   RateLimiterRedis: () => single.consume('hot'),
   sluice: () => ours.check('one', { key: 'hot' }),
   'sluice, lease: 100': () => leased.check('one', { key: 'hot' }),
+  'sluice, lease: 1000': () => leasedMore.check('one', { key: 'hot' }),
 })
 await compare('One key that is refused', 'RateLimiterRedis', {
   RateLimiterRedis: () => tight.consume('hot').catch(() => {}),
   sluice: () => ours.check('refused', { key: 'hot' }),
 })
 
-for (const each of [ours, bucket, leased]) await each.close()
-for (const each of clients) each.disconnect()
-server.kill('SIGKILL')
+for (const each of [ours, bucket, leased, leasedMore]) await each.close()
+server.stop()

@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis'
 import type { AlgorithmKind } from '../../packages/core/src/limit/algorithms/algorithm.ts'
 import type { LimitStore } from '../../packages/core/src/limit/store.ts'
 import { ManualClock } from '../limit/helpers.ts'
-import { type RedisServer, startRedis } from '../support/redis-server.ts'
+import { type RedisServer, startRedis, until } from '../support/redis-server.ts'
 import { chargeOf, limitsOn, quotaOf } from './limits/support.ts'
 import { kinds, randomOf } from './limits/trace.ts'
 import { connect, freshName } from './support.ts'
@@ -44,7 +44,35 @@ describe('units taken in advance', () => {
     await take(stores[0]!, quota)
     await server.resetStats()
     for (let i = 1; i < 200; i++) expect(await take(stores[0]!, quota)).toBe(true)
-    expect((await server.calls()).evalsha).toBe(3)
+    // With the ones that are fetched while the last are used up.
+    expect((await server.calls()).evalsha).toBe(4)
+  })
+
+  test('are fetched before the last ones are used up, so that nobody waits, and never more than n and a quarter', async () => {
+    const { stores } = processes(2)
+    const quota = leased('1000/min', 40)
+    const charge = chargeOf(quota)
+    const inHand = async (used: number) => 1000 - used - (await stores[1]!.peek([charge]))[0]!.remaining
+    for (let i = 0; i < 30; i++) await take(stores[0]!, quota)
+    expect(await inHand(30)).toBe(10)
+    await take(stores[0]!, quota)
+    await until(async () => (await inHand(31)) === 49)
+    expect((await stores[0]!.peek([charge]))[0]!.remaining).toBe(969)
+    await server.resetStats()
+    for (let i = 31; i < 69; i++) expect(stores[0]!.decided!([charge])?.[0]?.remaining).toBe(999 - i)
+    expect((await server.calls()).evalsha).toBeUndefined()
+  })
+
+  test('that are on their way when the key is reset, or the process closes, go back', async () => {
+    for (const ends of ['reset', 'close'] as const) {
+      const { stores } = processes(2)
+      const quota = leased('1000/min', 40)
+      const charge = chargeOf(quota)
+      for (let i = 0; i < 31; i++) await take(stores[0]!, quota)
+      await (ends === 'reset' ? stores[0]!.reset([charge]) : stores[0]!.close())
+      const left = ends === 'reset' ? 1000 : 969
+      await until(async () => (await stores[1]!.peek([charge]))[0]!.remaining === left)
+    }
   })
 
   test.each(windowed)('of a %s are never more than there are, over four processes', async (kind) => {

@@ -1,5 +1,5 @@
-import { setImmediate } from 'node:timers'
 import type { Charge } from '@sluice/core'
+import { Batcher } from '../batcher.ts'
 import type { Link } from '../link.ts'
 import type { Letter, LimitScripts } from './scripts.ts'
 import type { Spec } from './spec.ts'
@@ -29,17 +29,16 @@ export interface DecisionsOptions {
   readonly now: () => string
 }
 
-/** How many charges a call decides at most: Redis does nothing else meanwhile, a quarter of a millisecond. */
-const chargesPerCall = 64
+/** How many charges a call decides at most: Redis does nothing else meanwhile, a tenth of a millisecond. */
+const chargesPerCall = 16
 
 /**
- * Asks Redis to charge. What one turn of the event loop asks goes out together at its end, as one call: a busy server
- * then spends a fraction of a command on each decision, an idle one sends each at once. Not in a Cluster, where a call
- * belongs to one slot.
+ * Asks Redis to charge: what one turn of the event loop asks, as few calls. Not in a Cluster, where a call belongs to one
+ * slot.
  */
 export class Decisions {
   readonly #options: DecisionsOptions
-  #asked: Asked[] = []
+  readonly #batcher = new Batcher<Asked>(chargesPerCall, (asked) => void this.#together(asked))
 
   constructor(options: DecisionsOptions) {
     this.#options = options
@@ -48,9 +47,8 @@ export class Decisions {
   charge<T>(decision: Decision, read: Read<T>): Promise<T> {
     if (this.#options.link.client.isCluster) return this.#now('c', decision, read)
     return new Promise((resolve, reject) => {
-      this.#asked.push({ decision, resolve: (numbers, at) => resolve(read(numbers, at)), reject })
-      // Of the module, and not the global one, which fake timers take away.
-      if (this.#asked.length === 1) setImmediate(() => this.#flush())
+      const asked: Asked = { decision, resolve: (numbers, at) => resolve(read(numbers, at)), reject }
+      this.#batcher.add(asked, decision.charges.length)
     })
   }
 
@@ -60,22 +58,6 @@ export class Decisions {
 
   async #now<T>(mode: 'c' | 'p', decision: Decision, read: Read<T>): Promise<T> {
     return read(await this.#call(mode, [{ decision }]), 1)
-  }
-
-  #flush(): void {
-    const asked = this.#asked
-    this.#asked = []
-    let from = 0
-    for (let i = 0, charges = 0; i < asked.length; i++) {
-      const more = asked[i]!.decision.charges.length
-      if (charges > 0 && charges + more > chargesPerCall) {
-        void this.#together(asked.slice(from, i))
-        from = i
-        charges = 0
-      }
-      charges += more
-    }
-    void this.#together(from === 0 ? asked : asked.slice(from))
   }
 
   async #together(asked: readonly Asked[]): Promise<void> {

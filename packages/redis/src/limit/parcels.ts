@@ -13,7 +13,22 @@ interface Parcel {
   /** What Redis had left besides, and until when there was no more. */
   readonly remaining: number
   readonly resetAtMs: number
+  /** Fetched while this one was still in use. */
+  next: Parcel | undefined
+  /** The next one is being fetched, or there is none to be had. */
+  followed: boolean
 }
+
+/** Units that were charged to be used later. */
+export interface Taken {
+  readonly units: number
+  readonly verdict: Verdict
+  /** When they were asked for. */
+  readonly sentMs: number
+}
+
+/** The next parcel is fetched when of this one less than this part is left, so that nobody has to wait for it. */
+const lastPart = 1 / 4
 
 /** Units to give back. */
 export interface Unused {
@@ -26,6 +41,8 @@ export interface ParcelsOptions {
   readonly clock: Clock
   /** Gives units back to Redis. Never throws. */
   readonly giveBack: (unused: readonly Unused[]) => void
+  /** Takes as many units of that key as are taken at a time, or none. */
+  readonly takeMore: (charge: Charge, spec: Spec) => Promise<Taken>
 }
 
 /** The units a process has taken in advance (`lease: n`), by key. What is not used in time goes back. */
@@ -36,11 +53,13 @@ export class Parcels {
   readonly #parcels = new Map<string, Parcel>()
   /** Keys for which units are being fetched: who needs them too waits, or fifty requests would fetch fifty parcels. */
   readonly #fetching = new Map<string, Promise<unknown>>()
+  readonly #takeMore: ParcelsOptions['takeMore']
   #cancel: Cancel | undefined
 
-  constructor({ clock, giveBack }: ParcelsOptions) {
+  constructor({ clock, giveBack, takeMore }: ParcelsOptions) {
     this.#clock = clock
     this.#giveBack = giveBack
+    this.#takeMore = takeMore
   }
 
   /** Charges all of them to what is here, or none. */
@@ -51,10 +70,11 @@ export class Parcels {
     return charges.map(({ key, cost }) => {
       const parcel = this.#parcels.get(key)!
       parcel.units -= cost
+      if (!parcel.followed && parcel.units < parcel.spec.take * lastPart) void this.#follow(key, parcel)
       return {
         allowed: true,
         limit: parcel.spec.limit,
-        remaining: parcel.remaining + parcel.units,
+        remaining: (parcel.next ?? parcel).remaining + parcel.units + (parcel.next?.units ?? 0),
         retryAfterMs: 0,
         resetMs: Math.max(1, Math.ceil(parcel.resetAtMs - now)),
         permanent: false,
@@ -64,15 +84,45 @@ export class Parcels {
     })
   }
 
+  /** A parcel that is enough, which may be the next one. */
   #live({ key, cost }: Charge, now: number): Parcel | undefined {
     const parcel = this.#parcels.get(key)
-    return parcel && parcel.units >= cost && now < parcel.untilMs ? parcel : undefined
+    if (!parcel) return undefined
+    if (parcel.units >= cost && now < parcel.untilMs) return parcel
+    const { next } = parcel
+    if (!next || next.units < cost || now >= next.untilMs) return undefined
+    // Behind all others: its time is over later than theirs.
+    this.#parcels.delete(key)
+    this.#parcels.set(key, next)
+    if (parcel.units > 0) this.#giveBack([parcel])
+    return next
+  }
+
+  async #follow(key: string, parcel: Parcel): Promise<void> {
+    parcel.followed = true
+    if (parcel.remaining === 0) return
+    // Whoever needs units meanwhile waits for these, and finds them in their place.
+    const fetched = this.fetch([parcel.charge], () => this.#fetchNext(key, parcel))
+    // Where that failed, whoever needs units asks for them and learns why there are none.
+    await fetched.catch(() => {})
+  }
+
+  async #fetchNext(key: string, parcel: Parcel): Promise<void> {
+    const { units, verdict, sentMs } = await this.#takeMore(parcel.charge, parcel.spec)
+    if (units === 0) return
+    const next = this.#parcel(parcel.charge, parcel.spec, units, verdict, sentMs)
+    // It may have been replaced or dropped meanwhile.
+    if (this.#parcels.get(key) === parcel) parcel.next = next
+    else this.#giveBack([next])
   }
 
   /** Units of that key that could be used now. */
   units(key: string): number {
     const parcel = this.#parcels.get(key)
-    return parcel && this.#clock.now() < parcel.untilMs ? parcel.units : 0
+    const now = this.#clock.now()
+    let units = 0
+    for (let one = parcel; one; one = one.next) if (now < one.untilMs) units += one.units
+    return units
   }
 
   /** Resolves when somebody has fetched what one of the charges needs; rejects where that failed. */
@@ -99,19 +149,29 @@ export class Parcels {
   put(charge: Charge, spec: Spec, units: number, verdict: Verdict, sentMs: number): void {
     const before = this.#parcels.get(charge.key)
     this.#parcels.delete(charge.key)
+    this.#parcels.set(charge.key, this.#parcel(charge, spec, units, verdict, sentMs))
+    if (before) this.#giveBackAll([before])
+    this.#cancel ??= this.#clock.after(spec.holdMs, () => this.#sweep())
+  }
+
+  #parcel(charge: Charge, spec: Spec, units: number, verdict: Verdict, sentMs: number): Parcel {
     const { atMs, remaining, resetMs } = verdict
-    const resetAtMs = this.#clock.now() + resetMs
-    this.#parcels.set(charge.key, {
+    return {
       charge,
       spec,
       units,
       atMs,
       remaining,
-      resetAtMs,
+      resetAtMs: this.#clock.now() + resetMs,
       untilMs: sentMs + spec.holdMs,
-    })
-    if (before && before.units > 0) this.#giveBack([before])
-    this.#cancel ??= this.#clock.after(spec.holdMs, () => this.#sweep())
+      next: undefined,
+      followed: false,
+    }
+  }
+
+  #giveBackAll(parcels: readonly Parcel[]): void {
+    const unused = unusedOf(parcels)
+    if (unused.length > 0) this.#giveBack(unused)
   }
 
   /** Puts units back that a parcel here was charged for; whether there was one. */
@@ -129,25 +189,30 @@ export class Parcels {
   /** Gives back what is over. Stops at the first that is not: who was put there later is mostly over later. */
   #sweep(): void {
     const now = this.#clock.now()
-    const unused: Unused[] = []
+    const over: Parcel[] = []
     this.#cancel = undefined
     for (const [key, parcel] of this.#parcels) {
-      if (now < parcel.untilMs) {
-        this.#cancel = this.#clock.after(Math.max(1, parcel.untilMs - now), () => this.#sweep())
+      const { untilMs } = parcel.next ?? parcel
+      if (now < untilMs) {
+        this.#cancel = this.#clock.after(Math.max(1, untilMs - now), () => this.#sweep())
         break
       }
       this.#parcels.delete(key)
-      if (parcel.units > 0) unused.push(parcel)
+      over.push(parcel)
     }
-    if (unused.length > 0) this.#giveBack(unused)
+    this.#giveBackAll(over)
   }
 
   /** Stops the timer; answers with all that was not used. */
   close(): readonly Unused[] {
     this.#cancel?.()
     this.#cancel = undefined
-    const unused = [...this.#parcels.values()].filter(({ units }) => units > 0)
+    const unused = unusedOf([...this.#parcels.values()])
     this.#parcels.clear()
     return unused
   }
+}
+
+function unusedOf(parcels: readonly Parcel[]): readonly Unused[] {
+  return parcels.flatMap((parcel) => [parcel, ...(parcel.next ? [parcel.next] : [])]).filter(({ units }) => units > 0)
 }

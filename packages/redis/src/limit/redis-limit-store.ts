@@ -5,7 +5,7 @@ import { Blocked } from './blocked.ts'
 import { Decisions } from './decisions.ts'
 import { LimitKeys, subjectOf } from './keys.ts'
 import { nodesOf } from './nodes.ts'
-import { Parcels, type Unused } from './parcels.ts'
+import { Parcels, type Taken, type Unused } from './parcels.ts'
 import { forget, type Letter, LimitScripts } from './scripts.ts'
 import { type Spec, specOf } from './spec.ts'
 
@@ -63,7 +63,11 @@ export class RedisLimitStore implements LimitStore {
     this.#keys = new LimitKeys(namespace)
     this.#decisions = new Decisions({ link, scripts: this.#scripts, now: () => this.#now() })
     this.#blocked = new Blocked(clock, blockMs)
-    this.#parcels = new Parcels({ clock, giveBack: (unused) => void this.#return(unused) })
+    this.#parcels = new Parcels({
+      clock,
+      giveBack: (unused) => void this.#return(unused),
+      takeMore: (charge, { take }) => this.#takeMore(charge, take),
+    })
   }
 
   partOf(charges: readonly Charge[]): string {
@@ -94,10 +98,20 @@ export class RedisLimitStore implements LimitStore {
       const known = this.decided(charges)
       if (known) return known
     }
-    // The limiter's deadline ends a request, not the wait of those behind it.
-    const longestMs = Math.max(quietMs, 2 * this.deadlineMs)
-    const ask = () => withDeadline(this.#clock, longestMs, 'decide', this.#charge(charges, true))
-    return this.#parcels.fetch(charges, ask)
+    return this.#parcels.fetch(charges, () => this.#inTime(this.#charge(charges, true)))
+  }
+
+  /** The limiter's deadline ends a request, not the wait of those behind it. */
+  #inTime<T>(answer: Promise<T>): Promise<T> {
+    return withDeadline(this.#clock, Math.max(quietMs, 2 * this.deadlineMs), 'decide', answer)
+  }
+
+  /** Nobody has to wait for it. The first unit is a cost, as a script refuses costs; the others go beyond. */
+  async #takeMore(charge: Charge, take: number): Promise<Taken> {
+    const sentMs = this.#clock.now()
+    const told = await this.#inTime(this.#ask('c', [{ ...charge, cost: 1 }], [take - 1]))
+    const { verdict, extra } = told[0]!
+    return { units: verdict.allowed ? 1 + extra : 0, verdict, sentMs }
   }
 
   #charge(charges: readonly Charge[], inAdvance = false): Promise<readonly Verdict[]> {
