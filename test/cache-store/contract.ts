@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from '@jest/globals'
-import type { CacheRecord } from '../../packages/core/src/cache/record.ts'
+import type { CacheRecord, StoredForm } from '../../packages/core/src/cache/record.ts'
 import {
   everythingTag,
   groupTag,
@@ -375,6 +375,134 @@ export function describeCacheStore(name: string, makeStore: MakeStore): void {
         for (const mode of order) await store.invalidate([userTag('a')], mode)
         expect(await read('k')).toBe('vacancy:key')
       }
+    })
+  })
+
+  describe(`${name}: adding a form`, () => {
+    const gzip: StoredForm = { coding: 'gzip', body: Buffer.from([31, 139, 0, 255]), etag: '"tag;gzip"' }
+    const br: StoredForm = { coding: 'br', body: Buffer.alloc(5, 7), etag: undefined }
+
+    async function opened(options?: { readonly maxVariants?: number }) {
+      const { store, get, ...rest } = await open(options)
+      const forms = async (key: string, select = plain.select) => {
+        const found = await get(key, select)
+        if (found.kind !== 'record') return found.kind
+        return found.forms.map(({ coding, body, etag, best }) => [coding, [...body], etag, best === true])
+      }
+      const held = async (key: string, select = plain.select) => (await get(key, select)) as CacheRecord
+      const add = async (key: string, of: CacheRecord, form: StoredForm, select = plain.select) =>
+        store.addForm!(key, select, of, form)
+      return { store, get, forms, held, add, ...rest }
+    }
+    const one = ['identity', [...Buffer.from('one')], '"tag"', false]
+    const asListed = ({ coding, body, etag, best }: StoredForm) => [coding, [...body], etag, best === true]
+
+    test('puts it beside the others, bit for bit', async () => {
+      const { store, put, forms, held, add } = await opened()
+      await put('k', 'one')
+      expect(await add('k', await held('k'), gzip)).toBe(true)
+      expect(await forms('k')).toEqual([one, asListed(gzip)])
+      expect(await add('k', await held('k'), br)).toBe(true)
+      expect(await forms('k')).toEqual([one, asListed(gzip), asListed(br)])
+      expect((await store.usage()).entries).toBe(1)
+    })
+
+    test('one made at the best level takes the place of that of the same coding, and is known as such', async () => {
+      const { put, forms, held, add } = await opened()
+      await put('k', 'one')
+      await add('k', await held('k'), gzip)
+      const best = { ...gzip, body: Buffer.from([31]), etag: '"tag;gzip-best"', best: true }
+      expect(await add('k', await held('k'), best)).toBe(true)
+      expect(await forms('k')).toEqual([one, asListed(best)])
+    })
+
+    test('changes nothing else of the record: not its fields, its times, nor its tags', async () => {
+      const { clock, store, put, held, add, read } = await opened()
+      const now = clock.now()
+      const times = { staleAt: now + 50, whileRevalidateUntil: now + 70, ifErrorUntil: now + 80, deleteAt: now + 100 }
+      await put('k', 'one', { ...times, tags: ['t'], initialAgeMs: 7 })
+      await put('l', 'one', { ...times, tags: ['t'] })
+      const before = await held('k')
+      clock.tick(30)
+      await add('k', await held('k'), gzip)
+      await add('l', await held('l'), gzip)
+      const { forms: _, ...after } = await held('k')
+      expect(before).toMatchObject(after)
+      await store.invalidate([userTag('t')], 'purge')
+      expect(await read('l')).toBe('vacancy:key')
+      await put('k', 'one', { ...times, storedAt: now })
+      await add('k', await held('k'), gzip)
+      clock.tick(69)
+      expect(await read('k')).toBe('one')
+      clock.tick(1)
+      expect(await read('k')).toBe('vacancy:key')
+    })
+
+    test('a purge in between wins, and so does a delete', async () => {
+      const { store, put, held, add, read } = await opened()
+      for (const end of [() => store.invalidate([userTag('t')], 'purge'), () => store.delete('k')]) {
+        await put('k', 'one', { tags: ['t'] })
+        const record = await held('k')
+        await end()
+        expect(await add('k', record, gzip)).toBe(false)
+        expect(await read('k')).toBe('vacancy:key')
+      }
+      expect(await add('other', { ...makeRecord(testClock()) }, gzip)).toBe(false)
+    })
+
+    test('an expiry in between stays', async () => {
+      const { clock, store, put, held, add } = await opened()
+      const later = clock.now() + 90_000
+      await put('k', 'one', { tags: ['t'], whileRevalidateUntil: later, deleteAt: later })
+      const record = await held('k')
+      clock.tick(10)
+      await store.invalidate([userTag('t')], 'expire')
+      await add('k', record, gzip)
+      clock.tick(10)
+      expect(await held('k')).toMatchObject({ staleAt: record.storedAt + 10, deleteAt: later - 60_000 + 10 })
+    })
+
+    test('another response in its place does not get it: with other bytes, or under another tag', async () => {
+      const { clock, put, held, add, forms } = await opened()
+      await put('k', 'one')
+      const record = await held('k')
+      const others: StoredForm[] = [
+        { coding: 'identity', body: Buffer.from('two'), etag: '"tag"' },
+        { coding: 'identity', body: Buffer.from('one'), etag: '"other"' },
+      ]
+      for (const other of others) {
+        await put('k', '', { forms: [other], storedAt: clock.now() })
+        expect(await add('k', record, gzip)).toBe(false)
+        expect(await forms('k')).toEqual([asListed(other)])
+      }
+    })
+
+    test('of variants, the one it was made of gets it', async () => {
+      const { put, held, add, forms } = await opened()
+      const [en, de] = [{ l: 'en' }, { l: 'de' }]
+      await put('k', 'hello', {}, variantFor(['l'], en))
+      await put('k', 'hallo', {}, variantFor(['l'], de))
+      const hello = await held('k', requestWith(en))
+      expect(await add('k', hello, gzip, requestWith(de))).toBe(false)
+      expect(await add('k', hello, gzip, requestWith({ l: 'fr' }))).toBe(false)
+      expect(await add('k', hello, gzip, requestWith(en))).toBe(true)
+      expect(await forms('k', requestWith(en))).toHaveLength(2)
+      expect(await forms('k', requestWith(de))).toHaveLength(1)
+      expect(await forms('k', requestWith({ l: 'fr' }))).toBe('vacancy')
+    })
+
+    test('does not make a variant younger: the oldest still goes first', async () => {
+      const { store, put, held, add, read } = await opened({ maxVariants: 2 })
+      const variant = (x: string) => variantFor(['x'], { x })
+      for (const x of ['a', 'b']) await put('k', x, {}, variant(x))
+      expect(await add('k', await held('k', variant('a').select), gzip, variant('a').select)).toBe(true)
+      await put('k', 'c', {}, variant('c'))
+      expect(await Promise.all(['a', 'b', 'c'].map((x) => read('k', variant(x).select)))).toEqual([
+        'vacancy:vary',
+        'b',
+        'c',
+      ])
+      await store.delete('k')
     })
   })
 }

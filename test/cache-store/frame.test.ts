@@ -16,10 +16,15 @@ const anyRecord: fc.Arbitrary<CacheRecord> = fc.record({
   kind: fc.constant('record' as const),
   status: fc.integer({ min: 100, max: 999 }),
   fields: fc.array(fc.tuple(text, text), { maxLength: 4 }).map((pairs) => pairs.flat()),
-  forms: fc.array(fc.record({ coding: text, body: fc.uint8Array({ maxLength: 200 }), etag: maybe(text) }), {
-    minLength: 1,
-    maxLength: 3,
-  }),
+  forms: fc.array(
+    fc.record({
+      coding: text,
+      body: fc.uint8Array({ maxLength: 200 }),
+      etag: maybe(text),
+      best: maybe(fc.constant(true)),
+    }),
+    { minLength: 1, maxLength: 3 },
+  ),
   dateMs: time,
   storedAt: time,
   initialAgeMs: time,
@@ -134,6 +139,7 @@ describe('the frame of a record', () => {
         ],
       ]),
     ],
+    ['a form of an unknown quality', forged([[], [], target, [['identity', null, 5, 1]]])],
     ['a body of half a byte', forged([[], [], target, [['identity', null, 4.5]]])],
     ['bytes that belong to no form', forged([[], [], target, [['identity', null, 4]]])],
     ['a head longer than there is', forged([[], [], target, [form]], 'hello', (f) => f.writeUInt32BE(0xffffffff, 16))],
@@ -142,6 +148,16 @@ describe('the frame of a record', () => {
     ['another magic', forged([[], [], target, [form]], 'hello', (f) => f.writeUInt8(0, 0))],
   ])('with a right checksum and %s is not read', (_what, frame) => {
     expect(decodeRecord(frame)).toBeUndefined()
+  })
+
+  test('a form says at what level it was made only where that is the best: other frames are what they always were', () => {
+    const best = forged([[], [], target, [[...form, true]]])
+    expect(decodeRecord(best)!.forms[0]).toMatchObject({ coding: 'identity', best: true })
+    const record = makeRecord(testClock(), 'hello')
+    const made = (over: object) => encodeRecord({ ...record, forms: [{ ...record.forms[0]!, ...over }] })
+    expect(made({ best: true }).toString('latin1')).toContain('["identity","\\"tag\\"",5,true]')
+    expect(made({ best: false })).toEqual(made({}))
+    expect(made({}).toString('latin1')).toContain('["identity","\\"tag\\"",5]')
   })
 
   test('the forgery these are made of is read when nothing is wrong with it', () => {

@@ -1,8 +1,13 @@
 import { afterAll, beforeAll } from '@jest/globals'
 import { Redis } from 'ioredis'
 import Redis5 from 'ioredis5'
+import { MemoryCacheStore } from '../../packages/core/src/cache/memory-store.ts'
+import type { CacheStore } from '../../packages/core/src/cache/store.ts'
+import { Bus } from '../../packages/redis/src/cache/bus.ts'
+import { TieredCacheStore } from '../../packages/redis/src/cache/tiered-store.ts'
+import type { ScriptClient } from '../../packages/redis/src/client.ts'
 import { describeCacheStore } from '../cache-store/contract.ts'
-import { type RedisServer, startRedis } from '../support/redis-server.ts'
+import { type RedisServer, startRedis, until } from '../support/redis-server.ts'
 import { freshName, storeOn } from './support.ts'
 
 let server: RedisServer
@@ -29,8 +34,35 @@ for (const [version, Client] of [
     }
     const name = freshName()
     const store = storeOn(shared, { name, clock, time: 'clock', ...options })
-    // The store does not count what Redis holds; the suite wants to know that nothing was left behind.
-    const entries = async () => (await shared!.keys(`{${name}:*}*:e`)).length
-    return Object.assign(store, { usage: async () => ({ entries: await entries(), bytes: 0, evictions: 0 }) }) as never
+    return counting(store, shared, name)
   })
+}
+
+describeCacheStore('memory in front of Redis', async (clock, options) => {
+  const [client, listener] = [new Redis(server.port), new Redis(server.port)]
+  clients.push(client, listener)
+  await Promise.all([client.ping(), listener.ping()])
+  const name = freshName()
+  const redis = storeOn(client, { name, clock, time: 'clock', ...options })
+  const memory = new MemoryCacheStore({ clock, maxBytes: 2 ** 22, ...options })
+  const store = new TieredCacheStore({ memory, redis, clock, maxTtlMs: 60_000 })
+  const bus = new Bus({
+    clock,
+    lanes: redis.lanes,
+    client: client as unknown as ScriptClient,
+    listener: listener as unknown as ScriptClient,
+    clockOf: (lane) => redis.clockOf(lane),
+    invalidated: (tags, mode) => store.heard(tags, mode),
+    missed: () => store.forget(),
+    changed: () => {},
+  })
+  store.follows(bus)
+  await until(() => bus.live)
+  return counting(store, client, name)
+})
+
+/** The store does not count what Redis holds; the suite wants to know that nothing was left behind. */
+function counting(store: CacheStore, client: Redis, name: string): CacheStore {
+  const entries = async () => (await client.keys(`{${name}:*}*:e`)).length
+  return Object.assign(store, { usage: async () => ({ entries: await entries(), bytes: 0, evictions: 0 }) }) as never
 }

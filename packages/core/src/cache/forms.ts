@@ -5,7 +5,7 @@ import type { RequestView } from '../exchange/request-view.ts'
 import { codedTag } from '../http/etag.ts'
 import { chain, isPromise, type MaybePromise } from '../maybe-promise.ts'
 import { type Improvement, Improvements } from './improvements.ts'
-import { LocalForms } from './local-forms.ts'
+import { LocalForms, sameForm } from './local-forms.ts'
 import type { CacheRecord, StoredForm } from './record.ts'
 import { fieldOf } from './reply.ts'
 import type { CacheStore, VariantSelector } from './store.ts'
@@ -17,9 +17,13 @@ interface Host {
   ask<T>(what: string, fn: () => MaybePromise<T>): MaybePromise<T | undefined>
 }
 
-/** How often the forms of an entry were sent since it was stored. */
+/**
+ * How often the forms of an entry were sent since it was stored. Which it was is told by what every process and every
+ * look-up tells alike: a shared store gives the moment it was stored anew each time, by the clock of who asks.
+ */
 interface Heat {
-  readonly storedAt: number
+  readonly dateMs: number
+  readonly etag: string | undefined
   readonly hits: Map<string, number>
 }
 
@@ -47,14 +51,13 @@ export class Forms {
   readonly #core: Host
   readonly #heat = new LRUCache<string, Heat>({ max: countedEntries })
   /** Those that take a while and are under way, so that clients that ask at once have one made and not many. */
-  readonly #making = new Map<string, { readonly of: Uint8Array; readonly form: PromiseLike<StoredForm | undefined> }>()
+  readonly #making = new Map<string, { readonly of: StoredForm; readonly form: PromiseLike<StoredForm | undefined> }>()
   readonly #improvements: Improvements
-  /** Where the store takes no forms. */
-  readonly #local: LocalForms | undefined
+  /** What is not, or not yet, in a store that other processes share. */
+  readonly #local = new LocalForms()
 
   constructor(core: Host) {
     this.#core = core
-    this.#local = core.store.addForm ? undefined : new LocalForms()
     this.#improvements = new Improvements(core.clock, (job) => this.#improve(job))
   }
 
@@ -79,7 +82,7 @@ export class Forms {
   ): MaybePromise<CacheRecord> {
     const encoder = encoderOf(view)
     if (!encoder || encoder.coding === 'identity' || !this.#isWanted(record, encoder)) return record
-    if (this.#local) record = this.#local.complete(place, record)
+    record = this.#local.complete(place, record)
     // Another coding the client accepts serves it now; the one it likes best is made if this goes on.
     if (record.forms.some((form) => form.coding !== 'identity' && encoder.accepts(form.coding))) {
       this.#count(key, place, record, encoder, select)
@@ -87,15 +90,16 @@ export class Forms {
     }
     const at = `${place} ${encoder.coding}`
     const running = this.#making.get(at)
-    const { body } = record.forms[0]!
-    const form = running?.of === body ? running.form : this.#make({ key, place, select: select(), record }, encoder)
-    if (isPromise(form) && form !== running?.form) this.#making.set(at, { of: body, form })
+    const of = record.forms[0]!
+    const same = running !== undefined && sameForm(running.of, of)
+    const form = same ? running.form : this.#make({ key, place, select: select(), record }, encoder)
+    if (isPromise(form) && form !== running?.form) this.#making.set(at, { of, form })
     return chain(form, (made) => (made ? withForm(record, made) : record))
   }
 
   close(): void {
     this.#improvements.close()
-    this.#local?.clear()
+    this.#local.clear()
   }
 
   #isWanted(record: JudgedRecord, encoder: Encoder): boolean {
@@ -114,10 +118,10 @@ export class Forms {
 
   /** Makes the form a client asks for, and keeps it. */
   #make(at: Place, encoder: Encoder): MaybePromise<StoredForm | undefined> {
-    const { body } = at.record.forms[0]!
+    const of = at.record.forms[0]!
     const name = `${at.place} ${encoder.coding}`
     return chain(encode(at.record, encoder), (form) => {
-      if (this.#making.get(name)?.of === body) this.#making.delete(name)
+      if (this.#making.get(name)?.of === of) this.#making.delete(name)
       // It does not shrink: there is no point in trying again at each hit.
       if (!form) (at.record as JudgedRecord)[verdict] = { recipe: encoder.recipe, wanted: false }
       else this.#add(at, form)
@@ -125,10 +129,17 @@ export class Forms {
     })
   }
 
-  #add(at: Place, form: StoredForm): MaybePromise<unknown> {
+  /** What comes of it is for whoever makes forms off the request path to wait for, and for no hit. */
+  #add({ key, place, select, record }: Place, form: StoredForm): MaybePromise<unknown> {
     const { store } = this.#core
-    if (!this.#local) return this.#core.ask('store', () => store.addForm!(at.key, at.select, at.record, form))
-    return this.#local.add(at.place, at.record, form)
+    if (!store.addForm) return this.#local.add(place, record, form)
+    const taken = this.#core.ask('store', () => store.addForm!(key, select, record, form))
+    // In the memory of this process it is there at once; what has no room in it gets none beside it.
+    if (!isPromise(taken)) return undefined
+    this.#local.add(place, record, form)
+    return taken.then((isTaken) => {
+      if (isTaken) this.#local.drop(place, form)
+    })
   }
 
   /** Counts a hit of the coding its client likes best. */
@@ -136,8 +147,10 @@ export class Forms {
     const { recipe, coding } = encoder
     if (recipe.hotAfter === Number.POSITIVE_INFINITY) return
     let heat = this.#heat.get(place)
-    if (heat?.storedAt !== record.storedAt) {
-      heat = { storedAt: record.storedAt, hits: new Map() }
+    const { dateMs } = record
+    const { etag } = record.forms[0]!
+    if (heat?.dateMs !== dateMs || heat.etag !== etag) {
+      heat = { dateMs, etag, hits: new Map() }
       this.#heat.set(place, heat)
     }
     const hits = (heat.hits.get(coding) ?? 0) + 1

@@ -29,7 +29,8 @@ export function encodeRecord(record: CacheRecord): Buffer {
       record.fields,
       record.tags,
       [target.scheme, target.authority, target.path, target.query, target.route, target.params],
-      forms.map((form) => [form.coding, form.etag, form.body.byteLength]),
+      // What is at the end and absent is read as absent: frames without it stay what they are.
+      forms.map(({ coding, etag, body, best }) => [coding, etag, body.byteLength, ...(best ? [true] : [])]),
     ]),
   )
   const length = forms.reduce((sum, form) => sum + form.body.byteLength, headAt + head.length)
@@ -145,11 +146,13 @@ function readForms(listed: readonly unknown[], bodies: Uint8Array): StoredForm[]
   let at = 0
   for (const entry of listed) {
     if (!Array.isArray(entry)) return undefined
-    const [coding, etag, length] = entry as unknown[]
+    const [coding, etag, length, best] = entry as unknown[]
     if (typeof coding !== 'string' || !isTextOrNull(etag) || !Number.isSafeInteger(length)) return undefined
+    if (best !== undefined && best !== true) return undefined
     const end = at + (length as number)
     if (end < at || end > bodies.byteLength) return undefined
-    forms.push({ coding, body: bodies.subarray(at, end), etag: etag ?? undefined })
+    const form: StoredForm = { coding, body: bodies.subarray(at, end), etag: etag ?? undefined }
+    forms.push(best ? { ...form, best } : form)
     at = end
   }
   return forms.length > 0 && at === bodies.byteLength ? forms : undefined

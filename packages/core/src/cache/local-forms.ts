@@ -10,9 +10,9 @@ interface Kept {
 }
 
 /**
- * Encoded forms of what a store holds that takes none itself (one that other processes share): so that they are made
- * once per process and not once per hit. They are believed only beside the very bytes they were made of, which come from
- * the store each time, so nothing that was purged can be served from here.
+ * Encoded forms that are not in the store: because it has not got them yet, has refused them, or takes none at all. So
+ * they are made once and not once per hit. They are believed only beside the very bytes they were made of, which come
+ * from the store each time, so nothing that was purged can be served from here.
  */
 export class LocalForms {
   readonly #kept = new LRUCache<string, Kept>({
@@ -21,12 +21,16 @@ export class LocalForms {
       forms.reduce((sum, form) => sum + form.body.byteLength, of.body.byteLength + 500),
   })
 
-  /** The record with what is kept of it. */
+  /** The record with what is kept of it; nearly always the record itself. */
   complete(place: string, record: CacheRecord): CacheRecord {
+    if (this.#kept.size === 0) return record
     const kept = this.#kept.get(place)
     if (!kept || !sameForm(kept.of, record.forms[0]!)) return record
-    const own = new Set(kept.forms.map((form) => form.coding))
-    return { ...record, forms: [...record.forms.filter((form) => !own.has(form.coding)), ...kept.forms] }
+    const held = new Map(record.forms.map((form) => [form.coding, form]))
+    const better = kept.forms.filter((form) => isBetterForm(form, held.get(form.coding)))
+    if (better.length === 0) return record
+    for (const form of better) held.set(form.coding, form)
+    return { ...record, forms: [...held.values()] }
   }
 
   add(place: string, record: CacheRecord, form: StoredForm): void {
@@ -36,9 +40,23 @@ export class LocalForms {
     this.#kept.set(place, { of, forms: [...others, form] })
   }
 
+  /** The store has this one now. */
+  drop(place: string, form: StoredForm): void {
+    const kept = this.#kept.peek(place)
+    const others = kept?.forms.filter((one) => one !== form)
+    if (!kept || others!.length === kept.forms.length) return
+    if (others!.length === 0) this.#kept.delete(place)
+    else this.#kept.set(place, { of: kept.of, forms: others! })
+  }
+
   clear(): void {
     this.#kept.clear()
   }
+}
+
+/** Whether a form is worth having beside the one of the same coding that is there already. */
+export function isBetterForm(form: StoredForm, held: StoredForm | undefined): boolean {
+  return held === undefined || (form.best === true && held.best !== true)
 }
 
 /** Whether what is made of one form is right for the other: the same bytes under the same tag. */

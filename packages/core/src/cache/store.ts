@@ -35,8 +35,10 @@ export interface CacheStore {
   release?(vacancy: Vacancy, ended: FillEnd): void
   /**
    * Adds a form to the record held under this key and variant, or puts it in the place of that of the same coding. Only
-   * if the record held is still the one the form was made of: `of.forms[0]`, byte for byte. Answers whether it did. A
-   * store without it keeps the forms a record was stored with; others are then kept in the process, in a few megabytes.
+   * if the record held is still the one the form was made of: `of.forms[0]`, byte for byte. It changes nothing else: not
+   * how long the record lives, nor what invalidates it. Answers whether the store has such a form now; another process
+   * may have added one that is as good. Nobody waits for a promise. A form that is not taken, or whose store has no
+   * `addForm`, is kept in the process, in a few megabytes.
    */
   addForm?(key: string, select: VariantSelector, of: CacheRecord, form: StoredForm): MaybePromise<boolean>
   /** Removes every variant of one key. */

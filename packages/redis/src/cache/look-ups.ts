@@ -16,9 +16,9 @@ import { type Leases, vacancyAt } from './leases.ts'
 import { judgement, leaseStates, lookUp, outcome, stampBytes } from './scripts.ts'
 import { parseSpec, type SpecHints } from './specs.ts'
 
-/** What a look-up found, with what another store needs to keep it too. */
+/** What a look-up found, with what another store needs to keep it too. The frame has its stamp in front. */
 export type Found =
-  | { readonly kind: 'record'; readonly record: CacheRecord; readonly spec: string }
+  | { readonly kind: 'record'; readonly record: CacheRecord; readonly spec: string; readonly frame: Buffer }
   | { readonly kind: 'vacancy'; readonly vacancy: Vacancy; readonly spec: string }
 
 /** A request that waits for what a question brings. */
@@ -228,7 +228,7 @@ export class LookUps {
     const record = stored && expiredAgeMs >= 0 ? expireRecord(stored, now - expiredAgeMs) : stored
     if (record === undefined || now >= record.deleteAt) return { kind: 'vacancy', vacancy: vacancy(), spec }
     if (lease !== undefined) this.#renewals.set(record, vacancy())
-    return { kind: 'record', record, spec }
+    return { kind: 'record', record, spec, frame }
   }
 
   /** What a fill of this place presents; with the lease, where the script has given it. */

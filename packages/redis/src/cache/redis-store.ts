@@ -3,13 +3,13 @@ import {
   type CacheRecord,
   type CacheStore,
   type Clock,
-  encodeRecord,
   everythingTag,
   type FillEnd,
   type InvalidateMode,
   recordTags,
   type SetOutcome,
   SluiceError,
+  type StoredForm,
   type StoreOut,
   type StoreUsage,
   shiftRecord,
@@ -21,6 +21,7 @@ import {
 import { withDeadline } from '../deadline.ts'
 import type { Call, Link } from '../link.ts'
 import { Debts, type Order } from './debts.ts'
+import { frameWithin, SharedForms } from './forms.ts'
 import { type Answer, attempts, LaneScripts } from './lane-scripts.ts'
 import { type Lane, type Lanes, tagHash, tagHashes } from './lanes.ts'
 import { isFillPosition, Leases, tokenOf, vacancyAt } from './leases.ts'
@@ -72,6 +73,7 @@ export class RedisCacheStore implements CacheStore {
   readonly #hints = new SpecHints()
   readonly #stamps = new Stamps()
   readonly #leases: Leases
+  readonly #forms: SharedForms
   readonly #debts: Debts
   readonly #connected = (): void => {
     for (const breaker of this.#breakers) breaker.succeeded()
@@ -102,6 +104,15 @@ export class RedisCacheStore implements CacheStore {
       leases: this.#leases,
       breakerOf: (lane) => this.#breakerOf(lane),
       reaches: (lane) => this.#reaches(lane),
+    })
+    this.#forms = new SharedForms({
+      scripts: this.#scripts,
+      lanes: this.lanes,
+      clock: options.clock,
+      stamps: this.#stamps,
+      deadlineMs: options.deadlines.writeMs,
+      maxEntryBytes: options.maxEntryBytes,
+      find: (key, select) => this.find(key, select),
     })
   }
 
@@ -142,8 +153,8 @@ export class RedisCacheStore implements CacheStore {
     const now = this.#scripts.now()
     const endsMs = Math.min(Math.ceil(record.deleteAt - now), longestMs)
     if (this.#closed || this.#breakerOf(lane).open || !(endsMs > 0)) return this.#unstored(vacancy)
-    const frame = encodeRecord(shiftRecord(record, -now))
-    if (frame.byteLength > this.#options.maxEntryBytes) return this.#unstored(vacancy)
+    const frame = frameWithin(this.#options.maxEntryBytes, shiftRecord(record, -now))
+    if (frame === undefined) return this.#unstored(vacancy)
     const staleMs = Math.min(Math.max(Math.ceil(record.staleAt - now), 0), endsMs)
     const tags = tagHashes(recordTags(record))
     const token = position.token ?? ''
@@ -173,6 +184,12 @@ export class RedisCacheStore implements CacheStore {
       spec = String(answer.values[3])
     }
     return this.#unstored(vacancy)
+  }
+
+  async addForm(key: string, select: VariantSelector, of: CacheRecord, form: StoredForm): Promise<boolean> {
+    // After an outage the one that tries whether Redis is back should be a request that has use for the answer.
+    if (this.#closed || this.#breakerOf(this.lanes.place(key).lane).open) return false
+    return this.#forms.add(key, select, of, form)
   }
 
   async follow(key: string, select: VariantSelector, waitMs: number): Promise<CacheRecord | Vacancy | StoreOut> {

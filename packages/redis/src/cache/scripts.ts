@@ -102,6 +102,31 @@ local function dropOldest(entry, most)
 end
 `
 
+/** Where the lane stands, and whether what a meta stands for may be given out. */
+const judging = `
+local e, n, f = lane()
+local now
+-- Age, age of the expiry, stamp, whether it is stale; nil where it may not be given out.
+local function judge(m)
+  local ok, mn, stored, stale, ends, stamp, me, at = pcall(struct.unpack, meta, m)
+  if not ok or me ~= e or mn < f or mn > n then return nil end
+  now = now or timeMs()
+  local age, expiredAge = now - stored, -1
+  if mn < n then
+    local purged, expired, expiredMs = versions(string.sub(m, at))
+    if purged > mn then return nil end
+    if expired > mn then
+      expiredAge = math.max(now - expiredMs, 0)
+      local from = math.max(expiredMs - stored, 0)
+      if from < stale then stale, ends = from, from + ends - stale end
+    end
+  end
+  if age < 0 then age = 0 end
+  if age >= ends then return nil end
+  return age, expiredAge, stamp, age >= stale
+end
+`
+
 /** How long a stamp is. Bytes. */
 export const stampBytes = 16
 
@@ -127,33 +152,14 @@ export const judgement = { outcome: 0, lease: 1, age: 2, expiredAge: 10, stamp: 
 export const lookUp = script(
   prelude,
   names,
+  judging,
   `
-local e, n, f = lane()
-local answer, judgements, key, now = { e, n, '' }, {}, 2, nil
+local answer, judgements, key = { e, n, '' }, {}, 2
 local function lease(name, token)
   local held = redis.call('GET', name)
   if held then return held == '!' and 3 or 2 end
   -- Where nothing can be written (no memory, a replica), looking up goes on without leases.
   return redis.pcall('SET', name, token, 'PX', ARGV[5]).err and 0 or 1
-end
--- Age, age of the expiry, stamp, whether it is stale; nil where it may not be given out.
-local function judge(m)
-  local ok, mn, stored, stale, ends, stamp, me, at = pcall(struct.unpack, meta, m)
-  if not ok or me ~= e or mn < f or mn > n then return nil end
-  now = now or timeMs()
-  local age, expiredAge = now - stored, -1
-  if mn < n then
-    local purged, expired, expiredMs = versions(string.sub(m, at))
-    if purged > mn then return nil end
-    if expired > mn then
-      expiredAge = math.max(now - expiredMs, 0)
-      local from = math.max(expiredMs - stored, 0)
-      if from < stale then stale, ends = from, from + ends - stale end
-    end
-  end
-  if age < 0 then age = 0 end
-  if age >= ends then return nil end
-  return age, expiredAge, stamp, age >= stale
 end
 for i = 7, #ARGV, 3 do
   local believed, variant, wanted = ARGV[i], ARGV[i + 1], ARGV[i + 2] == '1'
@@ -236,6 +242,32 @@ if ARGV[14] ~= '' and redis.call('GET', KEYS[4]) == ARGV[14] then
   -- What is stale from the start helps nobody who waits: they go to the handler side by side, not one after the other.
   if ARGV[11] == '0' then redis.call('SET', KEYS[4], '!', 'PX', 2000) else redis.call('DEL', KEYS[4]) end
 end
+return { e, n, 'K' }
+`,
+)
+
+/**
+ * Puts another frame of the same record in the place of the one that was read, if that is still the one there is and may
+ * still be given out. What the meta says of the record stays: its position and its times, so no purge is undone and
+ * nothing lives longer than it would have.
+ *
+ * KEYS 2 entry, 3 frame. ARGV 5 spec, 6 variant under it, 7 stamp of the frame that was read, 8 new stamp, 9 frame.
+ *
+ * Answers `K` kept, or `C` changed meanwhile.
+ */
+export const replaceFrame = script(
+  prelude,
+  judging,
+  `
+local held = redis.call('HMGET', KEYS[2], 's', 'm' .. ARGV[6])
+local m = held[2]
+if held[1] ~= ARGV[5] or not m or not judge(m) then return { e, n, 'C' } end
+local mn, stored, stale, ends, stamp, me, at = struct.unpack(meta, m)
+-- The frame may be gone alone.
+if stamp ~= ARGV[7] or redis.call('GETRANGE', KEYS[3], 0, #stamp - 1) ~= stamp then return { e, n, 'C' } end
+redis.call('SET', KEYS[3], ARGV[8] .. ARGV[9], 'XX', 'KEEPTTL')
+m = struct.pack(meta, mn, stored, stale, ends, ARGV[8], #me, me) .. string.sub(m, at)
+redis.call('HSET', KEYS[2], 'm' .. ARGV[6], m)
 return { e, n, 'K' }
 `,
 )

@@ -8,6 +8,7 @@ import {
   type MaybePromise,
   type MemoryCacheStore,
   type SetOutcome,
+  type StoredForm,
   type StoreOut,
   type StoreUsage,
   type Vacancy,
@@ -86,6 +87,12 @@ export class TieredCacheStore implements CacheStore {
       }
       return outcome
     })
+  }
+
+  /** Memory has it at once. What counts is whether Redis has, from where memory is filled again. */
+  addForm(key: string, select: VariantSelector, of: CacheRecord, form: StoredForm): MaybePromise<boolean> {
+    this.#memory.addForm(key, select, of, form)
+    return this.#redis.addForm(key, select, of, form)
   }
 
   follow(key: string, select: VariantSelector, waitMs: number): MaybePromise<CacheRecord | Vacancy | StoreOut> {
