@@ -1,0 +1,156 @@
+import { randomBytes } from 'node:crypto'
+import type { Cancel, Clock } from '@sluice/core'
+import type { ScriptClient } from './client.ts'
+import { withDeadline } from './deadline.ts'
+
+export interface ListenerOptions {
+  readonly clock: Clock
+  /** Over which messages are sent to try it out. */
+  readonly client: ScriptClient
+  /** A connection that does nothing else. */
+  readonly connection: ScriptClient
+  readonly channel: string
+  readonly heard: (text: string) => void
+  /** It has gone down, or come back. */
+  readonly changed: (live: boolean, cause: unknown) => void
+  /**
+   * Asked for before each message that tries it out, subscribed already. What it answers with is called after that message
+   * came, and tells whether everything has come that should have. Default: a connection that answers loses nothing.
+   */
+  readonly complete?: ((live: boolean) => Promise<() => boolean>) | undefined
+  /** Everything that was published before that moment has been heard. */
+  readonly proved?: ((atMs: number) => void) | undefined
+  readonly beatMs?: number | undefined
+  readonly deadlineMs?: number | undefined
+}
+
+/** How long after it went down until it is tried again. */
+const againMs = 200
+
+/**
+ * Hears what is published on a channel, and knows whether it does. A connection may be only half there, so at every beat
+ * it is sent a message of its own, and what does not come in time means that others may have been lost as well.
+ *
+ * While it is not live, nobody can rely on having heard everything.
+ */
+export class Listener {
+  readonly #options: ListenerOptions
+  readonly #beatMs: number
+  readonly #deadlineMs: number
+  readonly #echoChannel: string
+  #live = false
+  #closed = false
+  #subscribed = false
+  #running = false
+  #timer: Cancel | undefined
+  #echo: { readonly text: string; readonly came: () => void } | undefined
+
+  constructor(options: ListenerOptions) {
+    this.#options = options
+    this.#beatMs = options.beatMs ?? 1_000
+    this.#deadlineMs = options.deadlineMs ?? 500
+    this.#echoChannel = `${options.channel}:${randomBytes(9).toString('base64url')}`
+    const { connection } = options
+    connection.on('message', (channel: string, text: string) => this.#message(channel, text))
+    for (const event of ['close', 'end']) connection.on(event, () => this.#lost(new Error('the connection was closed')))
+    connection.on('ready', () => void this.#turn())
+    void this.#turn()
+  }
+
+  get live(): boolean {
+    return this.#live
+  }
+
+  /** What was heard shows that something else was not. */
+  doubt(cause: unknown): void {
+    if (!this.#live) return
+    this.#down(cause)
+    void this.#turn()
+  }
+
+  /** The connection is not its own to close. */
+  close(): void {
+    this.#closed = true
+    this.#live = false
+    this.#timer?.()
+  }
+
+  #message(channel: string, text: string): void {
+    if (this.#closed) return
+    if (channel !== this.#echoChannel) this.#options.heard(text)
+    else if (this.#echo?.text === text) this.#echo.came()
+  }
+
+  #lost(cause: unknown): void {
+    this.#subscribed = false
+    this.#down(cause)
+  }
+
+  #down(cause: unknown): void {
+    if (!this.#live) return
+    this.#live = false
+    this.#options.changed(false, cause)
+  }
+
+  /** Subscribes or makes sure that nothing was missed, and sees to the next time. */
+  async #turn(): Promise<void> {
+    if (this.#running || this.#closed) return
+    this.#running = true
+    this.#timer?.()
+    try {
+      if (!this.#live || !(await this.#beat())) await this.#begin()
+    } catch (error) {
+      // Subscribing twice does no harm; not being subscribed would.
+      this.#lost(error)
+    }
+    this.#running = false
+    if (this.#closed) return
+    this.#timer = this.#options.clock.after(this.#live ? this.#beatMs : againMs, () => void this.#turn())
+  }
+
+  async #begin(): Promise<void> {
+    const { connection, channel } = this.#options
+    if (!this.#subscribed) {
+      if (connection.status !== 'ready') return
+      await this.within('subscribe', connection.subscribe(channel, this.#echoChannel))
+      this.#subscribed = true
+    }
+    // From here on every message comes.
+    const { complete, provedMs } = await this.#try()
+    if (!this.#subscribed || this.#closed || !complete) return
+    this.#live = true
+    this.#options.changed(true, undefined)
+    this.#options.proved?.(provedMs)
+  }
+
+  /** Whether what follows from it is settled; else it has to begin again. */
+  async #beat(): Promise<boolean> {
+    const { complete, provedMs } = await this.#try()
+    if (!this.#live) return true
+    if (complete) this.#options.proved?.(provedMs)
+    else this.#down(new Error('a message was lost'))
+    return complete
+  }
+
+  async #try(): Promise<{ complete: boolean; provedMs: number }> {
+    const check = await this.#options.complete?.(this.#live)
+    const provedMs = this.#options.clock.now()
+    await this.#hear()
+    return { complete: check?.() ?? true, provedMs }
+  }
+
+  /** Sends a message over the channel to this process itself, and waits for it. */
+  async #hear(): Promise<void> {
+    const text = randomBytes(6).toString('base64url')
+    const came = new Promise<void>((resolve) => {
+      this.#echo = { text, came: resolve }
+    })
+    const sent = this.#options.client.publish(this.#echoChannel, text)
+    await this.within('pass a message on', Promise.all([sent, came]))
+  }
+
+  /** The answer, no later than a try may take. */
+  within<T>(what: string, answer: Promise<T>): Promise<T> {
+    return withDeadline(this.#options.clock, this.#deadlineMs, what, answer)
+  }
+}
