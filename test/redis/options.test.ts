@@ -3,6 +3,8 @@ import { createSluice } from '@sluice/node'
 import { type RedisClient, type RedisOptions, redis } from '@sluice/redis'
 import { Cluster, Redis } from 'ioredis'
 import * as ioredis5 from 'ioredis5'
+import { systemClock } from '../../packages/core/src/clock.ts'
+import type { RedisCacheStore } from '../../packages/redis/src/cache/redis-store.ts'
 import { resolveOptions } from '../../packages/redis/src/options.ts'
 
 const clients: { disconnect(): void }[] = []
@@ -80,6 +82,21 @@ describe('what redis() is given', () => {
     clients.push(...all)
     for (const client of all) expect(redis(client).kind).toBe('redis')
   })
+})
+
+test('one lane on a single node, sixteen in a Cluster, and as many as are asked for', () => {
+  const lazy = { lazyConnect: true } as const
+  const lanesOf = (client: RedisClient, options: RedisOptions = {}) => {
+    clients.push(client)
+    const sizes = { maxBytes: 1, maxEntryBytes: 1, maxVariants: 1 }
+    const env = { clock: systemClock(), report: () => {}, ...sizes }
+    const store = redis(client, { tier: false, ...options }).cacheStore!(env) as RedisCacheStore
+    return store.lanes.all.length
+  }
+  const clusters = () => [new Cluster([{ port: 1 }], lazy), new ioredis5.Cluster([{ port: 1 }], lazy)]
+  for (const client of [new Redis(lazy), new ioredis5.Redis(lazy)]) expect(lanesOf(client)).toBe(1)
+  for (const client of clusters()) expect(lanesOf(client)).toBe(16)
+  for (const client of [new Redis(lazy), ...clusters()]) expect(lanesOf(client, { lanes: 4 })).toBe(4)
 })
 
 test('nothing connects before an instance is created, and nothing waits then', async () => {
