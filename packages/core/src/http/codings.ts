@@ -33,11 +33,6 @@ function weighted(header: string, available: readonly string[]): string | undefi
   return negotiator.encodings([...available], { preferred: available })[0]
 }
 
-/** Whether the client accepts this coding (RFC 9110 §12.5.3); see {@link bestCoding} for absent fields. */
-export function acceptsCoding(header: string | undefined, coding: string): boolean {
-  return bestCoding(header, [canonicalName(coding)]) !== undefined
-}
-
 /**
  * The coding under its canonical name: lower case (RFC 9110 §8.4.1), without the `x-` of old (§8.4.1.1, §8.4.1.3).
  */

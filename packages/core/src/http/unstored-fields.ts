@@ -34,14 +34,6 @@ const perResponse: readonly string[] = [
 const quota = /^(?:x-)?rate-?limit(?:-|$)/
 
 /**
- * Whether a field belongs to the connection (RFC 9110 §7.6.1). Those that `Connection` names do too: see
- * {@link unstoredFields}.
- */
-export function isHopByHop(name: string): boolean {
-  return hopByHop.has(name.toLowerCase())
-}
-
-/**
  * Names (lower case) of the fields of this response that are not stored with it (RFC 9111 §3.1).
  *
  * `Retry-After` is not among them: a stored 503 says when it was made (`Date`, `Age`), and its delay counts from there.
