@@ -129,7 +129,7 @@ where(hasNginx)(
 
     const all = cluster.processes()
     expect(all.filter(({ command }) => /^nginx: /.test(command))).toHaveLength(2)
-    await cluster.program.end('SIGKILL')
+    process.kill(cluster.program.pid, 'SIGKILL')
     await until(() => !running().some(({ pid }) => all.some((one) => one.pid === pid)))
     expect(await directories()).toEqual([])
   },

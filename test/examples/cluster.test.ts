@@ -92,7 +92,7 @@ test('kill -9 ends all that was started, and leaves nothing in the way of the ne
   cluster = await Cluster.start('express', env)
   const all = cluster.processes()
   expect(all.length).toBeGreaterThanOrEqual(5)
-  await cluster.program.end('SIGKILL')
+  process.kill(cluster.program.pid, 'SIGKILL')
   await until(() => left(all).length === 0)
   cluster = await Cluster.start('express', { ...env, PORT: new URL(cluster.base).port })
   expect((await ask(`${cluster.base}/cities/${monaco}`)).status).toBe(200)

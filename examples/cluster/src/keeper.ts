@@ -29,5 +29,5 @@ function end(): void {
   setTimeout(() => process.kill(-process.pid, 'SIGKILL'), patienceMs)
 }
 
-void onParentGone
+onParentGone(end)
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, end)
