@@ -113,6 +113,34 @@ describe('memory in front', () => {
     expect(await b.read('k')).toBe('two')
   })
 
+  test('has a form that is made here at once, and one that was made there when it reads Redis again', async () => {
+    const name = freshName()
+    const [a, b] = [await processOn(name), await processOn(name, { maxTtlMs: 600 })]
+    await a.put('k', 'one')
+    const codings = (found: unknown) => (found as CacheRecord).forms.map(({ coding }) => coding)
+    const form = { coding: 'gzip', body: Buffer.from('gzip'), etag: undefined }
+    expect(codings(await b.get('k'))).toEqual(['identity'])
+    const taken = a.store.addForm('k', plain.select, (await a.get('k')) as CacheRecord, form)
+    expect(codings(a.store.get('k', plain.select))).toEqual(['identity', 'gzip'])
+    expect(await taken).toBe(true)
+    expect(codings(await b.get('k'))).toEqual(['identity'])
+    await until(() => !b.holds('k'))
+    expect(codings(await b.get('k'))).toEqual(['identity', 'gzip'])
+    expect(b.holds('k')).toBe(true)
+    expect(codings(b.store.get('k', plain.select))).toEqual(['identity', 'gzip'])
+  })
+
+  test('says of a form what Redis says, since memory is filled from there', async () => {
+    const [a, b] = await both()
+    await a.put('k', 'one', { tags: ['t'] })
+    const form = { coding: 'gzip', body: Buffer.alloc(2 ** 20), etag: undefined }
+    expect(await a.store.addForm('k', plain.select, (await a.get('k')) as CacheRecord, form)).toBe(false)
+    const record = (await a.get('k')) as CacheRecord
+    await b.store.invalidate([userTag('t')], 'purge')
+    expect(await a.store.addForm('k', plain.select, record, { ...form, body: Buffer.from('x') })).toBe(false)
+    expect(await b.read('k')).toBe('vacancy:key')
+  })
+
   test('variants stay apart', async () => {
     const [a, b] = await both()
     const [en, de] = [{ l: 'en' }, { l: 'de' }]
