@@ -1,5 +1,8 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from '@jest/globals'
 import { Forms } from '../../packages/core/src/cache/forms.ts'
+import { LocalForms } from '../../packages/core/src/cache/local-forms.ts'
 import type { CacheRecord, StoredForm } from '../../packages/core/src/cache/record.ts'
 import type { CacheStore } from '../../packages/core/src/cache/store.ts'
 import type { MaybePromise } from '../../packages/core/src/maybe-promise.ts'
@@ -166,5 +169,52 @@ describe('what is sent often', () => {
       await new Promise((done) => setImmediate(done))
     }
     expect(recipe.improved).toEqual([])
+  })
+})
+
+describe('what a process keeps beside the store', () => {
+  const gzip: StoredForm = { coding: 'gzip', body: Buffer.from('made'), etag: undefined }
+
+  test('lets go of the larger buffers it was cut from', async () => {
+    const local = new LocalForms()
+    const keep = (): WeakRef<ArrayBufferLike>[] => {
+      const [read, written] = [Buffer.allocUnsafeSlow(65_536).fill('x'), Buffer.allocUnsafeSlow(16_384).fill('y')]
+      const identity = { coding: 'identity', body: read.subarray(100, 200), etag: undefined }
+      local.add('k', { ...makeRecord(clock), forms: [identity] }, { ...gzip, body: written.subarray(0, 9) })
+      return [new WeakRef(read.buffer), new WeakRef(written.buffer)]
+    }
+    const buffers = keep()
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as () => void
+    await until(() => {
+      collect()
+      return buffers.every((buffer) => buffer.deref() === undefined)
+    })
+    const record = makeRecord(clock, 'x'.repeat(100), {})
+    const held = local.complete('k', { ...record, forms: [{ ...record.forms[0]!, etag: undefined }] })
+    expect(Buffer.from(held.forms[1]!.body).toString()).toBe('y'.repeat(9))
+  })
+
+  test('ends with what the store has; a better one stays', () => {
+    const local = new LocalForms()
+    const record = makeRecord(clock)
+    local.add('k', record, gzip)
+    local.add('k', record, { ...gzip, coding: 'br', best: true })
+    for (const coding of ['gzip', 'br', 'zstd']) local.drop('k', { ...gzip, coding })
+    local.drop('other', gzip)
+    expect(codingsOf(local.complete('k', record))).toEqual(['identity', 'br'])
+    local.drop('k', { ...gzip, coding: 'br', best: true })
+    expect(local.complete('k', record)).toBe(record)
+  })
+
+  test('is bounded: 8 MB and no more', () => {
+    const local = new LocalForms()
+    const record = makeRecord(clock)
+    const places = Array.from({ length: 100 }, (_, i) => `k${i}`)
+    for (const place of places) local.add(place, record, { ...gzip, body: Buffer.alloc(200_000) })
+    const kept = places.filter((place) => local.complete(place, record) !== record)
+    expect(kept).toEqual(places.slice(-kept.length))
+    expect(kept.length).toBeGreaterThan(30)
+    expect(kept.length * 200_000).toBeLessThan(8 * 2 ** 20)
   })
 })

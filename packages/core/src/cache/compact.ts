@@ -55,7 +55,7 @@ export function ownText(text: string): string {
 }
 
 /** A small body is often a slice of a large buffer (node's pool, a socket's chunk) that it would keep alive. */
-function ownForm(form: StoredForm): StoredForm {
+export function ownForm(form: StoredForm): StoredForm {
   const { coding, body, etag, best } = form
   const own = {
     coding,

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import { ownForm } from './compact.ts'
 import type { CacheRecord, StoredForm } from './record.ts'
 
 /** What the encoded forms kept here may take together, in bytes. */
@@ -37,16 +38,17 @@ export class LocalForms {
     const of = record.forms[0]!
     const kept = this.#kept.get(place)
     const others = kept && sameForm(kept.of, of) ? kept.forms.filter(({ coding }) => coding !== form.coding) : []
-    this.#kept.set(place, { of, forms: [...others, form] })
+    // A body that was read from a connection keeps all of what was read in memory, which is not what is counted here.
+    this.#kept.set(place, { of: ownForm(of), forms: [...others, ownForm(form)] })
   }
 
-  /** The store has this one now. */
+  /** The store has one as good as this now. */
   drop(place: string, form: StoredForm): void {
     const kept = this.#kept.peek(place)
-    const others = kept?.forms.filter((one) => one !== form)
-    if (!kept || others!.length === kept.forms.length) return
-    if (others!.length === 0) this.#kept.delete(place)
-    else this.#kept.set(place, { of: kept.of, forms: others! })
+    if (!kept) return
+    const others = kept.forms.filter((one) => one.coding !== form.coding || isBetterForm(one, form))
+    if (others.length === 0) this.#kept.delete(place)
+    else if (others.length < kept.forms.length) this.#kept.set(place, { of: kept.of, forms: others })
   }
 
   clear(): void {
