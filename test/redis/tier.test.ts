@@ -193,7 +193,9 @@ describe('a purge', () => {
     await b.read('k')
     await a.store.invalidate([userTag('t')], 'expire')
     await until(() => !b.holds('k'))
-    expect(((await b.get('k')) as CacheRecord).staleAt).toBeLessThan(clock.now())
+    const found = await b.get('k')
+    expect(found).toMatchObject({ kind: 'record' })
+    expect((found as CacheRecord).staleAt).toBeLessThan(clock.now())
   })
 })
 

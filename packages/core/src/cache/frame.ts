@@ -57,11 +57,30 @@ export function encodeRecord(record: CacheRecord): Buffer {
 /**
  * Reads a frame; `undefined` for bytes that are not one, are damaged, or are of another version. Never throws, and
  * allocates nothing by a length it was told. The bodies are views of `bytes`.
- *
- * @param shiftMs - what to add to its times, as `shiftRecord` does. Default 0.
- * @param from - where in `bytes` it begins. Default 0.
  */
-export function decodeRecord(bytes: Uint8Array, shiftMs = 0, from = 0): CacheRecord | undefined {
+export function decodeRecord(bytes: Uint8Array): CacheRecord | undefined {
+  const frame = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const head = readHead(frame)
+  return head && recordFrom(head, frame)
+}
+
+/** What a frame says beside its bodies, checked as a whole: whoever meets the same bytes again need not check again. */
+export interface FrameHead {
+  /** Of the whole frame, and of what of it is kept here. Bytes. */
+  readonly frameBytes: number
+  readonly headBytes: number
+  readonly record: Omit<CacheRecord, 'forms'>
+  readonly forms: readonly FormHead[]
+}
+
+/** A form, and where in the frame its body is. */
+interface FormHead extends Omit<StoredForm, 'body'> {
+  readonly start: number
+  readonly end: number
+}
+
+/** @param from - where in `bytes` the frame begins; it ends where they end. Default 0. */
+export function readHead(bytes: Uint8Array, from = 0): FrameHead | undefined {
   if (bytes.byteLength < from) return undefined
   const frame = Buffer.from(bytes.buffer, bytes.byteOffset + from, bytes.byteLength - from)
   if (frame.length < headAt || frame.readUInt32BE(0) !== magic || frame.readUInt8(8) !== version) return undefined
@@ -70,21 +89,20 @@ export function decodeRecord(bytes: Uint8Array, shiftMs = 0, from = 0): CacheRec
   if (frame.readUInt32BE(4) !== checksum(frame)) return undefined
 
   const head = parseHead(frame.toString('utf8', headAt, bodiesAt))
-  const forms = head && readForms(head.forms, frame.subarray(bodiesAt))
+  const forms = head && readForms(head.forms, bodiesAt, frame.length)
   if (forms === undefined) return undefined
   const flags = frame.readUInt8(9)
-  const record: CacheRecord = {
+  const record: FrameHead['record'] = {
     kind: 'record',
     status: frame.readUInt16BE(10),
     fields: head!.fields,
-    forms,
     dateMs: frame.readDoubleBE(20),
-    storedAt: frame.readDoubleBE(28) + shiftMs,
+    storedAt: frame.readDoubleBE(28),
     initialAgeMs: frame.readDoubleBE(36),
-    staleAt: frame.readDoubleBE(44) + shiftMs,
-    whileRevalidateUntil: frame.readDoubleBE(52) + shiftMs,
-    ifErrorUntil: frame.readDoubleBE(60) + shiftMs,
-    deleteAt: frame.readDoubleBE(68) + shiftMs,
+    staleAt: frame.readDoubleBE(44),
+    whileRevalidateUntil: frame.readDoubleBE(52),
+    ifErrorUntil: frame.readDoubleBE(60),
+    deleteAt: frame.readDoubleBE(68),
     fillMs: frame.readDoubleBE(76),
     shared: (flags & flag.shared) !== 0,
     mustRevalidate: (flags & flag.mustRevalidate) !== 0,
@@ -92,11 +110,46 @@ export function decodeRecord(bytes: Uint8Array, shiftMs = 0, from = 0): CacheRec
     tags: head!.tags,
     target: head!.target,
   }
-  return timesOf(record).some(Number.isNaN) ? undefined : record
+  if (timesOf(record).some(Number.isNaN)) return undefined
+  return { frameBytes: frame.length, headBytes: bodiesAt, record, forms }
+}
+
+/**
+ * The record of a frame whose head was read before. Its bodies are views of `bytes`.
+ *
+ * @param from - where in `bytes` the frame begins. Default 0.
+ * @param shiftMs - what to add to its times, as `shiftRecord` does. Default 0.
+ */
+export function recordFrom({ record, forms }: FrameHead, bytes: Uint8Array, from = 0, shiftMs = 0): CacheRecord {
+  // Written out, which is faster by far than to spread it: this is a good part of what a hit in Redis costs here.
+  return {
+    kind: 'record',
+    status: record.status,
+    fields: record.fields,
+    forms: forms.map((form) => formFrom(form, bytes, from)),
+    dateMs: record.dateMs,
+    storedAt: record.storedAt + shiftMs,
+    initialAgeMs: record.initialAgeMs,
+    staleAt: record.staleAt + shiftMs,
+    whileRevalidateUntil: record.whileRevalidateUntil + shiftMs,
+    ifErrorUntil: record.ifErrorUntil + shiftMs,
+    deleteAt: record.deleteAt + shiftMs,
+    mustRevalidate: record.mustRevalidate,
+    fillMs: record.fillMs,
+    shared: record.shared,
+    ownTag: record.ownTag,
+    tags: record.tags,
+    target: record.target,
+  }
+}
+
+function formFrom({ coding, etag, best, start, end }: FormHead, bytes: Uint8Array, from: number): StoredForm {
+  const body = bytes.subarray(from + start, from + end)
+  return best ? { coding, body, etag, best } : { coding, body, etag }
 }
 
 /** In the order of the frame. */
-function timesOf(record: CacheRecord): readonly number[] {
+function timesOf(record: Omit<CacheRecord, 'forms'>): readonly number[] {
   const { dateMs, storedAt, initialAgeMs, staleAt, whileRevalidateUntil, ifErrorUntil, deleteAt, fillMs } = record
   return [dateMs, storedAt, initialAgeMs, staleAt, whileRevalidateUntil, ifErrorUntil, deleteAt, fillMs]
 }
@@ -141,21 +194,20 @@ function parseHead(text: string): Head | undefined {
   }
 }
 
-function readForms(listed: readonly unknown[], bodies: Uint8Array): StoredForm[] | undefined {
-  const forms: StoredForm[] = []
-  let at = 0
+function readForms(listed: readonly unknown[], bodiesAt: number, length: number): FormHead[] | undefined {
+  const forms: FormHead[] = []
+  let start = bodiesAt
   for (const entry of listed) {
     if (!Array.isArray(entry)) return undefined
-    const [coding, etag, length, best] = entry as unknown[]
-    if (typeof coding !== 'string' || !isTextOrNull(etag) || !Number.isSafeInteger(length)) return undefined
+    const [coding, etag, bytes, best] = entry as unknown[]
+    if (typeof coding !== 'string' || !isTextOrNull(etag) || !Number.isSafeInteger(bytes)) return undefined
     if (best !== undefined && best !== true) return undefined
-    const end = at + (length as number)
-    if (end < at || end > bodies.byteLength) return undefined
-    const form: StoredForm = { coding, body: bodies.subarray(at, end), etag: etag ?? undefined }
-    forms.push(best ? { ...form, best } : form)
-    at = end
+    const end = start + (bytes as number)
+    if (end < start || end > length) return undefined
+    forms.push({ coding, etag: etag ?? undefined, best, start, end })
+    start = end
   }
-  return forms.length > 0 && at === bodies.byteLength ? forms : undefined
+  return forms.length > 0 && start === length ? forms : undefined
 }
 
 function parseJson(text: string): unknown {

@@ -56,7 +56,7 @@ export class SharedForms {
       const found = await this.#options.find(key, select)
       if (found?.kind !== 'record') return false
       // As it is written, and not as it is at this moment: its times and what was expired of it are the meta's matter.
-      const held = decodeRecord(found.frame, 0, stampBytes)
+      const held = decodeRecord(found.frame.subarray(stampBytes))
       if (!held || !sameForm(held.forms[0]!, of.forms[0]!)) return false
       if (!isBetterForm(form, heldOf(held, form.coding))) return true
       const forms = [...held.forms.filter(({ coding }) => coding !== form.coding), form]

@@ -2,14 +2,15 @@ import {
   type Breaker,
   type CacheRecord,
   type Clock,
-  decodeRecord,
   expireRecord,
+  recordFrom,
   type StoreOut,
   type Vacancy,
   type VariantSelector,
 } from '@sluice/core'
 import { Batcher } from '../batcher.ts'
 import { withDeadline } from '../deadline.ts'
+import { Heads } from './heads.ts'
 import { type Answer, attempts, type LaneScripts } from './lane-scripts.ts'
 import { type Lane, type Lanes, type Place, plainName, type VariantPlace } from './lanes.ts'
 import { type Leases, vacancyAt } from './leases.ts'
@@ -88,6 +89,7 @@ export class LookUps {
   readonly #batchers: readonly Batcher<Question>[]
   /** Those not sent yet, by what they ask for. */
   readonly #unsent: Map<string, Question>[]
+  readonly #heads = new Heads()
   /** What was learnt beside a record that is stale. */
   readonly #renewals = new WeakMap<CacheRecord, Vacancy>()
 
@@ -156,18 +158,22 @@ export class LookUps {
   #tell({ lane, questions, token }: Batch): Promise<Told> {
     const { scripts, leases } = this.#options
     const keys: string[] = []
-    const args: (string | number)[] = [leases.leaseMs, token]
+    const variants: string[] = []
     const frameKeys: string[] = []
+    let letters = ''
     for (const { place, spec, variant, lease } of questions) {
       keys.push(place.entry, place.own.lease)
       frameKeys.push(place.own.frame)
-      if (variant.name !== plainName) {
-        keys.push(variant.lease)
-        frameKeys.push(variant.frame)
+      if (variant.name === plainName) {
+        letters += lease ? 'P' : 'p'
+        continue
       }
-      args.push(spec, variant.name, lease ? '1' : '')
+      letters += lease ? 'V' : 'v'
+      keys.push(variant.lease)
+      frameKeys.push(variant.frame)
+      variants.push(spec, variant.name)
     }
-    const judged = scripts.run(lane, lookUp, keys, args)
+    const judged = scripts.run(lane, lookUp, keys, [leases.leaseMs, token, letters, ...variants])
     const frames = scripts.link.read(frameKeys)
     // Whatever becomes of the frames: leases that were taken must not be forgotten.
     frames.catch(() =>
@@ -223,7 +229,8 @@ export class LookUps {
       return undefined
     }
     // The age is of a moment after `now`, so a slow reply makes the record older, never younger.
-    const stored = decodeRecord(frame, now - packed.readDoubleBE(at + judgement.age), stampBytes)
+    const head = this.#heads.of(code === outcome.record ? variant.frame : place.own.frame, frame)
+    const stored = head && recordFrom(head, frame, stampBytes, now - packed.readDoubleBE(at + judgement.age))
     const expiredAgeMs = packed.readDoubleBE(at + judgement.expiredAge)
     const record = stored && expiredAgeMs >= 0 ? expireRecord(stored, now - expiredAgeMs) : stored
     if (record === undefined || now >= record.deleteAt) return { kind: 'vacancy', vacancy: vacancy(), spec }

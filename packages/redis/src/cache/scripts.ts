@@ -142,9 +142,10 @@ export const judgement = { outcome: 0, lease: 1, age: 2, expiredAge: 10, stamp: 
 /**
  * Judges any number of entries, and for each vacancy says where a fill stands and takes its lease.
  *
- * ARGV 5 the length of leases in ms, 6 a token; then for each the spec the caller believes in, the variant under it (`0`
- * where nothing varies), and `1` where its lease is wanted, whose token then ends in its number, from 0 on. KEYS 2 and on
- * for each: the entry, the lease where nothing varies, and unless the variant is `0` the lease of the variant.
+ * ARGV 5 the length of leases in ms, 6 a token, to which each lease that is wanted adds its number, from 0 on; 7 a letter
+ * for each: `p` where the caller believes that nothing varies, and for a variant `v`, as capitals where the lease is
+ * wanted; then for each variant the spec the caller believes in, and its name under that. KEYS 2 and on for each: the
+ * entry, the lease where nothing varies, and for a variant its lease.
  *
  * Answers the judgements, packed one behind the other, and then the specs of those that are no records, in their order.
  * A `plainRecord` was found where nothing varies, contrary to what the caller believed; on `otherSpec` it must ask again.
@@ -161,15 +162,16 @@ local function lease(name, token)
   -- Where nothing can be written (no memory, a replica), looking up goes on without leases.
   return redis.pcall('SET', name, token, 'PX', ARGV[5]).err and 0 or 1
 end
-for i = 7, #ARGV, 3 do
-  local believed, variant, wanted = ARGV[i], ARGV[i + 1], ARGV[i + 2] == '1'
-  local number = #judgements
-  local entry, plain = KEYS[key], KEYS[key + 1]
+local letters, arg = ARGV[7], 8
+for number = 0, #letters - 1 do
+  local letter = string.byte(letters, number + 1)
+  local wanted = letter < 97
+  local believed, variant, entry, plain = '', '0', KEYS[key], KEYS[key + 1]
   local own = plain
   key = key + 2
-  if variant ~= '0' then
-    own = KEYS[key]
-    key = key + 1
+  if letter == 118 or letter == 86 then
+    believed, variant, own = ARGV[arg], ARGV[arg + 1], KEYS[key]
+    key, arg = key + 1, arg + 2
   end
   -- All of it at once, in the hope that the caller was right about the spec.
   local held = redis.call('HMGET', entry, 's', 'm' .. variant)
