@@ -7,6 +7,8 @@ export interface CountingRecipe extends Recipe {
   readonly improved: string[]
   /** Whether encoding goes on beside the event loop. Default: false. */
   slowly: boolean
+  /** Whether nothing shrinks. Default: false. */
+  futile: boolean
 }
 
 /** A recipe whose forms can be told apart, and that counts what it has made. */
@@ -16,8 +18,10 @@ export function countingRecipe(hotAfter = Number.POSITIVE_INFINITY): CountingRec
     encoded: [],
     improved: [],
     slowly: false,
+    futile: false,
     encode(bytes, coding) {
       recipe.encoded.push(coding)
+      if (recipe.futile) return undefined
       const made = Buffer.from(`${coding}:${first(bytes)}`)
       return recipe.slowly ? new Promise((resolve) => setImmediate(() => resolve(made))) : made
     },

@@ -218,3 +218,14 @@ describe('what a process keeps beside the store', () => {
     expect(kept.length * 200_000).toBeLessThan(8 * 2 ** 20)
   })
 })
+
+test('what does not shrink is tried once for each coding, in whichever objects it comes, and again when it was made anew', async () => {
+  const { hit, recipe, read } = over(() => true)
+  recipe.futile = true
+  for (let i = 0; i < 3; i++) {
+    for (const coding of ['gzip', 'br']) expect(codingsOf(await hit(coding))).toEqual(['identity'])
+  }
+  expect(recipe.encoded).toEqual(['gzip', 'br'])
+  recipe.futile = false
+  expect(codingsOf(await hit('gzip', { ...read(), dateMs: clock.now() + 1_000 }))).toEqual(['identity', 'gzip'])
+})

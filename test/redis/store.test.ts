@@ -212,6 +212,11 @@ describe('what is lost is a miss', () => {
     frame[frame.length - 1]! ^= 1
     await one.set(key!, frame)
     expect(await read(a, 'k')).toBe('vacancy:key')
+
+    expect(await put(a, 'k', 'x'.repeat(100))).toBe('stored')
+    expect(await read(a, 'k')).toBe('x'.repeat(100))
+    await one.set(key!, (await one.getBuffer(key!))!.subarray(0, -1))
+    expect(await read(a, 'k')).toBe('vacancy:key')
   })
 })
 

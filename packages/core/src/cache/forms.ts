@@ -22,9 +22,14 @@ interface Host {
  * look-up tells alike: a shared store gives the moment it was stored anew each time, by the clock of who asks.
  */
 interface Heat {
+  readonly of: Version
+  readonly hits: Map<string, number>
+}
+
+/** What tells a stored response from one that takes its place, whichever object it comes in. */
+interface Version {
   readonly dateMs: number
   readonly etag: string | undefined
-  readonly hits: Map<string, number>
 }
 
 /** How many entries are counted. Of one more, the coldest is forgotten. */
@@ -53,6 +58,8 @@ export class Forms {
   /** Those that take a while and are under way, so that clients that ask at once have one made and not many. */
   readonly #making = new Map<string, { readonly of: StoredForm; readonly form: PromiseLike<StoredForm | undefined> }>()
   readonly #improvements: Improvements
+  /** What was tried and did not shrink, by place and coding: there is no point in trying again at each hit. */
+  readonly #futile = new LRUCache<string, Version>({ max: countedEntries })
   /** What is not, or not yet, in a store that other processes share. */
   readonly #local = new LocalForms()
 
@@ -89,6 +96,7 @@ export class Forms {
       return record
     }
     const at = `${place} ${encoder.coding}`
+    if (this.#futile.size > 0 && isVersion(this.#futile.get(at), record)) return record
     const running = this.#making.get(at)
     const of = record.forms[0]!
     const same = running !== undefined && sameForm(running.of, of)
@@ -122,9 +130,8 @@ export class Forms {
     const name = `${at.place} ${encoder.coding}`
     return chain(encode(at.record, encoder), (form) => {
       if (this.#making.get(name)?.of === of) this.#making.delete(name)
-      // It does not shrink: there is no point in trying again at each hit.
-      if (!form) (at.record as JudgedRecord)[verdict] = { recipe: encoder.recipe, wanted: false }
-      else this.#add(at, form)
+      if (form) this.#add(at, form)
+      else this.#futile.set(name, versionOf(at.record))
       return form
     })
   }
@@ -147,10 +154,8 @@ export class Forms {
     const { recipe, coding } = encoder
     if (recipe.hotAfter === Number.POSITIVE_INFINITY) return
     let heat = this.#heat.get(place)
-    const { dateMs } = record
-    const { etag } = record.forms[0]!
-    if (heat?.dateMs !== dateMs || heat.etag !== etag) {
-      heat = { dateMs, etag, hits: new Map() }
+    if (!heat || !isVersion(heat.of, record)) {
+      heat = { of: versionOf(record), hits: new Map() }
       this.#heat.set(place, heat)
     }
     const hits = (heat.hits.get(coding) ?? 0) + 1
@@ -180,6 +185,14 @@ function encode(record: CacheRecord, encoder: Encoder): MaybePromise<StoredForm 
     encoder.recipe.encode(identity.body, coding),
     (body) => body && { coding, body, etag: identity.etag && codedTag(identity.etag, coding) },
   )
+}
+
+function versionOf({ dateMs, forms }: CacheRecord): Version {
+  return { dateMs, etag: forms[0]!.etag }
+}
+
+function isVersion(version: Version | undefined, { dateMs, forms }: CacheRecord): boolean {
+  return version?.dateMs === dateMs && version.etag === forms[0]!.etag
 }
 
 function withForm(record: CacheRecord, form: StoredForm): CacheRecord {

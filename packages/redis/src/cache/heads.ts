@@ -12,7 +12,8 @@ interface Known {
 
 /**
  * The heads of the frames read last. A stamp is written once, so a frame that comes with the same one again is the same
- * bytes: they need not be checked and parsed anew, which is a quarter of what a hit costs this process. No body is kept.
+ * bytes: they need not be checked and parsed anew, which is a quarter of what a hit costs this process. What becomes of
+ * them in Redis after that is noticed only where their number changes. No body is kept.
  */
 export class Heads {
   readonly #known = new Map<string, Known>()
