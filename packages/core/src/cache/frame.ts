@@ -21,8 +21,12 @@ const headAt = 84
 
 const flag = { shared: 1, mustRevalidate: 2, ownTag: 4 } as const
 
-/** The binary frame of a record. Its times are written as they are: of which clock they are is the caller's matter. */
-export function encodeRecord(record: CacheRecord): Buffer {
+/**
+ * The binary frame of a record. Its times are written as they are: of which clock they are is the caller's matter.
+ *
+ * @param room - how many bytes are left in front of it for the caller to fill. Default 0.
+ */
+export function encodeRecord(record: CacheRecord, room = 0): Buffer {
   const { target, forms } = record
   const head = Buffer.from(
     JSON.stringify([
@@ -34,7 +38,8 @@ export function encodeRecord(record: CacheRecord): Buffer {
     ]),
   )
   const length = forms.reduce((sum, form) => sum + form.body.byteLength, headAt + head.length)
-  const frame = Buffer.allocUnsafe(length)
+  const whole = Buffer.allocUnsafe(room + length)
+  const frame = whole.subarray(room)
   frame.writeUInt32BE(magic, 0)
   frame.writeUInt8(version, 8)
   frame.writeUInt8(flagsOf(record), 9)
@@ -51,7 +56,7 @@ export function encodeRecord(record: CacheRecord): Buffer {
     at += body.byteLength
   }
   frame.writeUInt32BE(checksum(frame), 4)
-  return frame
+  return whole
 }
 
 /**

@@ -29,11 +29,14 @@ export interface FormsOptions {
   readonly find: (key: string, select: VariantSelector) => Promise<Found | StoreOut>
 }
 
-/** The frame of a record with as many of its forms as fit, from the first on, which is what the others are made of. */
+/**
+ * The frame of a record, with room for its stamp, and with as many of its forms as fit, from the first on, which is what the
+ * others are made of.
+ */
 export function frameWithin(maxBytes: number, record: CacheRecord): Buffer | undefined {
   for (let count = record.forms.length; count > 0; count--) {
-    const frame = encodeRecord({ ...record, forms: record.forms.slice(0, count) })
-    if (frame.byteLength <= maxBytes) return frame
+    const frame = encodeRecord({ ...record, forms: record.forms.slice(0, count) }, stampBytes)
+    if (frame.byteLength - stampBytes <= maxBytes) return frame
   }
   return undefined
 }
@@ -60,8 +63,8 @@ export class SharedForms {
       if (!held || !sameForm(held.forms[0]!, of.forms[0]!)) return false
       if (!isBetterForm(form, heldOf(held, form.coding))) return true
       const forms = [...held.forms.filter(({ coding }) => coding !== form.coding), form]
-      const frame = encodeRecord({ ...held, forms })
-      if (frame.byteLength > this.#options.maxEntryBytes) return false
+      const frame = encodeRecord({ ...held, forms }, stampBytes)
+      if (frame.byteLength - stampBytes > this.#options.maxEntryBytes) return false
       if (await this.#replace(key, select, found, frame)) return true
     }
     return false
@@ -76,7 +79,7 @@ export class SharedForms {
     const { scripts, lanes, clock, stamps, deadlineMs } = this.#options
     const place = lanes.place(key)
     const at = spec === '' ? place.own : lanes.variant(place, select(parseSpec(spec)))
-    const args = [spec, at.name, read.subarray(0, stampBytes), stamps.next(), frame]
+    const args = [spec, at.name, read.subarray(0, stampBytes), stamps.stamp(frame)]
     const done = scripts.run(place.lane, replaceFrame, [place.entry, at.frame], args)
     const { values } = await withDeadline(clock, deadlineMs, 'store', done)
     return String(values[2]) === 'K'

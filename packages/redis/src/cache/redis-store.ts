@@ -155,6 +155,7 @@ export class RedisCacheStore implements CacheStore {
     if (this.#closed || this.#breakerOf(lane).open || !(endsMs > 0)) return this.#unstored(vacancy)
     const frame = frameWithin(this.#options.maxEntryBytes, shiftRecord(record, -now))
     if (frame === undefined) return this.#unstored(vacancy)
+    this.#stamps.stamp(frame)
     const staleMs = Math.min(Math.max(Math.ceil(record.staleAt - now), 0), endsMs)
     const tags = tagHashes(recordTags(record))
     const token = position.token ?? ''
@@ -169,7 +170,7 @@ export class RedisCacheStore implements CacheStore {
         lane,
         vacancy,
         [place.entry, at.frame, this.#leases.keyOf(token) ?? at.lease],
-        [...args, this.#stamps.next(), frame],
+        [...args, frame],
       )
       const outcome = String(answer.values[2])
       if (outcome === 'F') {

@@ -213,7 +213,7 @@ return { e, n, redis.call('HGET', KEYS[2], 's') or '' }
  *
  * KEYS 2 entry, 3 frame, 4 lease. ARGV 5 epoch and 6 position of the fill, 7 the spec the caller believes in, 8 the spec
  * from now on, 9 variant under it, 10 tags, 11 stale after ms, 12 deleted after ms, 13 most variants, 14 token of the
- * lease, 15 stamp, 16 frame.
+ * lease, 15 the frame, with its stamp in front.
  *
  * Answers `K` stored, `F` fenced, or `S` and the spec when that is another.
  */
@@ -232,9 +232,9 @@ local spec = redis.call('HGET', KEYS[2], 's') or ''
 if spec ~= ARGV[7] then return { e, n, 'S', spec } end
 if spec ~= ARGV[8] then dropAll(KEYS[2]) end
 local variant, ends = ARGV[9], tonumber(ARGV[12])
-local m = struct.pack(meta, n, timeMs(), tonumber(ARGV[11]), ends, ARGV[15], #e, e) .. ARGV[10]
+local m = struct.pack(meta, n, timeMs(), tonumber(ARGV[11]), ends, string.sub(ARGV[15], 1, 16), #e, e) .. ARGV[10]
 -- A little longer than anybody wants it: what decides is the time in the meta.
-redis.call('SET', KEYS[3], ARGV[15] .. ARGV[16], 'PX', ends + 5000)
+redis.call('SET', KEYS[3], ARGV[15], 'PX', ends + 5000)
 local order = redis.call('HINCRBY', KEYS[2], 'q', 1)
 redis.call('HSET', KEYS[2], 's', ARGV[8], 'm' .. variant, m, 'o' .. variant, order)
 dropOldest(KEYS[2], tonumber(ARGV[13]))
@@ -253,7 +253,8 @@ return { e, n, 'K' }
  * still be given out. What the meta says of the record stays: its position and its times, so no purge is undone and
  * nothing lives longer than it would have.
  *
- * KEYS 2 entry, 3 frame. ARGV 5 spec, 6 variant under it, 7 stamp of the frame that was read, 8 new stamp, 9 frame.
+ * KEYS 2 entry, 3 frame. ARGV 5 spec, 6 variant under it, 7 stamp of the frame that was read, 8 the frame,
+ * with its stamp in front.
  *
  * Answers `K` kept, or `C` changed meanwhile.
  */
@@ -267,8 +268,8 @@ if held[1] ~= ARGV[5] or not m or not judge(m) then return { e, n, 'C' } end
 local mn, stored, stale, ends, stamp, me, at = struct.unpack(meta, m)
 -- The frame may be gone alone.
 if stamp ~= ARGV[7] or redis.call('GETRANGE', KEYS[3], 0, #stamp - 1) ~= stamp then return { e, n, 'C' } end
-redis.call('SET', KEYS[3], ARGV[8] .. ARGV[9], 'XX', 'KEEPTTL')
-m = struct.pack(meta, mn, stored, stale, ends, ARGV[8], #me, me) .. string.sub(m, at)
+redis.call('SET', KEYS[3], ARGV[8], 'XX', 'KEEPTTL')
+m = struct.pack(meta, mn, stored, stale, ends, string.sub(ARGV[8], 1, 16), #me, me) .. string.sub(m, at)
 redis.call('HSET', KEYS[2], 'm' .. ARGV[6], m)
 return { e, n, 'K' }
 `,

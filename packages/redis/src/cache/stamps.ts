@@ -6,10 +6,10 @@ export class Stamps {
   readonly #own = randomBytes(10)
   #count = 0
 
-  next(): Buffer {
-    const stamp = Buffer.allocUnsafe(stampBytes)
-    this.#own.copy(stamp)
-    stamp.writeUIntBE(this.#count++, this.#own.length, stampBytes - this.#own.length)
-    return stamp
+  /** Writes one into the room in front of a frame. */
+  stamp(frame: Buffer): Buffer {
+    this.#own.copy(frame)
+    frame.writeUIntBE(this.#count++, this.#own.length, stampBytes - this.#own.length)
+    return frame
   }
 }
