@@ -338,5 +338,7 @@ describe('the backend', () => {
     expect(results).toEqual([true, true, true, false])
     expect(a!.secret).toBe(b!.secret)
     expect(a!.secret).not.toBe(limitsOn(client).secret)
+    for (const limiter of limiters) await limiter.close()
+    for (const backend of backends) await backend.close!()
   })
 })

@@ -67,7 +67,7 @@ export class TcpProxy {
         // What was sent so far must be on its way before the reset.
         client.write(data.subarray(0, Math.max(left, 0)), () => client.resetAndDestroy())
       }
-      if (this.delayMs > 0) setTimeout(send, this.delayMs)
+      if (this.delayMs > 0) setTimeout(send, this.delayMs).unref()
       else send()
     })
   }

@@ -4,7 +4,7 @@ import { Lanes } from './cache/lanes.ts'
 import { RedisCacheStore } from './cache/redis-store.ts'
 import { Replication } from './cache/replication.ts'
 import { TieredCacheStore } from './cache/tiered-store.ts'
-import { checkTarget, type RedisClient } from './client.ts'
+import { checkTarget, type RedisClient, type ScriptClient } from './client.ts'
 import { Connection } from './connection.ts'
 import { RedisLimitStore } from './limit/redis-limit-store.ts'
 import { Link } from './link.ts'
@@ -39,7 +39,8 @@ export function redis(target: string | RedisClient, options: RedisOptions = {}):
     limitStore({ clock, report }) {
       reports.add(report)
       const { namespace, limitDeadlineMs: deadlineMs } = resolved
-      return new RedisLimitStore({ link: new Link(connection.client), clock, namespace, deadlineMs })
+      const open = (server: ScriptClient): ScriptClient => connection.another(server)
+      return new RedisLimitStore({ link: new Link(connection.client), clock, namespace, deadlineMs, open })
     },
     close: () => connection.close(),
   }

@@ -26,7 +26,7 @@ const ours = {
 export class Connection {
   readonly #target: string | RedisClient
   readonly #report: (error: SluiceError) => void
-  readonly #opened: RedisClient[] = []
+  readonly #opened = new Set<RedisClient>()
   #client: ScriptClient | undefined
 
   /** @param report - told once per outage of a connection of ours; a client that was given to us has its own listeners */
@@ -42,9 +42,12 @@ export class Connection {
     return this.#client
   }
 
-  /** One more, for what keeps a connection from doing anything else: to subscribe, to wait for replicas. */
-  another(): ScriptClient {
-    const { client } = this
+  /**
+   * One more, for what keeps a connection from doing anything else: to subscribe, to wait for replicas.
+   *
+   * @param client - whom it should be like; a client of one server of a Cluster for a connection to just that server
+   */
+  another(client = this.client): ScriptClient {
     const override = { ...ours, keyPrefix: '', lazyConnect: false, enableAutoPipelining: false }
     const { retryStrategy: _, ...rest } = override
     const made = client.isCluster
@@ -68,7 +71,8 @@ export class Connection {
       const message = `The connection to Redis failed: ${error.message}. Sluice goes on without it and keeps trying.`
       this.#report(new SluiceError('ERR_SLUICE_STORE', message, { cause: error }))
     })
-    this.#opened.push(client)
+    this.#opened.add(client)
+    client.on('end', () => this.#opened.delete(client))
     return client as ScriptClient
   }
 }

@@ -57,7 +57,7 @@ export class Trace {
     this.#redis = limitsOn(client, {
       clock: this.#clock,
       time: 'clock',
-      blockMs: this.#blocking ? blockedStillMs : 0,
+      untoldMs: this.#blocking ? blockedStillMs : 0,
     })
     const first = kinds[seed % kinds.length]!
     this.#quotas = [first, this.#pick(kinds), this.#pick(kinds)].map((kind, i) => this.#quota(kind, i))

@@ -7,6 +7,9 @@ const format = 1
 /** 96 bits of what tells quotas and routes apart. */
 const quotaLength = 16
 
+/** What every key ends with, whatever prefix a client puts before it: the subject, a brace, a letter, the quota. */
+export const nameLength = subjectLength + 2 + quotaLength
+
 /** There are as many as policies and routes, unless rates are functions. */
 const maxRemembered = 10_000
 
@@ -15,11 +18,15 @@ const maxRemembered = 10_000
  * with a hash of the subject, which becomes the hash tag.
  */
 export class LimitKeys {
+  /** Where it is told what was given back. */
+  readonly channel: string
   readonly #prefix: string
   readonly #quotas = new Map<string, string>()
 
-  constructor(namespace: string) {
+  /** @param keyPrefix - what the client puts before every key, but not before the names of channels in scripts */
+  constructor(namespace: string, keyPrefix = '') {
     this.#prefix = `${namespace}:l${format}:{`
+    this.channel = `${keyPrefix}${namespace}:l${format}:back`
   }
 
   /** @param leased - units of it are taken in advance, and are counted differently */
@@ -33,6 +40,11 @@ export class LimitKeys {
     }
     return `${this.#prefix}${key.slice(0, subjectLength)}}${leased ? 'a' : 'e'}${hash}`
   }
+}
+
+/** What news call a key. */
+export function nameOf(key: string): string {
+  return key.slice(-nameLength)
 }
 
 /** What decides in which slot a charge's keys are. */

@@ -1,9 +1,11 @@
 import type { Charge, Clock, LimitStore, LimitStoreUsage, Quota, Settlement, Verdict } from '@sluice/core'
+import type { ScriptClient } from '../client.ts'
 import { withDeadline } from '../deadline.ts'
 import type { Link } from '../link.ts'
 import { Blocked } from './blocked.ts'
 import { Decisions } from './decisions.ts'
-import { LimitKeys, subjectOf } from './keys.ts'
+import { LimitKeys, nameOf, subjectOf } from './keys.ts'
+import { News } from './news.ts'
 import { nodesOf } from './nodes.ts'
 import { Parcels, type Taken, type Unused } from './parcels.ts'
 import { forget, type Letter, LimitScripts } from './scripts.ts'
@@ -15,8 +17,16 @@ export interface RedisLimitStoreOptions {
   readonly namespace: string
   /** How long a decision may take. Kept by the limiter, which decides without Redis then. Default 100. */
   readonly deadlineMs?: number | undefined
-  /** How long refusals are repeated without asking, in milliseconds; 0: never. Default 1,000. */
-  readonly blockMs?: number | undefined
+  /**
+   * How long refusals are repeated without asking while nobody tells whether they still hold, in milliseconds; 0: never.
+   * Default 1,000.
+   */
+  readonly untoldMs?: number | undefined
+  /**
+   * Opens a connection to that server, to hear over it what other processes give back. The store closes it. Default: no
+   * refusal is repeated for longer than `untoldMs`.
+   */
+  readonly open?: ((server: ScriptClient) => ScriptClient) | undefined
   /** Whose time is counted by. `server` is the only one that processes share; tests bring a clock. */
   readonly time?: 'server' | 'clock' | undefined
 }
@@ -50,19 +60,25 @@ export class RedisLimitStore implements LimitStore {
   readonly #specs = new WeakMap<Quota, Spec>()
   readonly #decisions: Decisions
   readonly #blocked: Blocked
+  readonly #news: News | undefined
   readonly #parcels: Parcels
   #closed = false
 
-  constructor({ link, clock, namespace, deadlineMs = 100, blockMs, time = 'server' }: RedisLimitStoreOptions) {
+  constructor(options: RedisLimitStoreOptions) {
+    const { link, clock, namespace, deadlineMs = 100, untoldMs, open, time = 'server' } = options
+    const { client } = link
     this.#link = link
     this.#clock = clock
     this.#time = time
     this.deadlineMs = deadlineMs
     // Known to whoever knows the namespace. It keeps addresses from standing there, not from being guessed.
     this.secret = `sluice:${namespace}`
-    this.#keys = new LimitKeys(namespace)
+    this.#keys = new LimitKeys(namespace, client.options?.keyPrefix)
     this.#decisions = new Decisions({ link, scripts: this.#scripts, now: () => this.#now() })
-    this.#blocked = new Blocked(clock, blockMs)
+    const { channel } = this.#keys
+    const told = (name: string): void => this.#blocked.told(name)
+    this.#news = open && new News({ clock, client, channel, open, told, lost: () => this.#blocked.doubt() })
+    this.#blocked = new Blocked({ clock, nameOf: (charge) => this.#nameOf(charge), news: this.#news, untoldMs })
     this.#parcels = new Parcels({
       clock,
       giveBack: (unused) => void this.#return(unused),
@@ -115,14 +131,14 @@ export class RedisLimitStore implements LimitStore {
   }
 
   #charge(charges: readonly Charge[], inAdvance = false): Promise<readonly Verdict[]> {
-    const sentMs = this.#clock.now()
+    const asked = this.#blocked.asking()
     const extras = inAdvance ? charges.map((charge) => this.#extra(charge)) : undefined
     const together = !this.#link.client.isCluster || charges.every((one) => subjectOf(one) === subjectOf(charges[0]!))
     const told = together ? this.#ask('c', charges, extras) : this.#bySubject(charges, extras)
     return told.then((answers) => {
       const verdicts = answers.map(({ verdict }) => verdict)
-      this.#blocked.note(charges, verdicts, sentMs)
-      if (inAdvance) this.#keep(charges, answers, sentMs)
+      this.#blocked.note(charges, verdicts, asked)
+      if (inAdvance) this.#keep(charges, answers, asked.sentMs)
       return verdicts
     })
   }
@@ -220,7 +236,7 @@ export class RedisLimitStore implements LimitStore {
     for (const { charge, verdict, refund } of settlements) {
       const units = Math.min(refund, charge.cost)
       if (!verdict.allowed || (units === 0 && charge.permit === '')) continue
-      this.#blocked.forget(charge.key)
+      if (charge.permit === '') this.#blocked.told(this.#nameOf(charge))
       if (this.#spec(charge).take > 0 && this.#parcels.putBack(charge, units, verdict.atMs)) continue
       back.push({ charge, units, atMs: verdict.atMs })
     }
@@ -228,7 +244,7 @@ export class RedisLimitStore implements LimitStore {
   }
 
   async refund(charges: readonly Charge[]): Promise<void> {
-    for (const { key } of charges) this.#blocked.forget(key)
+    for (const charge of charges) this.#blocked.told(this.#nameOf(charge))
     await this.#giveBack(charges.map((charge) => ({ charge, units: charge.cost, atMs: undefined })))
   }
 
@@ -252,13 +268,14 @@ export class RedisLimitStore implements LimitStore {
   }
 
   async reset(charges: readonly Charge[]): Promise<void> {
-    for (const { key } of charges) {
-      this.#blocked.forget(key)
-      this.#parcels.drop(key)
+    for (const charge of charges) {
+      this.#blocked.told(this.#nameOf(charge))
+      this.#parcels.drop(charge.key)
     }
     await this.#each(charges, async (part) => {
       const keys = part.map((charge) => this.#key(charge))
-      await withDeadline(this.#clock, quietMs, 'reset', this.#link.run({ script: forget, keys, args: [] }))
+      const call = { script: forget, keys, args: [this.#keys.channel] }
+      await withDeadline(this.#clock, quietMs, 'reset', this.#link.run(call))
       return part
     })
   }
@@ -273,6 +290,7 @@ export class RedisLimitStore implements LimitStore {
     if (this.#closed) return
     this.#closed = true
     this.#blocked.clear()
+    this.#news?.close()
     await this.#return(this.#parcels.close())
   }
 
@@ -290,6 +308,7 @@ export class RedisLimitStore implements LimitStore {
           const one = units.get(charge)!
           return [this.#spec(charge).text, one.units, one.atMs ?? '', charge.permit]
         })
+        args.push(this.#keys.channel)
         return this.#told(part, (await this.#quietly('giveBack', part, args)) as readonly unknown[])
       },
     )
@@ -372,6 +391,10 @@ export class RedisLimitStore implements LimitStore {
 
   #key(charge: Charge): string {
     return this.#keys.of(charge, this.#spec(charge).take > 0)
+  }
+
+  #nameOf(charge: Charge): string {
+    return nameOf(this.#key(charge))
   }
 
   #now(): string {

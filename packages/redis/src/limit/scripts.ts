@@ -1,4 +1,5 @@
 import { type Script, script } from '../script.ts'
+import { nameLength } from './keys.ts'
 import { concurrent } from './lua/concurrent.ts'
 import { fixedWindow } from './lua/fixed-window.ts'
 import { pairs } from './lua/pairs.ts'
@@ -85,20 +86,27 @@ for name, full in pairs(changed) do store(name, byKey[name], full) end
 return reply
 `
 
-/** ARGV per key: spec, units, when they were taken (empty: the newest), permit. Answers what there is then. */
+/**
+ * ARGV per key: spec, units, when they were taken (empty: the newest), permit; at the end a channel. Answers what there is
+ * then, and publishes the names of the keys that had nothing left: others may be refusing them without asking.
+ */
 const giveBack = `
-local reply = { now }
+local reply, told = { now }, {}
 for i = 1, #KEYS do
   local p = cjson.decode(ARGV[4 * i - 2])
   local a, held = A[p[1]], redis.call('GET', KEYS[i])
   local s = held and cmsgpack.unpack(held) or a.fresh()
   local full
-  if held then a.refund(s, p, tonumber(ARGV[4 * i - 1]), now, tonumber(ARGV[4 * i]), ARGV[4 * i + 1]) end
+  if held then
+    if p[1] ~= 'c' and a.wait(s, p, 1, now) ~= 0 then told[#told + 1] = string.sub(KEYS[i], -${nameLength}) end
+    a.refund(s, p, tonumber(ARGV[4 * i - 1]), now, tonumber(ARGV[4 * i]), ARGV[4 * i + 1])
+  end
   local n = #reply
   reply[n + 1], reply[n + 2], reply[n + 3], full = 0, a.tell(s, p, now)
   reply[n + 4] = 0
   if held then store(KEYS[i], s, full) end
 end
+if #told > 0 then redis.call('PUBLISH', ARGV[#ARGV], table.concat(told)) end
 return reply
 `
 
@@ -134,5 +142,10 @@ export class LimitScripts {
   }
 }
 
-/** KEYS: what to forget. */
-export const forget = script(`return redis.call('DEL', unpack(KEYS))`)
+/** KEYS: what to forget. ARGV: the channel on which to say so, whatever was there. */
+export const forget = script(`
+local told = {}
+for i = 1, #KEYS do told[i] = string.sub(KEYS[i], -${nameLength}) end
+redis.call('PUBLISH', ARGV[1], table.concat(told))
+return redis.call('DEL', unpack(KEYS))
+`)
