@@ -12,7 +12,7 @@ const clients = []
 export async function startRedis() {
   const port = await freePort()
   const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no']
-  const server = spawn('redis-server', args, { stdio: 'pipe' })
+  const server = spawn(process.env.SLUICE_REDIS_SERVER ?? 'redis-server', args, { stdio: 'pipe' })
   process.once('exit', () => server.kill('SIGKILL'))
   for (let told = ''; !told.includes('Ready to accept'); ) told += String((await once(server.stdout, 'data'))[0])
   server.stdout.resume()
