@@ -196,6 +196,22 @@ describe('a key that is used up', () => {
     20_000,
   )
 
+  test('that an ACL keeps from being told of is refused for no longer than a second, and can be reset and refunded', async () => {
+    await server.cli('ACL', 'SETUSER', 'mute', 'on', '>pw', '~*', '+@all', 'resetchannels')
+    const client = new Redis({ port: server.port, username: 'mute', password: 'pw' })
+    closing.push(() => client.disconnect())
+    await client.ping()
+    const namespace = freshName()
+    const [here, there] = [processOn(client, namespace), processOn(client, namespace)]
+    for (const how of ['reset', 'refund'] as const) {
+      await until(() => allowed(here.store).then((yes) => !yes))
+      await sleep(untoldMs + 50)
+      expect(await allowed(here.store)).toBe(false)
+      await there.store[how]([chargeOf(quota)])
+      expect(await refusedFor(here.store)).toBeLessThan(untoldMs + graceMs)
+    }
+  }, 20_000)
+
   test('stays refused whatever anybody else publishes', async () => {
     const client = await open()
     const namespace = freshName()

@@ -88,7 +88,8 @@ return reply
 
 /**
  * ARGV per key: spec, units, when they were taken (empty: the newest), permit; at the end a channel. Answers what there is
- * then, and publishes the names of the keys that had nothing left: others may be refusing them without asking.
+ * then, and publishes the names of the keys that had nothing left: others may be refusing them without asking. (Where an
+ * ACL forbids it nobody relies on it: those who listen try it out by publishing.)
  */
 const giveBack = `
 local reply, told = { now }, {}
@@ -106,7 +107,7 @@ for i = 1, #KEYS do
   reply[n + 4] = 0
   if held then store(KEYS[i], s, full) end
 end
-if #told > 0 then redis.call('PUBLISH', ARGV[#ARGV], table.concat(told)) end
+if #told > 0 then redis.pcall('PUBLISH', ARGV[#ARGV], table.concat(told)) end
 return reply
 `
 
@@ -146,6 +147,6 @@ export class LimitScripts {
 export const forget = script(`
 local told = {}
 for i = 1, #KEYS do told[i] = string.sub(KEYS[i], -${nameLength}) end
-redis.call('PUBLISH', ARGV[1], table.concat(told))
+redis.pcall('PUBLISH', ARGV[1], table.concat(told))
 return redis.call('DEL', unpack(KEYS))
 `)
