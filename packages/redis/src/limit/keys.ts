@@ -51,3 +51,18 @@ export function nameOf(key: string): string {
 export function subjectOf({ key }: Charge): string {
   return key.slice(0, subjectLength)
 }
+
+/**
+ * The charges by subject, as indices. The smallest limit first: it is the most specific, refuses most often, and then
+ * nobody else is asked.
+ */
+export function strictestFirst(charges: readonly Charge[]): readonly (readonly number[])[] {
+  const groups = new Map<string, number[]>()
+  charges.forEach((charge, i) => {
+    const group = groups.get(subjectOf(charge))
+    if (group) group.push(i)
+    else groups.set(subjectOf(charge), [i])
+  })
+  const least = (group: readonly number[]): number => Math.min(...group.map((i) => charges[i]!.quota.algorithm.limit))
+  return [...groups.values()].sort((a, b) => least(a) - least(b))
+}

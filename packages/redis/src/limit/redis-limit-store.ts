@@ -1,15 +1,15 @@
-import type { Charge, Clock, LimitStore, LimitStoreUsage, Quota, Settlement, Verdict } from '@sluice/core'
+import type { Charge, Clock, LimitStore, LimitStoreUsage, Settlement, Verdict } from '@sluice/core'
 import type { ScriptClient } from '../client.ts'
 import { withDeadline } from '../deadline.ts'
 import type { Link } from '../link.ts'
 import { Blocked } from './blocked.ts'
 import { Decisions } from './decisions.ts'
-import { LimitKeys, nameOf, subjectOf } from './keys.ts'
+import { LimitKeys, nameOf, strictestFirst, subjectOf } from './keys.ts'
 import { News } from './news.ts'
 import { nodesOf } from './nodes.ts'
 import { Parcels, type Taken, type Unused } from './parcels.ts'
 import { forget, type Letter, LimitScripts } from './scripts.ts'
-import { type Spec, specOf } from './spec.ts'
+import { type Spec, Specs } from './spec.ts'
 
 export interface RedisLimitStoreOptions {
   readonly link: Link
@@ -57,7 +57,7 @@ export class RedisLimitStore implements LimitStore {
   readonly #time: 'server' | 'clock'
   readonly #keys: LimitKeys
   readonly #scripts = new LimitScripts()
-  readonly #specs = new WeakMap<Quota, Spec>()
+  readonly #specs = new Specs()
   readonly #decisions: Decisions
   readonly #blocked: Blocked
   readonly #news: News | undefined
@@ -102,7 +102,7 @@ export class RedisLimitStore implements LimitStore {
 
   /** Only where all the units of a request can be: else it has to ask anyway. */
   #inAdvance(charges: readonly Charge[]): boolean {
-    for (let i = 0; i < charges.length; i++) if (this.#spec(charges[i]!).take === 0) return false
+    for (let i = 0; i < charges.length; i++) if (this.#specs.of(charges[i]!).take === 0) return false
     return true
   }
 
@@ -146,19 +146,19 @@ export class RedisLimitStore implements LimitStore {
   #keep(charges: readonly Charge[], told: readonly Told[], sentMs: number): void {
     charges.forEach((charge, i) => {
       const { extra, verdict } = told[i]!
-      if (extra > 0) this.#parcels.put(charge, this.#spec(charge), extra, verdict, sentMs)
+      if (extra > 0) this.#parcels.put(charge, this.#specs.of(charge), extra, verdict, sentMs)
     })
   }
 
   #extra(charge: Charge): number {
-    const { take } = this.#spec(charge)
+    const { take } = this.#specs.of(charge)
     return this.#parcels.units(charge.key) > 0 ? 0 : Math.max(0, take - charge.cost)
   }
 
   /** Subjects in different slots, one after the other: all or none, by giving back. */
   async #bySubject(charges: readonly Charge[], extras: readonly number[] | undefined): Promise<readonly Told[]> {
     const told: Told[] = []
-    const groups = this.#strictestFirst(charges)
+    const groups = strictestFirst(charges)
     const charged: number[] = []
     for (const [at, group] of groups.entries()) {
       const pick = group.map((i) => charges[i]!)
@@ -183,18 +183,6 @@ export class RedisLimitStore implements LimitStore {
     return told
   }
 
-  /** The smallest limit first: it is the most specific, refuses most often, and then nobody else is asked. */
-  #strictestFirst(charges: readonly Charge[]): readonly (readonly number[])[] {
-    const groups = new Map<string, number[]>()
-    charges.forEach((charge, i) => {
-      const group = groups.get(subjectOf(charge))
-      if (group) group.push(i)
-      else groups.set(subjectOf(charge), [i])
-    })
-    const least = (group: readonly number[]): number => Math.min(...group.map((i) => charges[i]!.quota.algorithm.limit))
-    return [...groups.values()].sort((a, b) => least(a) - least(b))
-  }
-
   async #takeBack(charges: readonly Charge[], charged: readonly number[], told: Told[]): Promise<void> {
     const back = charged.filter((i) => told[i]!.verdict.allowed)
     const answers = await this.#giveBack(back.flatMap((i) => taken(charges[i]!, told[i]!))).catch(() => [])
@@ -216,7 +204,7 @@ export class RedisLimitStore implements LimitStore {
 
   /** Of a quota that did not refuse, and whose node does not answer. */
   #unknown(charge: Charge): Verdict {
-    return this.#verdict(this.#spec(charge), Math.floor(this.#clock.now()), 0, 0, 0)
+    return this.#verdict(this.#specs.of(charge), Math.floor(this.#clock.now()), 0, 0, 0)
   }
 
   async peek(charges: readonly Charge[]): Promise<readonly Verdict[]> {
@@ -237,7 +225,7 @@ export class RedisLimitStore implements LimitStore {
       const units = Math.min(refund, charge.cost)
       if (!verdict.allowed || (units === 0 && charge.permit === '')) continue
       if (charge.permit === '') this.#blocked.told(this.#nameOf(charge))
-      if (this.#spec(charge).take > 0 && this.#parcels.putBack(charge, units, verdict.atMs)) continue
+      if (this.#specs.of(charge).take > 0 && this.#parcels.putBack(charge, units, verdict.atMs)) continue
       back.push({ charge, units, atMs: verdict.atMs })
     }
     await this.#giveBack(back)
@@ -260,7 +248,7 @@ export class RedisLimitStore implements LimitStore {
     await this.#each(
       [...byKey.values()].map(({ charge }) => charge),
       async (part) => {
-        const args = part.flatMap((charge) => [this.#spec(charge).text, permitsOf(charge)])
+        const args = part.flatMap((charge) => [this.#specs.of(charge).text, permitsOf(charge)])
         await this.#quietly('renew', part, args)
         return part
       },
@@ -306,7 +294,7 @@ export class RedisLimitStore implements LimitStore {
       async (part) => {
         const args = part.flatMap((charge) => {
           const one = units.get(charge)!
-          return [this.#spec(charge).text, one.units, one.atMs ?? '', charge.permit]
+          return [this.#specs.of(charge).text, one.units, one.atMs ?? '', charge.permit]
         })
         args.push(this.#keys.channel)
         return this.#told(part, (await this.#quietly('giveBack', part, args)) as readonly unknown[])
@@ -325,7 +313,7 @@ export class RedisLimitStore implements LimitStore {
 
   /** In parts a script can do at once: of one slot in a Cluster, and not too many. Answers in the charges' order. */
   async #each<T>(charges: readonly Charge[], run: (part: readonly Charge[]) => Promise<readonly T[]>): Promise<T[]> {
-    const groups = this.#link.client.isCluster ? this.#strictestFirst(charges) : [charges.map((_, i) => i)]
+    const groups = this.#link.client.isCluster ? strictestFirst(charges) : [charges.map((_, i) => i)]
     const answers: T[] = []
     const parts = groups.flatMap((group) =>
       Array.from({ length: Math.ceil(group.length / keysPerCall) }, (_, n) =>
@@ -344,7 +332,7 @@ export class RedisLimitStore implements LimitStore {
   }
 
   #ask(mode: 'c' | 'p', charges: readonly Charge[], extras?: readonly number[]): Promise<readonly Told[]> {
-    const specs = charges.map((charge) => this.#spec(charge))
+    const specs = charges.map((charge) => this.#specs.of(charge))
     const keys = charges.map((charge) => this.#key(charge))
     const decision = { charges, specs, keys, extras }
     const read = (numbers: readonly unknown[], at: number): readonly Told[] => this.#told(charges, numbers, at)
@@ -357,7 +345,7 @@ export class RedisLimitStore implements LimitStore {
     for (let i = 0; i < charges.length; i++) {
       // Numbers, unless the client was told to leave them as text.
       const of = (n: number): number => Number(numbers[at + 4 * i + n])
-      told.push({ verdict: this.#verdict(this.#spec(charges[i]!), now, of(0), of(1), of(2)), extra: of(3) })
+      told.push({ verdict: this.#verdict(this.#specs.of(charges[i]!), now, of(0), of(1), of(2)), extra: of(3) })
     }
     return told
   }
@@ -376,21 +364,12 @@ export class RedisLimitStore implements LimitStore {
     }
   }
 
-  #spec({ quota }: Charge): Spec {
-    let spec = this.#specs.get(quota)
-    if (!spec) {
-      spec = specOf(quota)
-      this.#specs.set(quota, spec)
-    }
-    return spec
-  }
-
   #letters(charges: readonly Charge[]): readonly Letter[] {
-    return charges.map((charge) => this.#spec(charge).letter)
+    return charges.map((charge) => this.#specs.of(charge).letter)
   }
 
   #key(charge: Charge): string {
-    return this.#keys.of(charge, this.#spec(charge).take > 0)
+    return this.#keys.of(charge, this.#specs.of(charge).take > 0)
   }
 
   #nameOf(charge: Charge): string {

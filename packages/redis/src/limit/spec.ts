@@ -1,4 +1,4 @@
-import type { Quota } from '@sluice/core'
+import type { Charge, Quota } from '@sluice/core'
 import type { Letter } from './scripts.ts'
 
 /** A quota as scripts know it. */
@@ -21,7 +21,21 @@ const holdPart = 16
 /** Below it nothing is taken in advance: it would be over before it was used. */
 const shortestHoldMs = 10
 
-export function specOf(quota: Quota): Spec {
+/** The specs of the quotas there are. */
+export class Specs {
+  readonly #known = new WeakMap<Quota, Spec>()
+
+  of({ quota }: Charge): Spec {
+    let spec = this.#known.get(quota)
+    if (!spec) {
+      spec = specOf(quota)
+      this.#known.set(quota, spec)
+    }
+    return spec
+  }
+}
+
+function specOf(quota: Quota): Spec {
   return leased(quota) ?? spec(quota, ...shapeOf(quota))
 }
 
