@@ -1,15 +1,13 @@
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { gunzipSync } from 'node:zlib'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import { afterEach, describe, expect, test } from '@jest/globals'
 import { createSluice } from '@sluice/node'
 import { redis } from '@sluice/redis'
-import type { Redis } from 'ioredis'
 import { Forms } from '../../packages/core/src/cache/forms.ts'
 import type { CacheRecord, StoredForm } from '../../packages/core/src/cache/record.ts'
 import { everythingTag, userTag } from '../../packages/core/src/cache/record-tags.ts'
 import type { CacheStore, Vacancy, VariantSelector } from '../../packages/core/src/cache/store.ts'
-import { systemClock } from '../../packages/core/src/clock.ts'
 import type { RedisCacheStore } from '../../packages/redis/src/cache/redis-store.ts'
 import { replaceFrame } from '../../packages/redis/src/cache/scripts.ts'
 import type { ScriptClient } from '../../packages/redis/src/client.ts'
@@ -17,40 +15,12 @@ import { type Call, Link } from '../../packages/redis/src/link.ts'
 import { clientOf, codingsOf, countingRecipe } from '../cache-store/encoders.ts'
 import { bodyOf, makeRecord, plain, requestWith, variantFor } from '../cache-store/fixtures.ts'
 import { timed } from '../support/lateness.ts'
-import { type RedisServer, startRedis, until } from '../support/redis-server.ts'
-import { connect, freshName, storeOn } from './support.ts'
-
-let server: RedisServer
-let one: Redis
-let other: Redis
-const clock = systemClock()
-
-beforeAll(async () => {
-  server = await startRedis()
-  one = await connect(server.port)
-  other = await connect(server.port)
-})
-afterAll(async () => {
-  one.disconnect()
-  other.disconnect()
-  await server.stop()
-})
-afterEach(async () => {
-  await one.flushall()
-})
+import { until } from '../support/redis-server.ts'
+import { freshName, storeOn } from './support.ts'
+import { clock, one, other, pair, put, server } from './two-processes.ts'
 
 const gzip: StoredForm = { coding: 'gzip', body: Buffer.from([31, 139, 0]), etag: '"tag;gzip"' }
 const br: StoredForm = { coding: 'br', body: Buffer.from([7]), etag: '"tag;br"' }
-
-/** Two processes that share a namespace. */
-function pair(over: Parameters<typeof storeOn>[1] = {}) {
-  const name = freshName()
-  return [storeOn(one, { name, ...over }), storeOn(other, { name, ...over })] as const
-}
-
-async function put(store: RedisCacheStore, body: string, over: Partial<CacheRecord> = {}, variant = plain) {
-  return store.set('k', variant, makeRecord(clock, body, over), (await store.position('k')) as Vacancy)
-}
 
 const held = async (store: CacheStore, select: VariantSelector = plain.select) =>
   (await store.get('k', select)) as CacheRecord
@@ -89,7 +59,7 @@ function interrupted(over: Parameters<typeof storeOn>[1] = {}) {
 describe('a form made in one process', () => {
   test('is found by the others, whole, with what is known of it', async () => {
     const [a, b] = pair()
-    await put(a, 'one')
+    await put(a, 'k', 'one')
     const best = { ...gzip, best: true }
     expect(await b.addForm('k', plain.select, await held(a), best)).toBe(true)
     const { forms } = await held(a)
@@ -100,7 +70,7 @@ describe('a form made in one process', () => {
 
   test('is not made in the others, fast or at the best level', async () => {
     const [a, b] = pair()
-    await put(a, 'one')
+    await put(a, 'k', 'one')
     const processOf = (store: RedisCacheStore) => {
       const recipe = countingRecipe(3)
       const ask = <T>(_what: string, fn: () => T) => fn()
@@ -121,7 +91,7 @@ describe('a form made in one process', () => {
 
   test('costs a hit nothing: still one script and one read, whatever forms there are', async () => {
     const [a, b] = pair()
-    await put(a, 'one')
+    await put(a, 'k', 'one')
     for (const form of [gzip, br]) await a.addForm('k', plain.select, await held(a), form)
     await server.resetStats()
     for (let i = 0; i < 10; i++) await b.get('k', plain.select)
@@ -132,7 +102,7 @@ describe('a form made in one process', () => {
   test('is written once where many make it at the same moment, and all know that it is there', async () => {
     const name = freshName()
     const stores = Array.from({ length: 6 }, (_, i) => storeOn(i % 2 ? one : other, { name }))
-    await put(stores[0]!, 'one')
+    await put(stores[0]!, 'k', 'one')
     const record = await held(stores[0]!)
     const taken = await Promise.all(stores.map((store) => store.addForm('k', plain.select, record, gzip)))
     expect(taken).toEqual(stores.map(() => true))
@@ -142,7 +112,7 @@ describe('a form made in one process', () => {
   test('does not push out one of another coding that is made at the same moment', async () => {
     const [a, b] = pair()
     for (let round = 0; round < 20; round++) {
-      await put(a, `${round}`)
+      await put(a, 'k', `${round}`)
       const record = await held(b)
       const [zstd, deflate] = [
         { ...br, coding: 'zstd' },
@@ -158,7 +128,7 @@ describe('a form made in one process', () => {
 
   test('does not take the place of one that is as good, nor a fast one that of the best', async () => {
     const { link, a, b } = interrupted()
-    await put(a, 'one')
+    await put(a, 'k', 'one')
     const record = await held(a)
     const best = { ...gzip, body: Buffer.from([1]), best: true }
     expect(await b.addForm('k', plain.select, record, best)).toBe(true)
@@ -171,7 +141,7 @@ describe('a form made in one process', () => {
 
   test('does not make an entry live longer', async () => {
     const [a] = pair()
-    await put(a, 'one', { deleteAt: clock.now() + 10_000 })
+    await put(a, 'k', 'one', { deleteAt: clock.now() + 10_000 })
     const left = async () => Promise.all((await one.keys('*:[ef]')).map((key) => one.pttl(key)))
     expect(await left()).toHaveLength(2)
     await new Promise((resolve) => setTimeout(resolve, 30))
@@ -186,7 +156,7 @@ describe('a form made in one process', () => {
   test('may be added to what was expired, which stays as stale as it was', async () => {
     const [a, b] = pair()
     const later = clock.now() + 90_000
-    await put(a, 'one', { tags: ['t'], whileRevalidateUntil: later, deleteAt: later })
+    await put(a, 'k', 'one', { tags: ['t'], whileRevalidateUntil: later, deleteAt: later })
     await a.invalidate([userTag('t')], 'expire')
     const before = await held(b)
     expect(await b.addForm('k', plain.select, before, gzip)).toBe(true)
@@ -198,7 +168,7 @@ describe('a form made in one process', () => {
 
   test('that would make the entry too large is left out, and the entry stays', async () => {
     const [a, b] = pair({ maxEntryBytes: 1_000 })
-    await put(a, 'x'.repeat(500))
+    await put(a, 'k', 'x'.repeat(500))
     expect(await a.addForm('k', plain.select, await held(a), { ...gzip, body: Buffer.alloc(600) })).toBe(false)
     expect(codingsOf(await held(b))).toEqual(['identity'])
   })
@@ -207,7 +177,7 @@ describe('a form made in one process', () => {
     const [a, b] = pair({ maxEntryBytes: 1_000 })
     const large = { coding: 'br', body: Buffer.alloc(600), etag: undefined }
     const forms = [...makeRecord(clock, 'x'.repeat(400)).forms, gzip, large]
-    expect(await put(a, '', { forms })).toBe('stored')
+    expect(await put(a, 'k', '', { forms })).toBe('stored')
     expect(codingsOf(await held(b))).toEqual(['identity', 'gzip'])
   })
 })
@@ -221,13 +191,13 @@ describe('what happens between the moment a form is read for and the moment it i
     ['its tag is purged', ({ b }) => b.invalidate([userTag('t')], 'purge'), false, 'vacancy'],
     ['everything is purged', ({ b }) => b.invalidate([everythingTag], 'purge'), false, 'vacancy'],
     ['something else is purged', ({ b }) => b.invalidate([userTag('u')], 'purge'), true, ['one', 'gzip']],
-    ['another response takes its place', ({ b }) => put(b, 'two'), false, ['two']],
-    ['the same response is stored again', ({ b }) => put(b, 'one'), true, ['one', 'gzip']],
+    ['another response takes its place', ({ b }) => put(b, 'k', 'two'), false, ['two']],
+    ['the same response is stored again', ({ b }) => put(b, 'k', 'one'), true, ['one', 'gzip']],
     [
       'it is purged and stored again',
       async ({ b }) => {
         await b.invalidate([userTag('t')], 'purge')
-        await put(b, 'two', { tags: ['t'] })
+        await put(b, 'k', 'two', { tags: ['t'] })
       },
       false,
       ['two'],
@@ -253,7 +223,7 @@ describe('what happens between the moment a form is read for and the moment it i
 
   test.each(rows)('%s', async (what, meanwhile, taken, expected) => {
     const { link, a, b } = interrupted({ laneCount: 1 })
-    await put(a, 'one', { tags: ['t'] })
+    await put(a, 'k', 'one', { tags: ['t'] })
     const record = await held(a)
     link.once(() => meanwhile({ a, b }))
     expect(await a.addForm('k', plain.select, record, gzip)).toBe(taken)
@@ -267,9 +237,9 @@ describe('what happens between the moment a form is read for and the moment it i
   test("its key comes to vary: what was stored for all is nobody's, and gets no form", async () => {
     const { link, a, b } = interrupted()
     const english = requestWith({ l: 'en' })
-    await put(a, 'hello', {}, { ...plain, select: english })
+    await put(a, 'k', 'hello', {}, { ...plain, select: english })
     const record = await held(a, english)
-    link.once(() => put(b, 'hallo', {}, variantFor(['l'], { l: 'de' })))
+    link.once(() => put(b, 'k', 'hallo', {}, variantFor(['l'], { l: 'de' })))
     expect(await a.addForm('k', english, record, gzip)).toBe(false)
     expect(codingsOf(await held(b, requestWith({ l: 'de' })))).toEqual(['identity'])
     expect((await held(b, english)).kind).toBe('vacancy')
@@ -278,10 +248,10 @@ describe('what happens between the moment a form is read for and the moment it i
 
   test('it changes each time it is tried: the form is given up, and not tried for ever', async () => {
     const { link, a, b } = interrupted()
-    await put(a, 'one')
+    await put(a, 'k', 'one')
     const record = await held(a)
     const again = async (): Promise<void> => {
-      await put(b, 'one')
+      await put(b, 'k', 'one')
       link.once(again)
     }
     link.once(again)
@@ -319,7 +289,7 @@ describe('while Redis is in trouble', () => {
   test('frozen: the form is given up in time, and the record is what it was', async () => {
     const deadlines = { readMs: 40, writeMs: 60, purgeMs: 1_000 }
     const [a, b] = pair({ deadlines })
-    await put(a, 'one')
+    await put(a, 'k', 'one')
     const record = await held(a)
     server.freeze()
     try {
@@ -337,7 +307,7 @@ describe('while Redis is in trouble', () => {
 
   test('known to be out: nothing is sent, and the request that may try first is not one for a form', async () => {
     const [a] = pair({ deadlines: { readMs: 20, writeMs: 20, purgeMs: 1_000 } })
-    await put(a, 'one')
+    await put(a, 'k', 'one')
     const record = await held(a)
     server.freeze()
     try {
@@ -354,7 +324,7 @@ describe('while Redis is in trouble', () => {
 
   test('out of memory: the form is not stored, and the record stays', async () => {
     const [a, b] = pair()
-    await put(a, 'one')
+    await put(a, 'k', 'one')
     const record = await held(a)
     await one.config('SET', 'maxmemory-policy', 'noeviction')
     await one.config('SET', 'maxmemory', '1')
@@ -368,7 +338,7 @@ describe('while Redis is in trouble', () => {
 
   test('after close nothing is added', async () => {
     const [a, b] = pair()
-    await put(a, 'one')
+    await put(a, 'k', 'one')
     const record = await held(a)
     await a.close()
     expect(await a.addForm('k', plain.select, record, gzip)).toBe(false)

@@ -1,56 +1,15 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
-import type { Redis } from 'ioredis'
+import { describe, expect, test } from '@jest/globals'
 import type { CacheRecord } from '../../packages/core/src/cache/record.ts'
 import { userTag } from '../../packages/core/src/cache/record-tags.ts'
-import type { Vacancy, Variant } from '../../packages/core/src/cache/store.ts'
-import { systemClock } from '../../packages/core/src/clock.ts'
-import type { RedisCacheStore } from '../../packages/redis/src/cache/redis-store.ts'
+import type { Vacancy } from '../../packages/core/src/cache/store.ts'
 import { lookUp } from '../../packages/redis/src/cache/scripts.ts'
 import type { ScriptClient } from '../../packages/redis/src/client.ts'
 import { Link } from '../../packages/redis/src/link.ts'
 import { bodyOf, makeRecord, plain, requestWith, variantFor } from '../cache-store/fixtures.ts'
-import { type RedisServer, startRedis, until } from '../support/redis-server.ts'
+import { until } from '../support/redis-server.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 import { connect, freshName, storeOn } from './support.ts'
-
-let server: RedisServer
-let one: Redis
-let other: Redis
-const clock = systemClock()
-
-beforeAll(async () => {
-  server = await startRedis()
-  one = await connect(server.port)
-  other = await connect(server.port)
-})
-afterAll(async () => {
-  one.disconnect()
-  other.disconnect()
-  await server.stop()
-})
-afterEach(async () => {
-  await one.flushall()
-  await one.config('SET', 'maxmemory', '0')
-})
-
-/** Two processes that share a namespace. */
-function pair(over: Parameters<typeof storeOn>[1] = {}) {
-  const name = freshName()
-  return [storeOn(one, { name, ...over }), storeOn(other, { name, ...over })] as const
-}
-
-async function put(
-  store: RedisCacheStore,
-  key: string,
-  body: string | Buffer,
-  over: Partial<CacheRecord> = {},
-  variant: Variant = plain,
-) {
-  return store.set(key, variant, makeRecord(clock, body, over), (await store.position(key)) as Vacancy)
-}
-
-const read = async (store: RedisCacheStore, key: string, select = plain.select) =>
-  bodyOf((await store.get(key, select)) as CacheRecord | Vacancy)
+import { clock, one, other, pair, put, read, server } from './two-processes.ts'
 
 /** How many scripts run meanwhile, which is how many round trips there are. */
 async function trips(action: () => Promise<unknown>): Promise<number> {

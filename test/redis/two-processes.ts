@@ -1,0 +1,50 @@
+import { afterAll, afterEach, beforeAll } from '@jest/globals'
+import type { Redis } from 'ioredis'
+import type { CacheRecord } from '../../packages/core/src/cache/record.ts'
+import type { Vacancy, Variant } from '../../packages/core/src/cache/store.ts'
+import { systemClock } from '../../packages/core/src/clock.ts'
+import type { RedisCacheStore } from '../../packages/redis/src/cache/redis-store.ts'
+import { bodyOf, makeRecord, plain } from '../cache-store/fixtures.ts'
+import { type RedisServer, startRedis } from '../support/redis-server.ts'
+import { connect, freshName, storeOn } from './support.ts'
+
+// Whoever imports this gets a server for the tests of its file, and two clients of it as two processes have them. It is
+// empty at the beginning of each test.
+export let server: RedisServer
+export let one: Redis
+export let other: Redis
+export const clock = systemClock()
+
+beforeAll(async () => {
+  server = await startRedis()
+  one = await connect(server.port)
+  other = await connect(server.port)
+})
+afterAll(async () => {
+  one.disconnect()
+  other.disconnect()
+  await server.stop()
+})
+afterEach(async () => {
+  await one.flushall()
+  await one.config('SET', 'maxmemory', '0')
+})
+
+/** Two processes that share a namespace. */
+export function pair(over: Parameters<typeof storeOn>[1] = {}) {
+  const name = freshName()
+  return [storeOn(one, { name, ...over }), storeOn(other, { name, ...over })] as const
+}
+
+export async function put(
+  store: RedisCacheStore,
+  key: string,
+  body: string | Buffer,
+  over: Partial<CacheRecord> = {},
+  variant: Variant = plain,
+) {
+  return store.set(key, variant, makeRecord(clock, body, over), (await store.position(key)) as Vacancy)
+}
+
+export const read = async (store: RedisCacheStore, key: string, select = plain.select) =>
+  bodyOf((await store.get(key, select)) as CacheRecord | Vacancy)
