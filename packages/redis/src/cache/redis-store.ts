@@ -58,7 +58,7 @@ export interface Deadlines {
 const longestMs = 10 * 365 * 86_400_000
 
 /**
- * The cache store in Redis, shared by processes. A look-up, a store and an invalidation of a lane are one script each.
+ * The cache store in Redis, shared by processes. A look-up, a store and an invalidation of a lane are one round trip each.
  *
  * Whatever cannot be known for certain is a vacancy: a lost clock, an older epoch, a damaged frame.
  */
