@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import type { CacheRecord } from '../../packages/core/src/cache/record.ts'
 import { userTag } from '../../packages/core/src/cache/record-tags.ts'
 import type { Vacancy } from '../../packages/core/src/cache/store.ts'
+import type { RedisCacheStore } from '../../packages/redis/src/cache/redis-store.ts'
 import { lookUp } from '../../packages/redis/src/cache/scripts.ts'
 import type { ScriptClient } from '../../packages/redis/src/client.ts'
 import { Link } from '../../packages/redis/src/link.ts'
@@ -108,6 +109,41 @@ describe('round trips', () => {
     expect(hset).toBeLessThanOrEqual(8)
     expect(await read(a, 'k7')).toBe('vacancy:key')
   })
+})
+
+test('shared questions never bring back what was purged before one of those who share it began', async () => {
+  const [a, b] = pair({ laneCount: 1 })
+  const pauses = [
+    () => Promise.resolve(),
+    () => new Promise((resolve) => setImmediate(resolve)),
+    () => new Promise((resolve) => setTimeout(resolve, 0)),
+  ]
+  let [version, purged, over, hits] = [0, 0, false, 0]
+  const reader = async (store: RedisCacheStore, seed: number) => {
+    for (let i = seed; !over; i++) {
+      const before = purged
+      const found = (await store.get('k', plain.select, { lease: true })) as CacheRecord | Vacancy
+      if (found.kind === 'vacancy') store.release(found, 'given-up')
+      else {
+        hits++
+        expect(Number(bodyOf(found))).toBeGreaterThan(before)
+      }
+      await pauses[i % 3]!()
+    }
+  }
+  const readers = Array.from({ length: 40 }, (_, i) => reader(i % 2 ? a : b, i))
+  try {
+    for (let round = 0; round < 150; round++) {
+      await put(a, 'k', String(++version), { tags: ['t'] })
+      for (let i = 0; i <= round % 4; i++) await pauses[(round + i) % 3]!()
+      await (round % 2 ? a : b).invalidate([userTag('t')], 'purge')
+      purged = version
+    }
+  } finally {
+    over = true
+  }
+  await Promise.all(readers)
+  expect(hits).toBeGreaterThan(100)
 })
 
 describe('a record that is replaced between the judgement and the reading of its frame', () => {
