@@ -146,6 +146,35 @@ test('shared questions never bring back what was purged before one of those who 
   expect(hits).toBeGreaterThan(100)
 })
 
+test('a question whose answer is still on its way is not shared: it may be from before a purge', async () => {
+  const name = freshName()
+  const a = storeOn(one, { name })
+  const link = new Link(other as unknown as ScriptClient)
+  const run = link.run.bind(link)
+  let release = () => {}
+  const held = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  const answered: Promise<unknown>[] = []
+  link.run = (call) => {
+    const answer = run(call)
+    if (call.script !== lookUp) return answer
+    answered.push(answer)
+    return held.then(() => answer)
+  }
+  const b = storeOn(other, { name, link })
+  await put(a, 'k', 'old', { tags: ['t'] })
+  const first = b.get('k', plain.select, { lease: true })
+  await until(() => answered.length === 1)
+  await answered[0]
+  await a.invalidate([userTag('t')], 'purge')
+  const second = b.get('k', plain.select, { lease: true })
+  await until(() => answered.length === 2)
+  release()
+  expect(bodyOf((await first) as CacheRecord)).toBe('old')
+  expect(await second).toMatchObject({ kind: 'vacancy', lease: 'taken' })
+})
+
 describe('a record that is replaced between the judgement and the reading of its frame', () => {
   /** A store to which things happen just before it reads frames, or before it judges. */
   function disturbed(name: string, before: 'reading' | 'judging', happens: () => Promise<unknown>) {
