@@ -175,6 +175,17 @@ test('a question whose answer is still on its way is not shared: it may be from 
   expect(await second).toMatchObject({ kind: 'vacancy', lease: 'taken' })
 })
 
+test('a record of the same length in the place of another has a head of its own', async () => {
+  const [a, b] = pair()
+  for (const value of ['1', '2', '2', '3']) {
+    await put(a, 'k', 'body', { fields: ['X-Value', value] })
+    for (let i = 0; i < 2; i++) {
+      const found = (await b.get('k', plain.select)) as CacheRecord
+      expect([found.fields, bodyOf(found)]).toEqual([['X-Value', value], 'body'])
+    }
+  }
+})
+
 describe('a record that is replaced between the judgement and the reading of its frame', () => {
   /** A store to which things happen just before it reads frames, or before it judges. */
   function disturbed(name: string, before: 'reading' | 'judging', happens: () => Promise<unknown>) {
