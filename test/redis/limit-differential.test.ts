@@ -1,8 +1,6 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import type { Redis } from 'ioredis'
-import { type RedisServer, startRedis } from '../support/redis-server.ts'
+import { expect, test } from '@jest/globals'
 import { Trace } from './limits/trace.ts'
-import { connect } from './support.ts'
+import { client } from './one-client.ts'
 
 /** `npm run test:limits-diff` sets a million. */
 const steps = Number(process.env.SLUICE_DIFF_STEPS ?? 12_000)
@@ -10,18 +8,6 @@ const seed = Number(process.env.SLUICE_DIFF_SEED ?? 1)
 
 const perTrace = 200
 const atOnce = 64
-
-let server: RedisServer
-let client: Redis
-
-beforeAll(async () => {
-  server = await startRedis()
-  client = await connect(server.port)
-})
-afterAll(async () => {
-  client.disconnect()
-  await server.stop()
-})
 
 test(`memory and Redis decide alike, to the last number, in ${steps.toLocaleString('en')} random steps over all algorithms`, async () => {
   const traces = Math.ceil(steps / perTrace)

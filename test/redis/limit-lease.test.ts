@@ -1,26 +1,14 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import type { Redis } from 'ioredis'
+import { describe, expect, test } from '@jest/globals'
 import type { AlgorithmKind } from '../../packages/core/src/limit/algorithms/algorithm.ts'
 import type { LimitStore } from '../../packages/core/src/limit/store.ts'
 import { ManualClock } from '../limit/helpers.ts'
-import { type RedisServer, startRedis, until } from '../support/redis-server.ts'
+import { until } from '../support/redis-server.ts'
 import { chargeOf, limitsOn, quotaOf } from './limits/support.ts'
 import { kinds, randomOf } from './limits/trace.ts'
-import { connect, freshName } from './support.ts'
+import { client, server } from './one-client.ts'
+import { freshName } from './support.ts'
 
 const windowed = kinds.filter((kind) => kind !== 'concurrent')
-
-let server: RedisServer
-let client: Redis
-
-beforeAll(async () => {
-  server = await startRedis()
-  client = await connect(server.port)
-})
-afterAll(async () => {
-  client.disconnect()
-  await server.stop()
-})
 
 /** The stores of several processes that share a clock. */
 function processes(count: number): { clock: ManualClock; stores: LimitStore[]; namespace: string } {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import type { Redis } from 'ioredis'
 import Redis5 from 'ioredis5'
 import { createLimiter } from '../../packages/core/src/limit/limiter.ts'
@@ -6,22 +6,10 @@ import type { Charge, LimitStore, Verdict } from '../../packages/core/src/limit/
 import { subjectLength } from '../../packages/core/src/limit/store.ts'
 import { redis } from '../../packages/redis/src/index.ts'
 import { ManualClock } from '../limit/helpers.ts'
-import { type RedisServer, startRedis } from '../support/redis-server.ts'
 import { chargeOf, limitsOn, quotaOf, StillClock } from './limits/support.ts'
 import { kinds } from './limits/trace.ts'
-import { connect, freshName } from './support.ts'
-
-let server: RedisServer
-let client: Redis
-
-beforeAll(async () => {
-  server = await startRedis()
-  client = await connect(server.port)
-})
-afterAll(async () => {
-  client.disconnect()
-  await server.stop()
-})
+import { client, server } from './one-client.ts'
+import { freshName } from './support.ts'
 
 const rateOf = (kind: string, n: number): string => (kind === 'concurrent' ? `${n} concurrent` : `${n}/d`)
 

@@ -10,6 +10,7 @@ import {
 } from '@sluice/core'
 import { Batcher } from '../batcher.ts'
 import { withDeadline } from '../deadline.ts'
+import { Remembered } from '../remembered.ts'
 import { Heads } from './heads.ts'
 import { type Answer, attempts, type LaneScripts } from './lane-scripts.ts'
 import { type Lane, type Lanes, type Place, plainName, type VariantPlace } from './lanes.ts'
@@ -79,6 +80,9 @@ export interface LookUpsOptions {
 /** How many entries are looked up by one call at most: a twentieth of a millisecond of Redis's time. */
 const perCall = 16
 
+/** There are few: routes of one kind vary by the same fields. */
+const rememberedSpecs = 200
+
 /**
  * Looks entries up in Redis, those of one lane that are asked for in one turn of the event loop together. Requests that
  * ask for the same entry share one question, as long as it has not been sent: its answer is of a moment after each of
@@ -90,6 +94,7 @@ export class LookUps {
   /** Those not sent yet, by what they ask for. */
   readonly #unsent: Map<string, Question>[]
   readonly #heads = new Heads()
+  readonly #specs = new Remembered(rememberedSpecs, parseSpec)
   /** What was learnt beside a record that is stale. */
   readonly #renewals = new WeakMap<CacheRecord, Vacancy>()
 
@@ -116,7 +121,7 @@ export class LookUps {
     const { hints, lanes, scripts, reaches } = this.#options
     const { lane } = place
     const spec = hints.get(place.id)
-    const variant = spec === '' ? place.own : lanes.variant(place, asking.select(parseSpec(spec)))
+    const variant = spec === '' ? place.own : lanes.variant(place, asking.select(this.#specs.get(spec)))
     if (asking.attempt === 1 && !reaches(lane)) {
       asking.resolve(undefined)
       return

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type Charge, subjectLength } from '@sluice/core'
+import { Remembered } from '../remembered.ts'
 
 /** Of what is written to Redis. Another layout gets another number, so that two versions can share a server. */
 const format = 1
@@ -11,7 +12,7 @@ const quotaLength = 16
 export const nameLength = subjectLength + 2 + quotaLength
 
 /** There are as many as policies and routes, unless rates are functions. */
-const maxRemembered = 10_000
+const rememberedQuotas = 10_000
 
 /**
  * The keys of states: all of the same length, and those of one subject in one slot of a Cluster. A charge's key begins
@@ -21,7 +22,7 @@ export class LimitKeys {
   /** Where it is told what was given back. */
   readonly channel: string
   readonly #prefix: string
-  readonly #quotas = new Map<string, string>()
+  readonly #quotas = new Remembered(rememberedQuotas, quotaHash)
 
   /** @param keyPrefix - what the client puts before every key, but not before the names of channels in scripts */
   constructor(namespace: string, keyPrefix = '') {
@@ -31,15 +32,13 @@ export class LimitKeys {
 
   /** @param leased - units of it are taken in advance, and are counted differently */
   of({ key }: Charge, leased: boolean): string {
-    const quota = key.slice(subjectLength)
-    let hash = this.#quotas.get(quota)
-    if (hash === undefined) {
-      if (this.#quotas.size >= maxRemembered) this.#quotas.clear()
-      hash = createHash('sha256').update(quota).digest('base64url').slice(0, quotaLength)
-      this.#quotas.set(quota, hash)
-    }
+    const hash = this.#quotas.get(key.slice(subjectLength))
     return `${this.#prefix}${key.slice(0, subjectLength)}}${leased ? 'a' : 'e'}${hash}`
   }
+}
+
+function quotaHash(quota: string): string {
+  return createHash('sha256').update(quota).digest('base64url').slice(0, quotaLength)
 }
 
 /** What news call a key. */
