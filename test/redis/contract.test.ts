@@ -3,7 +3,6 @@ import { Redis } from 'ioredis'
 import Redis5 from 'ioredis5'
 import { MemoryCacheStore } from '../../packages/core/src/cache/memory-store.ts'
 import type { CacheStore } from '../../packages/core/src/cache/store.ts'
-import { Bus } from '../../packages/redis/src/cache/bus.ts'
 import { TieredCacheStore } from '../../packages/redis/src/cache/tiered-store.ts'
 import type { ScriptClient } from '../../packages/redis/src/client.ts'
 import { describeCacheStore } from '../cache-store/contract.ts'
@@ -45,19 +44,13 @@ describeCacheStore('memory in front of Redis', async (clock, options) => {
   const name = freshName()
   const redis = storeOn(client, { name, clock, time: 'clock', ...options })
   const memory = new MemoryCacheStore({ clock, maxBytes: 2 ** 22, ...options })
-  const store = new TieredCacheStore({ memory, redis, clock, maxTtlMs: 60_000 })
-  const bus = new Bus({
-    clock,
-    lanes: redis.lanes,
+  const bus = {
     client: client as unknown as ScriptClient,
     listener: listener as unknown as ScriptClient,
-    clockOf: (lane) => redis.clockOf(lane),
-    invalidated: (tags, mode) => store.heard(tags, mode),
-    missed: () => store.forget(),
     changed: () => {},
-  })
-  store.follows(bus)
-  await until(() => bus.live)
+  }
+  const store = new TieredCacheStore({ memory, redis, clock, maxTtlMs: 60_000, bus })
+  await until(() => store.bus.live)
   return counting(store, client, name)
 })
 

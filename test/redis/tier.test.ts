@@ -6,7 +6,6 @@ import { userTag } from '../../packages/core/src/cache/record-tags.ts'
 import type { Vacancy } from '../../packages/core/src/cache/store.ts'
 import { systemClock } from '../../packages/core/src/clock.ts'
 import { isPromise } from '../../packages/core/src/maybe-promise.ts'
-import { Bus } from '../../packages/redis/src/cache/bus.ts'
 import { TieredCacheStore } from '../../packages/redis/src/cache/tiered-store.ts'
 import type { ScriptClient } from '../../packages/redis/src/client.ts'
 import { bodyOf, makeRecord, plain, requestWith, variantFor } from '../cache-store/fixtures.ts'
@@ -38,27 +37,21 @@ async function processOn(name: string, { beatMs = 100, maxTtlMs = 60_000 } = {})
   const [client, listener] = [await open(), await open()]
   const redis = storeOn(client, { name })
   const memory = new MemoryCacheStore({ clock, maxBytes: 2 ** 20 })
-  const store = new TieredCacheStore({ memory, redis, clock, maxTtlMs })
   const changes: boolean[] = []
-  const bus = new Bus({
-    clock,
-    lanes: redis.lanes,
+  const bus = {
     client: client as unknown as ScriptClient,
     listener: listener as unknown as ScriptClient,
-    clockOf: (lane) => redis.clockOf(lane),
-    invalidated: (tags, mode) => store.heard(tags, mode),
-    missed: () => store.forget(),
-    changed: (live) => changes.push(live),
+    changed: (live: boolean) => changes.push(live),
     beatMs,
     deadlineMs: 200,
-  })
-  store.follows(bus)
+  }
+  const store = new TieredCacheStore({ memory, redis, clock, maxTtlMs, bus })
   closing.push(() => store.close())
-  await until(() => bus.live)
+  await until(() => store.bus.live)
   const get = async (key: string, select = plain.select) => (await store.get(key, select)) as CacheRecord | Vacancy
   return {
     store,
-    bus,
+    bus: store.bus,
     lanes: redis.lanes,
     listener,
     client,

@@ -1,5 +1,4 @@
 import { type Backend, type BackendEnv, type CacheStore, MemoryCacheStore, SluiceError } from '@sluice/core'
-import { Bus } from './cache/bus.ts'
 import { Lanes } from './cache/lanes.ts'
 import { RedisCacheStore } from './cache/redis-store.ts'
 import { Replication } from './cache/replication.ts'
@@ -66,21 +65,14 @@ function cacheStore(env: BackendEnv, connection: Connection, options: ResolvedOp
   const store = new RedisCacheStore({ link, clock, lanes, replication, ...limits })
   if (!tier) return store
   const memory = new MemoryCacheStore({ clock, maxVariants, maxBytes: tier.maxBytes ?? env.maxBytes })
-  const tiered = new TieredCacheStore({ memory, redis: store, clock, maxTtlMs: tier.maxTtlMs })
-  const bus = new Bus({
-    clock,
-    lanes,
+  const bus = {
     client,
     listener: connection.another(),
-    clockOf: (lane) => store.clockOf(lane),
-    invalidated: (tags, mode) => tiered.heard(tags, mode),
-    missed: () => tiered.forget(),
-    changed: (live, cause) => {
+    changed: (live: boolean, cause: unknown) => {
       if (!live) env.report(busDown(cause))
     },
-  })
-  tiered.follows(bus)
-  return tiered
+  }
+  return new TieredCacheStore({ memory, redis: store, clock, maxTtlMs: tier.maxTtlMs, bus })
 }
 
 function busDown(cause: unknown): SluiceError {

@@ -17,7 +17,7 @@ import {
   type VariantSpec,
   type Wants,
 } from '@sluice/core'
-import type { Bus } from './bus.ts'
+import { Bus, type BusOptions } from './bus.ts'
 import type { Found } from './look-ups.ts'
 import type { RedisCacheStore } from './redis-store.ts'
 import { parseSpec, specText } from './specs.ts'
@@ -28,6 +28,8 @@ export interface TieredCacheStoreOptions {
   readonly clock: Clock
   /** How long a record is believed without asking Redis. */
   readonly maxTtlMs: number
+  /** Over which memory hears of what other processes invalidate. */
+  readonly bus: Pick<BusOptions, 'client' | 'listener' | 'changed' | 'beatMs' | 'deadlineMs'>
 }
 
 /**
@@ -35,36 +37,31 @@ export interface TieredCacheStoreOptions {
  * everything else is Redis's.
  */
 export class TieredCacheStore implements CacheStore {
+  /** While it is not live, memory is not used. */
+  readonly bus: Bus
   readonly #memory: MemoryCacheStore
   readonly #redis: RedisCacheStore
   readonly #clock: Clock
   readonly #maxTtlMs: number
-  #bus: Bus | undefined
 
-  constructor({ memory, redis, clock, maxTtlMs }: TieredCacheStoreOptions) {
+  constructor({ memory, redis, clock, maxTtlMs, bus }: TieredCacheStoreOptions) {
     this.#memory = memory
     this.#redis = redis
     this.#clock = clock
     this.#maxTtlMs = maxTtlMs
-  }
-
-  /** From now on memory follows this bus; before, it is not used. */
-  follows(bus: Bus): void {
-    this.#bus = bus
-  }
-
-  /** Another process invalidated these. */
-  heard(tags: readonly string[], mode: InvalidateMode): void {
-    this.#memory.invalidate(tags, mode)
-  }
-
-  /** Nothing that memory holds may be believed, nor what is on its way into it. */
-  forget(): void {
-    this.#memory.invalidate([everythingTag], 'purge')
+    this.bus = new Bus({
+      ...bus,
+      clock,
+      lanes: redis.lanes,
+      clockOf: (lane) => redis.clockOf(lane),
+      invalidated: (tags, mode) => memory.invalidate(tags, mode),
+      // Nothing that memory holds may be believed, nor what is on its way into it.
+      missed: () => memory.invalidate([everythingTag], 'purge'),
+    })
   }
 
   get(key: string, select: VariantSelector, wants?: Wants): MaybePromise<CacheRecord | Vacancy | StoreOut> {
-    if (!this.#bus?.live) return this.#redis.get(key, select, wants)
+    if (!this.bus.live) return this.#redis.get(key, select, wants)
     const found = this.#memory.get(key, select)
     if (found.kind === 'record') return found
     const before = this.#memory.position(key)
@@ -136,7 +133,7 @@ export class TieredCacheStore implements CacheStore {
   }
 
   async close(): Promise<void> {
-    this.#bus?.close()
+    this.bus.close()
     this.#memory.close()
     await this.#redis.close()
   }
@@ -151,7 +148,7 @@ export class TieredCacheStore implements CacheStore {
     if (found === undefined) return undefined
     if (found.kind === 'vacancy') return joined(found.vacancy, before)
     const renewal = this.#redis.renewal(found.record)
-    if (this.#bus?.live && renewal === undefined) {
+    if (this.bus.live && renewal === undefined) {
       const spec = parseSpec(found.spec)
       this.#put(key, { spec, select: () => select(spec) }, found.record, before)
     }
@@ -159,7 +156,7 @@ export class TieredCacheStore implements CacheStore {
   }
 
   #put(key: string, variant: Variant, record: CacheRecord, before: Vacancy): void {
-    if (!this.#bus?.live) return
+    if (!this.bus.live) return
     // Under another spec than Redis has it, a variant could be taken for another: memory follows Redis.
     let held: VariantSpec | undefined
     this.#memory.get(key, (spec) => {
