@@ -7,7 +7,7 @@ import { fork } from 'node:child_process'
 import { get } from 'node:http'
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { median } from './lib/compare.mjs'
+import { median } from './lib/rounds.mjs'
 
 const script = fileURLToPath(new URL('./compress-servers.mjs', import.meta.url))
 const open = 300

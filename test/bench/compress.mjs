@@ -4,7 +4,8 @@
  * `npm run bench -- compress`; arguments behind it choose groups (`hits`, `express`, `koa`, `fastify`).
  */
 import { fileURLToPath } from 'node:url'
-import { compare, median, report } from './lib/compare.mjs'
+import { compare, report } from './lib/compare.mjs'
+import { median } from './lib/rounds.mjs'
 
 const script = fileURLToPath(new URL('./compress-servers.mjs', import.meta.url))
 const wanted = process.argv.slice(2)

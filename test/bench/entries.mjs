@@ -3,7 +3,7 @@
  * The cache is driven as a host drives it, without sockets: requests are plain objects behind node's own view.
  */
 import { Engine, Fields, NodeRequestView } from '@sluice/node'
-import { median } from './lib/compare.mjs'
+import { median } from './lib/rounds.mjs'
 
 const socket = { remoteAddress: '127.0.0.1', localPort: 3000 }
 const requestOf = (url) => ({ method: 'GET', url, headers: { host: 'localhost:3000', accept: '*/*' }, socket })

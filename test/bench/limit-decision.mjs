@@ -14,7 +14,7 @@ import { systemClock } from '../../packages/core/dist/esm/clock.js'
 import { algorithmFor } from '../../packages/core/dist/esm/limit/algorithms/algorithm-for.js'
 import { createLimiter } from '../../packages/core/dist/esm/limit/limiter.js'
 import { MemoryLimitStore } from '../../packages/core/dist/esm/limit/memory-limit-store.js'
-import { median } from './lib/compare.mjs'
+import { median } from './lib/rounds.mjs'
 
 // A young generation so large that nothing is collected while it is measured: what was allocated is then what has grown.
 const flags = ['--expose-gc', '--min-semi-space-size=256', '--max-semi-space-size=256']

@@ -7,7 +7,8 @@
  * Goal: less than each of them.
  */
 import { fileURLToPath } from 'node:url'
-import { compare, median, report } from './lib/compare.mjs'
+import { compare, report } from './lib/compare.mjs'
+import { median } from './lib/rounds.mjs'
 
 const script = fileURLToPath(new URL('./limit-http-servers.mjs', import.meta.url))
 const peers = { express: 'express-rate-limit', koa: 'koa-ratelimit', fastify: '@fastify/rate-limit' }

@@ -10,7 +10,7 @@ import { createRequire } from 'node:module'
 import express from 'express'
 import Fastify from 'fastify'
 import Koa from 'koa'
-import { median } from './lib/compare.mjs'
+import { median } from './lib/rounds.mjs'
 
 const require = createRequire(import.meta.url)
 const body = '{"ok":true}'

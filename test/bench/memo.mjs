@@ -8,7 +8,7 @@
 import { createRequire } from 'node:module'
 import pMemoize from 'p-memoize'
 import { createSluice } from '../../packages/node/dist/esm/index.js'
-import { median } from './lib/compare.mjs'
+import { median } from './lib/rounds.mjs'
 
 const { LRUCache } = createRequire(new URL('../../packages/core/package.json', import.meta.url))('lru-cache')
 

@@ -6,8 +6,9 @@
  *
  * Goals: a hit in Redis at least 0.8 of GET's throughput, a tiered hit at least 0.9 of memory's.
  */
-import { Engine, Fields, NodeRequestView } from '@sluice/node'
+import { Engine } from '@sluice/node'
 import { redis } from '@sluice/redis'
+import { answer, requestFor } from './lib/exchange.mjs'
 import { race, startRedis } from './lib/redis.mjs'
 
 const server = await startRedis()
@@ -16,30 +17,18 @@ const entries = 1_000
 const body = Buffer.alloc(bodyBytes, 'x')
 // Long deadlines: on a busy machine, what was not answered in time would count as answered.
 const deadlines = { read: '10s', write: '10s', purge: '10s' }
-const socket = { remoteAddress: '127.0.0.1', localPort: 3000 }
-const view = (path) => new NodeRequestView({ method: 'GET', url: path, headers: { host: 'localhost:3000' }, socket })
 
 function contestant(backend) {
   const engine = new Engine({ cache: { maxBytes: '1gb' }, ...(backend && { backend }) })
   const pipeline = engine.cache.pipeline({ ttl: '1h' })
-  return { engine, open: (path) => pipeline.open(view(path)) }
-}
-
-/** Stores one response, as a host does. */
-async function fill({ open }, path) {
-  const { exchange } = await open(path)
-  const fields = Fields.from({ 'content-type': 'application/json; charset=utf-8' })
-  const head = { status: 200, fields, before: Fields.from(), body: 'whole', length: bodyBytes }
-  await exchange.onHead(head)
-  await exchange.onBody(head, body)
-  await exchange.onClose('sent')
+  return { engine, open: (path) => pipeline.open(requestFor(path)) }
 }
 
 async function filled(backend) {
   const made = contestant(backend)
   // Until the connection is there, nothing is stored.
   await new Promise((resolve) => setTimeout(resolve, 500))
-  for (let i = 0; i < entries; i++) await fill(made, `/${i}`)
+  for (let i = 0; i < entries; i++) await answer(await made.open(`/${i}`), body)
   await new Promise((resolve) => setTimeout(resolve, 300))
   for (let i = 0; i < entries; i++) checked(await made.open(`/${i}`))
   return made

@@ -6,23 +6,15 @@
  *
  * Goal: flat.
  */
-import { Engine, Fields, NodeRequestView } from '@sluice/node'
+import { Engine } from '@sluice/node'
 import { redis } from '@sluice/redis'
-import { median, startRedis } from './lib/redis.mjs'
+import { answer, requestFor } from './lib/exchange.mjs'
+import { startRedis } from './lib/redis.mjs'
+import { median } from './lib/rounds.mjs'
 
 const server = await startRedis()
 const deadlines = { read: '10s', write: '10s', purge: '60s' }
-const socket = { remoteAddress: '127.0.0.1', localPort: 3000 }
-const view = (path) => new NodeRequestView({ method: 'GET', url: path, headers: { host: 'localhost:3000' }, socket })
 const body = Buffer.from('{"ok":true}')
-
-async function fill(pipeline, path) {
-  const { exchange } = await pipeline.open(view(path))
-  const head = { status: 200, fields: Fields.from(), before: Fields.from(), body: 'whole', length: body.length }
-  await exchange.onHead(head)
-  await exchange.onBody(head, body)
-  await exchange.onClose('sent')
-}
 
 async function measure(size, lanes, rounds) {
   await server.control.flushall()
@@ -33,7 +25,7 @@ async function measure(size, lanes, rounds) {
   for (let round = 0; round < rounds; round++) {
     let next = 0
     const filler = async () => {
-      while (next < size) await fill(pipeline, `/${next++}`)
+      while (next < size) await answer(await pipeline.open(requestFor(`/${next++}`)), body)
     }
     await Promise.all(Array.from({ length: 64 }, filler))
     // A store is not waited for by the response that caused it.
@@ -42,14 +34,14 @@ async function measure(size, lanes, rounds) {
     if (keys < 2 * size) throw new Error(`Only ${keys} keys for ${size} entries`)
     const probes = Array.from({ length: 20 }, () => `/${Math.floor(Math.random() * size)}`)
     const hits = async () => {
-      const found = await Promise.all(probes.map((path) => pipeline.open(view(path))))
+      const found = await Promise.all(probes.map((path) => pipeline.open(requestFor(path))))
       return found.filter(({ kind }) => kind === 'reply').length
     }
     if ((await hits()) !== probes.length) throw new Error('An entry is not in the cache')
     const started = performance.now()
     await engine.cache.invalidate({ tags: ['all'] }, 'purge')
     times.push(performance.now() - started)
-    const after = await Promise.all([...new Set(probes)].map((path) => pipeline.open(view(path))))
+    const after = await Promise.all([...new Set(probes)].map((path) => pipeline.open(requestFor(path))))
     if (after.some(({ kind }) => kind === 'reply')) throw new Error('An entry was served after its purge')
     for (const { exchange } of after) exchange.onClose('aborted')
   }

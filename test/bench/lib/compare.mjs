@@ -1,7 +1,7 @@
-import { fork, spawnSync } from 'node:child_process'
+import { fork } from 'node:child_process'
 import { load } from './load.mjs'
-
-const canPin = spawnSync('taskset', ['-c', '0', 'true']).status === 0
+import { pin } from './pin.mjs'
+import { median, rotate } from './rounds.mjs'
 
 /**
  * Measures servers against each other: each in a process of its own on one core, the load on the other, in rounds in
@@ -18,7 +18,7 @@ export async function compare({ script, names, path = '/', headers, rounds = 7, 
   const figures = new Map(names.map((name) => [name, { rps: [], cpu: [], user: [] }]))
   try {
     for (const name of names) servers.set(name, await start(script, name))
-    if (canPin) spawnSync('taskset', ['-cp', '1', String(process.pid)])
+    pin(process.pid, 1)
     for (const { port } of servers.values()) await load({ port, path, headers, count: warmUp })
     for (let round = 0; round < rounds; round++) {
       for (const name of rotate(names, round)) {
@@ -57,14 +57,6 @@ export function report(title, figures, baseline) {
   }
 }
 
-export function median(values) {
-  const sorted = [...values].sort((a, b) => a - b)
-  const middle = sorted.length >> 1
-  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
-}
-
-const rotate = (list, by) => [...list.slice(by % list.length), ...list.slice(0, by % list.length)]
-
 function start(script, name) {
   return new Promise((resolve, reject) => {
     const child = fork(script, [name], { env: { ...process.env, NODE_ENV: 'production' } })
@@ -73,7 +65,7 @@ function start(script, name) {
     child.once('exit', (code) => code && reject(new Error(`server ${name} ended with ${code}`)))
     child.on('message', (message) => {
       if (message.port) {
-        if (canPin) spawnSync('taskset', ['-acp', '0', String(child.pid)])
+        pin(child.pid, 0)
         const ask = (what) =>
           new Promise((answer) => {
             answers.push(answer)

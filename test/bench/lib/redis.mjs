@@ -1,7 +1,9 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { Redis } from 'ioredis'
+import { pin } from './pin.mjs'
+import { median, rotate } from './rounds.mjs'
 
 const clients = []
 
@@ -16,10 +18,8 @@ export async function startRedis() {
   process.once('exit', () => server.kill('SIGKILL'))
   for (let told = ''; !told.includes('Ready to accept'); ) told += String((await once(server.stdout, 'data'))[0])
   server.stdout.resume()
-  if (spawnSync('taskset', ['-c', '0', 'true']).status === 0) {
-    spawnSync('taskset', ['-acp', '0', String(server.pid)])
-    spawnSync('taskset', ['-acp', '1', String(process.pid)])
-  }
+  pin(server.pid, 0)
+  pin(process.pid, 1)
   const client = async (options) => {
     const made = new Redis({ port, host: '127.0.0.1', ...options })
     clients.push(made)
@@ -57,8 +57,7 @@ export async function race(server, title, base, contestants, { inFlight = 50, co
   const figures = new Map(names.map((name) => [name, []]))
   for (const name of names) await measure(server, contestants[name], count, inFlight)
   for (let round = 0; round < rounds; round++) {
-    const first = round % names.length
-    for (const name of [...names.slice(first), ...names.slice(0, first)]) {
+    for (const name of rotate(names, round)) {
       figures.get(name).push(await measure(server, contestants[name], count, inFlight))
     }
   }
@@ -94,9 +93,4 @@ async function measure(server, run, count, inFlight) {
   const perSecond = (count / (performance.now() - start)) * 1_000
   const { user, system } = process.cpuUsage(cpu)
   return { perSecond, cpu: (user + system) / count, redisCpu: ((await server.cpu()) - redisCpu) / count }
-}
-
-export function median(values) {
-  const sorted = [...values].sort((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)]
 }
