@@ -14,6 +14,7 @@ export let server: RedisServer
 export let one: Redis
 export let other: Redis
 export const clock = systemClock()
+const made: RedisCacheStore[] = []
 
 beforeAll(async () => {
   server = await startRedis()
@@ -26,6 +27,8 @@ afterAll(async () => {
   await server.stop()
 })
 afterEach(async () => {
+  // Leases they hold would be renewed during the tests that follow, and counted there.
+  await Promise.all(made.splice(0).map((store) => store.close()))
   await one.flushall()
   await one.config('SET', 'maxmemory', '0')
 })
@@ -33,7 +36,9 @@ afterEach(async () => {
 /** Two processes that share a namespace. */
 export function pair(over: Parameters<typeof storeOn>[1] = {}) {
   const name = freshName()
-  return [storeOn(one, { name, ...over }), storeOn(other, { name, ...over })] as const
+  const stores = [storeOn(one, { name, ...over }), storeOn(other, { name, ...over })] as const
+  made.push(...stores)
+  return stores
 }
 
 export async function put(
