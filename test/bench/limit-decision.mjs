@@ -10,10 +10,10 @@
 import { spawnSync } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
-import { systemClock } from '../../packages/core/dist/esm/clock.js'
+import { systemClock } from '../../packages/core/dist/esm/base/clock.js'
 import { algorithmFor } from '../../packages/core/dist/esm/limit/algorithms/algorithm-for.js'
 import { createLimiter } from '../../packages/core/dist/esm/limit/limiter.js'
-import { MemoryLimitStore } from '../../packages/core/dist/esm/limit/memory-limit-store.js'
+import { MemoryLimitStore } from '../../packages/core/dist/esm/limit/store/memory-limit-store.js'
 import { median } from './lib/rounds.mjs'
 
 // A young generation so large that nothing is collected while it is measured: what was allocated is then what has grown.

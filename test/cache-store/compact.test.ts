@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
-import { Compactor, ownText } from '../../packages/core/src/cache/compact.ts'
-import type { CacheRecord } from '../../packages/core/src/cache/record.ts'
+import { Compactor, ownText } from '../../packages/core/src/cache/entry/compact.ts'
+import type { CacheRecord } from '../../packages/core/src/cache/entry/record.ts'
 import { makeRecord, testClock } from './fixtures.ts'
 
 const recordOf = (body: string | Uint8Array = 'body', over: Partial<CacheRecord> = {}): CacheRecord =>

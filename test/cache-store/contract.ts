@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from '@jest/globals'
-import type { CacheRecord, StoredForm } from '../../packages/core/src/cache/record.ts'
+import type { CacheRecord, StoredForm } from '../../packages/core/src/cache/entry/record.ts'
 import {
   everythingTag,
   groupTag,
@@ -7,8 +7,8 @@ import {
   serializeParams,
   urlTags,
   userTag,
-} from '../../packages/core/src/cache/record-tags.ts'
-import type { CacheStore, Vacancy, Variant } from '../../packages/core/src/cache/store.ts'
+} from '../../packages/core/src/cache/entry/record-tags.ts'
+import type { CacheStore, Vacancy, Variant } from '../../packages/core/src/cache/store/store.ts'
 import { bodyOf, makeRecord, plain, requestWith, type TestClock, target, testClock, variantFor } from './fixtures.ts'
 
 /** Makes a store that keeps time by the clock it is given. */

@@ -1,4 +1,4 @@
-import type { CacheRecord } from '../../packages/core/src/cache/record.ts'
+import type { CacheRecord } from '../../packages/core/src/cache/entry/record.ts'
 import { type Recipe, setEncoder } from '../../packages/core/src/exchange/encoder.ts'
 import type { RequestView } from '../../packages/core/src/exchange/request-view.ts'
 

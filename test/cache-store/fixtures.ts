@@ -1,6 +1,6 @@
-import type { CacheRecord, RecordTarget } from '../../packages/core/src/cache/record.ts'
-import type { Vacancy, Variant, VariantSelector } from '../../packages/core/src/cache/store.ts'
-import type { Clock } from '../../packages/core/src/clock.ts'
+import type { Clock } from '../../packages/core/src/base/clock.ts'
+import type { CacheRecord, RecordTarget } from '../../packages/core/src/cache/entry/record.ts'
+import type { Vacancy, Variant, VariantSelector } from '../../packages/core/src/cache/store/store.ts'
 
 export interface TestClock extends Clock {
   /** Lets time pass, for both of its readings. */

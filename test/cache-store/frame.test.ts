@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { decodeRecord, encodeRecord } from '../../packages/core/src/cache/frame.ts'
-import type { CacheRecord } from '../../packages/core/src/cache/record.ts'
+import { decodeRecord, encodeRecord } from '../../packages/core/src/cache/entry/frame.ts'
+import type { CacheRecord } from '../../packages/core/src/cache/entry/record.ts'
 import { makeRecord, testClock } from './fixtures.ts'
 
 const text = fc.string({ unit: 'binary', maxLength: 20 })

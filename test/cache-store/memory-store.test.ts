@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { MemoryCacheStore } from '../../packages/core/src/cache/memory-store.ts'
-import { everythingTag, userTag } from '../../packages/core/src/cache/record-tags.ts'
-import { isPromise } from '../../packages/core/src/maybe-promise.ts'
+import { isPromise } from '../../packages/core/src/base/maybe-promise.ts'
+import { everythingTag, userTag } from '../../packages/core/src/cache/entry/record-tags.ts'
+import { MemoryCacheStore } from '../../packages/core/src/cache/store/memory-store.ts'
 import { describeCacheStore } from './contract.ts'
 import { bodyOf, makeRecord, plain, requestWith, testClock, variantFor } from './fixtures.ts'
 

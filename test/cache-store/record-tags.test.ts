@@ -7,7 +7,7 @@ import {
   serializeParams,
   urlTags,
   userTag,
-} from '../../packages/core/src/cache/record-tags.ts'
+} from '../../packages/core/src/cache/entry/record-tags.ts'
 import { makeRecord, target, testClock } from './fixtures.ts'
 
 const meets = (a: readonly string[], b: readonly string[]) => a.some((tag) => b.includes(tag))

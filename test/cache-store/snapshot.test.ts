@@ -2,11 +2,11 @@ import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { memory } from '../../packages/core/src/backend.ts'
-import { MemoryCacheStore } from '../../packages/core/src/cache/memory-store.ts'
-import { userTag } from '../../packages/core/src/cache/record-tags.ts'
-import { loadSnapshot, saveSnapshot } from '../../packages/core/src/cache/snapshot.ts'
-import type { SluiceError } from '../../packages/core/src/errors.ts'
+import type { SluiceError } from '../../packages/core/src/base/errors.ts'
+import { userTag } from '../../packages/core/src/cache/entry/record-tags.ts'
+import { MemoryCacheStore } from '../../packages/core/src/cache/store/memory-store.ts'
+import { loadSnapshot, saveSnapshot } from '../../packages/core/src/cache/store/snapshot.ts'
+import { memory } from '../../packages/core/src/sluice/backend.ts'
 import { bodyOf, makeRecord, plain, requestWith, type TestClock, testClock, variantFor } from './fixtures.ts'
 
 let folder: string

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, jest, test } from '@jest/globals'
-import { systemClock } from '../../packages/core/src/clock.ts'
+import { systemClock } from '../../packages/core/src/base/clock.ts'
 
 describe('the clock', () => {
   afterEach(() => {

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { createSluice } from '@sluice/node'
-import { type AnyFunction, makeDecorator } from '../../packages/core/src/decorate.ts'
+import { type AnyFunction, makeDecorator } from '../../packages/core/src/decorate/decorate.ts'
 
 const loud = makeDecorator(
   'loud(...)',

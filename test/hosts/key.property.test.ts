@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals'
 import { by } from '@sluice/core'
 import fc from 'fast-check'
-import { cacheKey, selectQuery } from '../../packages/core/src/cache/key.ts'
-import { type CacheOptions, resolveCachePolicy } from '../../packages/core/src/cache/options.ts'
-import { joinParts } from '../../packages/core/src/exchange/by.ts'
+import { cacheKey, selectQuery } from '../../packages/core/src/cache/policy/key.ts'
+import { type CacheOptions, resolveCachePolicy } from '../../packages/core/src/cache/policy/options.ts'
+import { joinParts } from '../../packages/core/src/exchange/client/by.ts'
 import type { RequestView } from '../../packages/core/src/exchange/request-view.ts'
 
 interface Asked {

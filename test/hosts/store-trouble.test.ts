@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
 import { type Backend, memory } from '@sluice/core'
-import type { CacheStore } from '../../packages/core/src/cache/store.ts'
+import type { CacheStore } from '../../packages/core/src/cache/store/store.ts'
 import { counted, says } from './harness/handlers.ts'
 import { describeHosts, gate, turn } from './harness/host.ts'
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { parseAge } from '../../packages/core/src/http/age.ts'
-import { parseCacheControl } from '../../packages/core/src/http/cache-control.ts'
+import { parseAge } from '../../packages/core/src/http/caching/age.ts'
+import { parseCacheControl } from '../../packages/core/src/http/caching/cache-control.ts'
 
 const capped = 2 ** 31
 

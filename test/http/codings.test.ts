@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { bestCoding, canonicalName } from '../../packages/core/src/http/codings.ts'
+import { bestCoding, canonicalName } from '../../packages/core/src/http/selection/codings.ts'
 
 const all = ['br', 'gzip', 'identity']
 

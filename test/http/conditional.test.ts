@@ -5,7 +5,7 @@ import {
   evaluateConditional,
   evaluatePreconditions,
   fields304,
-} from '../../packages/core/src/http/conditional.ts'
+} from '../../packages/core/src/http/selection/conditional.ts'
 import {
   codedTag,
   isEntityTag,
@@ -13,7 +13,7 @@ import {
   strongMatch,
   strongTag,
   weakMatch,
-} from '../../packages/core/src/http/etag.ts'
+} from '../../packages/core/src/http/selection/etag.ts'
 
 const modified = 'Sun, 06 Nov 1994 08:49:37 GMT'
 const earlier = 'Sun, 06 Nov 1994 08:49:36 GMT'

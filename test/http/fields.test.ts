@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { displayName } from '../../packages/core/src/http/field-case.ts'
-import { Fields } from '../../packages/core/src/http/fields.ts'
+import { unstoredFields } from '../../packages/core/src/http/caching/unstored-fields.ts'
+import { displayName } from '../../packages/core/src/http/fields/field-case.ts'
+import { Fields } from '../../packages/core/src/http/fields/fields.ts'
 import { isSafeMethod } from '../../packages/core/src/http/methods.ts'
-import { unstoredFields } from '../../packages/core/src/http/unstored-fields.ts'
 
 describe('unstoredFields (RFC 9111 §3.1)', () => {
   const dropped = (headers: Record<string, string | string[]>) => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
-import { Fields } from '../../packages/core/src/http/fields.ts'
-import { type Freshness, freshness } from '../../packages/core/src/http/freshness.ts'
+import { type Freshness, freshness } from '../../packages/core/src/http/caching/freshness.ts'
+import { Fields } from '../../packages/core/src/http/fields/fields.ts'
 
 const now = Date.UTC(2026, 10, 21, 12)
 const at = (seconds: number): string => new Date(now + seconds * 1000).toUTCString()

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { formatHttpDate, parseHttpDate } from '../../packages/core/src/http/http-date.ts'
+import { formatHttpDate, parseHttpDate } from '../../packages/core/src/http/fields/http-date.ts'
 
 const nov6 = Date.UTC(1994, 10, 6, 8, 49, 37)
 const now = Date.UTC(2026, 10, 21)

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { isToken, splitList, splitTags, trimOws, unquote } from '../../packages/core/src/http/lists.ts'
+import { isToken, splitList, splitTags, trimOws, unquote } from '../../packages/core/src/http/fields/lists.ts'
 
 describe('splitList (RFC 9110 §5.6.1)', () => {
   test.each([

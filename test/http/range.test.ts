@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { type ByteRange, ifRangeHolds, singleRange } from '../../packages/core/src/http/range.ts'
+import { type ByteRange, ifRangeHolds, singleRange } from '../../packages/core/src/http/selection/range.ts'
 
 describe('singleRange (RFC 9110 §14.1.2, §14.2), of 100 bytes', () => {
   test.each<[section: string, header: string | undefined, range: [number, number] | 'unsatisfiable' | undefined]>([

@@ -1,9 +1,9 @@
 import { createRequire } from 'node:module'
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { Fields } from '../../packages/core/src/http/fields.ts'
-import { freshness } from '../../packages/core/src/http/freshness.ts'
-import { notStorable } from '../../packages/core/src/http/storable.ts'
+import { freshness } from '../../packages/core/src/http/caching/freshness.ts'
+import { notStorable } from '../../packages/core/src/http/caching/storable.ts'
+import { Fields } from '../../packages/core/src/http/fields/fields.ts'
 
 /**
  * Freshness against http-cache-semantics. Its known faults, each left out of what is generated or compared below:

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
-import { Fields } from '../../packages/core/src/http/fields.ts'
-import { freshness } from '../../packages/core/src/http/freshness.ts'
-import { defaultTtlStatuses, notStorable, type StorableRules } from '../../packages/core/src/http/storable.ts'
+import { freshness } from '../../packages/core/src/http/caching/freshness.ts'
+import { defaultTtlStatuses, notStorable, type StorableRules } from '../../packages/core/src/http/caching/storable.ts'
+import { Fields } from '../../packages/core/src/http/fields/fields.ts'
 
 interface Case {
   method?: string

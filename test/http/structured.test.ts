@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import * as other from 'structured-headers'
-import * as sf from '../../packages/core/src/http/structured.ts'
-import type { SfBareItem, SfMember } from '../../packages/core/src/http/structured-types.ts'
+import * as sf from '../../packages/core/src/http/structured/structured.ts'
+import type { SfBareItem, SfMember } from '../../packages/core/src/http/structured/types.ts'
 
 type Kind = 'item' | 'list' | 'dictionary'
 

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { normaliseFieldValue, parseVary } from '../../packages/core/src/http/vary.ts'
+import { normaliseFieldValue, parseVary } from '../../packages/core/src/http/caching/vary.ts'
 
 test.each<[section: string, value: string | undefined, fields: '*' | string[]]>([
   ['absent', undefined, []],

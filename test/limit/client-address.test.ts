@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { clientAddress } from '../../packages/core/src/exchange/client-address.ts'
+import { clientAddress } from '../../packages/core/src/exchange/client/client-address.ts'
 
 describe('who is the client: notations of one address', () => {
   test.each([

@@ -1,8 +1,8 @@
 import { createRequire } from 'node:module'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { type FlexibleLimiter, flexible } from '../../packages/core/src/limit/flexible.ts'
 import { createLimiter } from '../../packages/core/src/limit/limiter.ts'
-import type { PolicyOptions } from '../../packages/core/src/limit/options.ts'
+import type { PolicyOptions } from '../../packages/core/src/limit/policy/options.ts'
+import { type FlexibleLimiter, flexible } from '../../packages/core/src/limit/store/flexible.ts'
 import { bodyOf, exchangeOf, fieldsOf, head, request, Sink, statusOf } from './helpers.ts'
 
 const core = createRequire(new URL('../../packages/core/package.json', import.meta.url))

@@ -1,11 +1,11 @@
 import { describe, expect, test } from '@jest/globals'
 import { algorithmFor } from '../../packages/core/src/limit/algorithms/algorithm-for.ts'
 import { createLimiter } from '../../packages/core/src/limit/limiter.ts'
-import { MemoryLimitStore } from '../../packages/core/src/limit/memory-limit-store.ts'
-import type { PolicyInput, PolicyOptions } from '../../packages/core/src/limit/options.ts'
-import { parseRate } from '../../packages/core/src/limit/rate.ts'
-import { scaled } from '../../packages/core/src/limit/scaled.ts'
-import type { Charge, LimitStore, Settlement, Verdict } from '../../packages/core/src/limit/store.ts'
+import type { PolicyInput, PolicyOptions } from '../../packages/core/src/limit/policy/options.ts'
+import { parseRate } from '../../packages/core/src/limit/policy/rate.ts'
+import { scaled } from '../../packages/core/src/limit/policy/scaled.ts'
+import { MemoryLimitStore } from '../../packages/core/src/limit/store/memory-limit-store.ts'
+import type { Charge, LimitStore, Settlement, Verdict } from '../../packages/core/src/limit/store/store.ts'
 import { bodyOf, exchangeOf, fieldsOf, ManualClock, open, request, Sink, statusOf } from './helpers.ts'
 
 /** A store somewhere else: it answers, fails, throws or hangs as it is told, and counts what it is asked. */
@@ -286,7 +286,7 @@ describe('settling', () => {
     const { limiter, store } = make(p({ countIf: () => false }))
     const pipeline = limiter.pipeline('p')
     const head = { status: 200, body: 'whole', length: 0 } as const
-    const { Fields } = await import('../../packages/core/src/http/fields.ts')
+    const { Fields } = await import('../../packages/core/src/http/fields/fields.ts')
     const exchange = async () => exchangeOf(await pipeline.open(request()))
     ;(await exchange()).onHead({ ...head, fields: Fields.from(), before: Fields.from() })
     expect(store.settled).toHaveLength(1)

@@ -1,7 +1,7 @@
-import type { Clock } from '../../packages/core/src/clock.ts'
+import type { Clock } from '../../packages/core/src/base/clock.ts'
 import type { Exchange, Opening, Pipeline, Reply } from '../../packages/core/src/exchange/exchange.ts'
 import type { RequestProperty, RequestView } from '../../packages/core/src/exchange/request-view.ts'
-import { Fields } from '../../packages/core/src/http/fields.ts'
+import { Fields } from '../../packages/core/src/http/fields/fields.ts'
 import type { LimitEvents, LimitSink } from '../../packages/core/src/limit/events.ts'
 
 export const epoch = 1_790_000_000_000

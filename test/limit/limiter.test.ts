@@ -1,9 +1,9 @@
 import { describe, expect, jest, test } from '@jest/globals'
 import { parseList } from 'structured-headers'
-import { isSluiceError } from '../../packages/core/src/errors.ts'
-import { by } from '../../packages/core/src/exchange/by.ts'
+import { isSluiceError } from '../../packages/core/src/base/errors.ts'
+import { by } from '../../packages/core/src/exchange/client/by.ts'
 import { createLimiter, type Limiter, type LimiterOptions } from '../../packages/core/src/limit/limiter.ts'
-import type { PolicyOptions } from '../../packages/core/src/limit/options.ts'
+import type { PolicyOptions } from '../../packages/core/src/limit/policy/options.ts'
 import { bodyOf, exchangeOf, fieldsOf, head, ManualClock, open, replyOf, request, Sink, statusOf } from './helpers.ts'
 
 function make(limits: LimiterOptions['limits'] = {}, rest: Partial<LimiterOptions> = {}) {
@@ -610,7 +610,7 @@ describe('charging', () => {
   test('policies of different stores: what one took is given back where the other refuses', async () => {
     const other = createLimiter()
     void other
-    const { MemoryLimitStore } = await import('../../packages/core/src/limit/memory-limit-store.ts')
+    const { MemoryLimitStore } = await import('../../packages/core/src/limit/store/memory-limit-store.ts')
     const clock = new ManualClock()
     const limiter = createLimiter({
       clock,

@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { type AnyAlgorithm, algorithmFor } from '../../packages/core/src/limit/algorithms/algorithm-for.ts'
-import { MemoryLimitStore } from '../../packages/core/src/limit/memory-limit-store.ts'
-import { parseRate } from '../../packages/core/src/limit/rate.ts'
-import type { Charge, Quota } from '../../packages/core/src/limit/store.ts'
+import { parseRate } from '../../packages/core/src/limit/policy/rate.ts'
+import { MemoryLimitStore } from '../../packages/core/src/limit/store/memory-limit-store.ts'
+import type { Charge, Quota } from '../../packages/core/src/limit/store/store.ts'
 import { ManualClock } from './helpers.ts'
 
 function quota(rate: string, extra: Partial<Quota> = {}): Quota {

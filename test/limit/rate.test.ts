@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
-import { isSluiceError } from '../../packages/core/src/errors.ts'
-import { parseRate, rateText } from '../../packages/core/src/limit/rate.ts'
+import { isSluiceError } from '../../packages/core/src/base/errors.ts'
+import { parseRate, rateText } from '../../packages/core/src/limit/policy/rate.ts'
 
 const day = 86_400_000
 

@@ -1,8 +1,8 @@
 import { type Backend, createSurface, memory, type SluiceOptions } from '@sluice/core'
-import { decodeRecord, encodeRecord } from '../../packages/core/src/cache/frame.ts'
-import { MemoryCacheStore } from '../../packages/core/src/cache/memory-store.ts'
-import type { CacheRecord } from '../../packages/core/src/cache/record.ts'
-import type { CacheStore } from '../../packages/core/src/cache/store.ts'
+import { decodeRecord, encodeRecord } from '../../packages/core/src/cache/entry/frame.ts'
+import type { CacheRecord } from '../../packages/core/src/cache/entry/record.ts'
+import { MemoryCacheStore } from '../../packages/core/src/cache/store/memory-store.ts'
+import type { CacheStore } from '../../packages/core/src/cache/store/store.ts'
 import { type TestClock, testClock } from '../hosts/harness/clock.ts'
 
 export type Instance = ReturnType<typeof instance>

@@ -1,8 +1,8 @@
 import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { resolveFieldsPolicy } from '../../packages/core/src/page/fields-options.ts'
-import { applyMask, compileMask } from '../../packages/core/src/page/mask.ts'
+import { resolveFieldsPolicy } from '../../packages/core/src/page/fields/fields-options.ts'
+import { applyMask, compileMask } from '../../packages/core/src/page/fields/mask.ts'
 import { type AppSpec, type Ctx, describeHosts } from '../hosts/harness/host.ts'
 
 const body = {

@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals'
 import { isSluiceError, type PaginateOptions, paginateArray } from '@sluice/core'
 import fc from 'fast-check'
-import { type Cursor, CursorCodec, type CursorValue } from '../../packages/core/src/page/cursor.ts'
+import { type Cursor, CursorCodec, type CursorValue } from '../../packages/core/src/page/keyset/cursor.ts'
+import { resolveOrders } from '../../packages/core/src/page/keyset/sort.ts'
 import { resolvePagePolicy } from '../../packages/core/src/page/options.ts'
-import { resolveOrders } from '../../packages/core/src/page/sort.ts'
 import { list } from './pages.ts'
 
 describe('options', () => {

@@ -1,6 +1,6 @@
 import type { Page, PaginateOptions, ResponseHead } from '@sluice/core'
 import { pageOf, paginateArray } from '@sluice/core'
-import { Fields } from '../../packages/core/src/http/fields.ts'
+import { Fields } from '../../packages/core/src/http/fields/fields.ts'
 import { PaginatePipeline } from '../../packages/core/src/page/paginate-pipeline.ts'
 import { links } from './links-of.ts'
 

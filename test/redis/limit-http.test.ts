@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, test } from '@jest/globals'
-import { systemClock } from '../../packages/core/src/clock.ts'
+import { systemClock } from '../../packages/core/src/base/clock.ts'
 import { redis } from '../../packages/redis/src/index.ts'
 import { Client } from '../hosts/harness/client.ts'
 import { express5Host } from '../hosts/harness/express-host.ts'

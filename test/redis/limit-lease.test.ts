@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import type { AlgorithmKind } from '../../packages/core/src/limit/algorithms/algorithm.ts'
-import type { LimitStore } from '../../packages/core/src/limit/store.ts'
+import type { LimitStore } from '../../packages/core/src/limit/store/store.ts'
 import { ManualClock } from '../limit/helpers.ts'
 import { until } from '../support/redis-server.ts'
 import { chargeOf, limitsOn, quotaOf } from './limits/support.ts'

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { Redis } from 'ioredis'
-import { systemClock } from '../../packages/core/src/clock.ts'
+import { systemClock } from '../../packages/core/src/base/clock.ts'
 import type { LimitEvents } from '../../packages/core/src/limit/events.ts'
 import { type CheckResult, createLimiter, type Limiter } from '../../packages/core/src/limit/limiter.ts'
 import { redis } from '../../packages/redis/src/index.ts'

@@ -3,8 +3,8 @@ import { createSluice } from '@sluice/node'
 import { type RedisClient, type RedisOptions, redis } from '@sluice/redis'
 import { Cluster, Redis } from 'ioredis'
 import * as ioredis5 from 'ioredis5'
-import { systemClock } from '../../packages/core/src/clock.ts'
-import type { RedisCacheStore } from '../../packages/redis/src/cache/redis-store.ts'
+import { systemClock } from '../../packages/core/src/base/clock.ts'
+import type { RedisCacheStore } from '../../packages/redis/src/cache/store/redis-store.ts'
 import { resolveOptions } from '../../packages/redis/src/options.ts'
 
 const clients: { disconnect(): void }[] = []

@@ -1,10 +1,10 @@
 import { Redis } from 'ioredis'
-import type { Clock } from '../../packages/core/src/clock.ts'
-import { systemClock } from '../../packages/core/src/clock.ts'
-import { Lanes } from '../../packages/redis/src/cache/lanes.ts'
-import { RedisCacheStore, type RedisCacheStoreOptions } from '../../packages/redis/src/cache/redis-store.ts'
-import type { ScriptClient } from '../../packages/redis/src/client.ts'
-import { Link } from '../../packages/redis/src/link.ts'
+import type { Clock } from '../../packages/core/src/base/clock.ts'
+import { systemClock } from '../../packages/core/src/base/clock.ts'
+import { Lanes } from '../../packages/redis/src/cache/store/lanes.ts'
+import { RedisCacheStore, type RedisCacheStoreOptions } from '../../packages/redis/src/cache/store/redis-store.ts'
+import type { ScriptClient } from '../../packages/redis/src/connection/client.ts'
+import { Link } from '../../packages/redis/src/connection/link.ts'
 
 let names = 0
 

@@ -60,7 +60,7 @@ describe('the rules find what breaks them', () => {
   })
 
   /** A repository with this one file in it, next to those it may be about. */
-  function violations(path: string, text: string): string[] {
+  function violations(path: string, text: string, beside: readonly string[] = []): string[] {
     const root = mkdtempSync(join(tmpdir(), 'sluice-architecture-'))
     folders.push(root)
     const write = (file: string, content: string) => {
@@ -76,12 +76,20 @@ describe('the rules find what breaks them', () => {
       write(`packages/${name}/package.json`, JSON.stringify(manifest))
       write(`packages/${name}/src/index.ts`, 'export const here = true\n')
     }
-    for (const file of ['errors', 'http/fields', 'exchange/exchange', 'cache/store', 'limit/store', 'engine']) {
+    for (const file of [
+      'base/errors',
+      'http/fields',
+      'exchange/exchange',
+      'cache/store',
+      'limit/store',
+      'sluice/engine',
+    ]) {
       write(`packages/core/src/${file}.ts`, 'export const here = true\n')
     }
     write('packages/core/src/http/there.ts', "import './back.ts'\n")
     write('packages/core/src/http/back.ts', 'export const here = true\n')
     write(path, text)
+    for (const file of beside) write(file, 'export const here = true\n')
     const files = readSources(root)
     return Object.keys(RULES).filter((name) => (RULES[name]?.(files, root) ?? []).length > 0)
   }
@@ -91,19 +99,22 @@ describe('the rules find what breaks them', () => {
   const DECLARED = 'what a package imports is a dependency it declares'
   const FRAMEWORK = 'core imports neither a framework nor a socket'
   const PURE = 'http/ in core is pure: nothing of Node that does I/O'
-  const LAYERS = 'inside core, imports lead down: base → http → exchange → features → surface'
+  const LAYERS = 'inside core, imports lead down: base → http → exchange → features → sluice'
   const SIBLINGS = 'features do not import each other'
   const CYCLES = 'no cycles between files'
   const NOWHERE = 'every relative import leads to a file'
   const LENGTH = 'no file is longer than 400 lines'
+  const ROOT_OF_CORE = 'at the root of core stands nothing but its index'
+  const CROWD = 'no folder holds more than 12 files'
 
   test.each<[string, string, string[]]>([
-    ['core/src/a.ts', "import '@sluice/node'", [DIRECTION]],
+    ['core/src/sluice/a.ts', "import '@sluice/node'", [DIRECTION]],
+    ['core/src/a.ts', 'export const a = 1', [ROOT_OF_CORE]],
     ['node/src/a.ts', "import '@sluice/express'", [DIRECTION, DECLARED]],
     ['redis/src/a.ts', "import '@sluice/node'", [DIRECTION]],
     ['koa/src/a.ts', "import type { A } from '@sluice/redis'", [DIRECTION, DECLARED]],
-    ['express/src/a.ts', "import '@sluice/core/src/engine.ts'", [PUBLIC]],
-    ['express/src/a.ts', "import '../../core/src/engine.ts'", [PUBLIC]],
+    ['express/src/a.ts', "import '@sluice/core/src/sluice/engine.ts'", [PUBLIC]],
+    ['express/src/a.ts', "import '../../core/src/sluice/engine.ts'", [PUBLIC]],
     ['express/src/a.ts', "import 'lodash'", [DECLARED]],
     ['express/src/a.ts', "import '@sluice/express'", [DECLARED]],
     ['core/src/cache/a.ts', "import 'express'", [FRAMEWORK]],
@@ -113,9 +124,9 @@ describe('the rules find what breaks them', () => {
     ['core/src/cache/a.ts', "import 'node:dns/promises'", [FRAMEWORK]],
     ['core/src/http/a.ts', "import 'node:fs/promises'", [PURE]],
     ['core/src/http/a.ts', "import '../exchange/exchange.ts'", [LAYERS]],
-    ['core/src/errors.ts', "import './http/fields.ts'", [LAYERS]],
+    ['core/src/base/errors.ts', "import '../http/fields.ts'", [LAYERS]],
     ['core/src/exchange/a.ts', "import '../cache/store.ts'", [LAYERS]],
-    ['core/src/cache/a.ts', "import '../engine.ts'", [LAYERS]],
+    ['core/src/cache/a.ts', "import '../sluice/engine.ts'", [LAYERS]],
     ['core/src/cache/a.ts', "import type { S } from '../limit/store.ts'", [SIBLINGS]],
     ['core/src/http/back.ts', "import './there.ts'", [CYCLES]],
     ['core/src/http/back.ts', "import './back.ts'", [CYCLES]],
@@ -123,12 +134,19 @@ describe('the rules find what breaks them', () => {
     ['core/src/http/a.ts', '401 lines', [LENGTH]],
     ['core/src/http/a.ts', '400 lines', []],
     ['core/src/cache/a.ts', "import '../http/fields.ts'\nimport './store.ts'\nimport 'node:fs'", []],
-    ['core/src/http/a.ts', "import '../errors.ts'\nimport 'node:crypto'", []],
+    ['core/src/http/a.ts', "import '../base/errors.ts'\nimport 'node:crypto'", []],
     ['node/src/a.ts', "import '@sluice/core'\nimport 'node:http2'", []],
     ['express/src/a.ts', "import '@sluice/core/store'\nimport '@sluice/node'\nimport 'express'", []],
     ['redis/src/a.ts', "import '@sluice/core'\nimport 'ioredis'\nimport 'node:net'", []],
   ])('%s with %j', (path, text, broken) => {
     const content = text.replace(/^(\d+) lines$/, (_all, count) => 'const a = 1\n'.repeat(Number(count)))
     expect(violations(`packages/${path}`, content)).toEqual(broken)
+  })
+
+  test('a thirteenth file in a folder', () => {
+    const beside = Array.from({ length: 11 }, (_, i) => `packages/koa/src/reply/f${i}.ts`)
+    expect(violations('packages/koa/src/reply/a.ts', 'export const a = 1', beside)).toEqual([])
+    beside.push('packages/koa/src/reply/f11.ts')
+    expect(violations('packages/koa/src/reply/a.ts', 'export const a = 1', beside)).toEqual([CROWD])
   })
 })

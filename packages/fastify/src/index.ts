@@ -11,14 +11,14 @@ import {
 import { type Warmer, warm } from '@sluice/node'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
-import { type CodingOptions, CodingStages } from './compress-stage.ts'
-import { EarlyRoutes } from './early-routes.ts'
-import { type LimitHooks, Limiting, type LimitSettings, limitHooks } from './limiting.ts'
-import { makeOnResponse } from './on-response.ts'
-import { applyPlan, wrapPipeline } from './on-route.ts'
-import { makeOnSend } from './on-send.ts'
-import { passageKey, passageOf } from './passage.ts'
-import { planRoute, type SluiceRoute } from './route-plan.ts'
+import { EarlyRoutes } from './hooks/early-routes.ts'
+import { makeOnResponse } from './hooks/on-response.ts'
+import { applyPlan, wrapPipeline } from './hooks/on-route.ts'
+import { makeOnSend } from './hooks/on-send.ts'
+import { type CodingOptions, CodingStages } from './stages/compress-stage.ts'
+import { type LimitHooks, Limiting, type LimitSettings, limitHooks } from './stages/limiting.ts'
+import { passageKey, passageOf } from './stages/passage.ts'
+import { planRoute, type SluiceRoute } from './stages/route-plan.ts'
 
 export * from '@sluice/core'
 export {
@@ -30,8 +30,8 @@ export {
   type WarmTarget,
   warm,
 } from '@sluice/node'
-export type { LimitHook, LimitHooks, LimitSettings, RouteLimitSettings } from './limiting.ts'
-export type { SluiceRoute } from './route-plan.ts'
+export type { LimitHook, LimitHooks, LimitSettings, RouteLimitSettings } from './stages/limiting.ts'
+export type { SluiceRoute } from './stages/route-plan.ts'
 
 /** `app.sluice`: what is not said by a route's `config.sluice`. */
 export type FastifySluice = Omit<

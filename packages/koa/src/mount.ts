@@ -1,8 +1,8 @@
 import { type AnyFunction, type Exchange, isPromise, type Opening, type Pipeline } from '@sluice/node'
 import type { Context, Middleware, Next } from 'koa'
-import { follow } from './follow.ts'
-import { KoaView } from './koa-view.ts'
-import { putReply } from './reply.ts'
+import { follow } from './reply/follow.ts'
+import { putReply } from './reply/reply.ts'
+import { KoaView } from './request/koa-view.ts'
 
 /** Turns a pipeline into Koa middleware. */
 export function mountKoa(pipeline: Pipeline): Middleware {

@@ -2,5 +2,5 @@
  * The backend for many processes. Give `redis(url)` to `createSluice`; everything else stays as it is.
  */
 export { redis } from './backend.ts'
-export type { RedisClient } from './client.ts'
+export type { RedisClient } from './connection/client.ts'
 export type { DeadlineOptions, RedisOptions, TierOptions } from './options.ts'

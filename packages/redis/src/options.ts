@@ -1,5 +1,5 @@
 import { type ByteSize, byteSize, checkOptions, type Duration, durationMs, type Rule, rule } from '@sluice/core'
-import type { Deadlines } from './cache/redis-store.ts'
+import type { Deadlines } from './cache/store/redis-store.ts'
 
 /** The memory in front of Redis, in each process. */
 export interface TierOptions {

@@ -1,12 +1,15 @@
-import type { Clock } from '../../../packages/core/src/clock.ts'
-import { systemClock } from '../../../packages/core/src/clock.ts'
+import type { Clock } from '../../../packages/core/src/base/clock.ts'
+import { systemClock } from '../../../packages/core/src/base/clock.ts'
 import type { AlgorithmKind } from '../../../packages/core/src/limit/algorithms/algorithm.ts'
 import { algorithmFor } from '../../../packages/core/src/limit/algorithms/algorithm-for.ts'
-import { parseRate } from '../../../packages/core/src/limit/rate.ts'
-import { type Charge, type Quota, subjectLength } from '../../../packages/core/src/limit/store.ts'
-import type { RedisClient } from '../../../packages/redis/src/client.ts'
-import { RedisLimitStore, type RedisLimitStoreOptions } from '../../../packages/redis/src/limit/redis-limit-store.ts'
-import { Link } from '../../../packages/redis/src/link.ts'
+import { parseRate } from '../../../packages/core/src/limit/policy/rate.ts'
+import { type Charge, type Quota, subjectLength } from '../../../packages/core/src/limit/store/store.ts'
+import type { RedisClient } from '../../../packages/redis/src/connection/client.ts'
+import { Link } from '../../../packages/redis/src/connection/link.ts'
+import {
+  RedisLimitStore,
+  type RedisLimitStoreOptions,
+} from '../../../packages/redis/src/limit/store/redis-limit-store.ts'
 import { freshName } from '../support.ts'
 
 /** A store as one process has it; several under one namespace are several processes. */

@@ -1,7 +1,7 @@
 import { expect } from '@jest/globals'
 import type { AlgorithmKind } from '../../../packages/core/src/limit/algorithms/algorithm.ts'
-import { MemoryLimitStore } from '../../../packages/core/src/limit/memory-limit-store.ts'
-import type { Charge, Quota, Settlement, Verdict } from '../../../packages/core/src/limit/store.ts'
+import { MemoryLimitStore } from '../../../packages/core/src/limit/store/memory-limit-store.ts'
+import type { Charge, Quota, Settlement, Verdict } from '../../../packages/core/src/limit/store/store.ts'
 import { chargeOf, limitsOn, quotaOf, StillClock } from './support.ts'
 
 /** Numbers from 0 to 1, the same for the same seed (mulberry32). */

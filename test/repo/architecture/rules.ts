@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { builtinModules } from 'node:module'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { SourceFile } from './imports.ts'
 
 /** What each package may import of the others: core → node → the frameworks, core → redis. */
@@ -23,12 +23,12 @@ const SOCKETS = ['http', 'https', 'http2', 'net', 'tls', 'dgram', 'dns', 'child_
 /** What pure code may take from Node: arithmetic over bytes. */
 const PURE = ['buffer', 'crypto', 'url', 'util']
 
-/** The layers inside core, from the bottom; a file imports from its own layer and those below. */
-const BASE = ['errors.ts', 'clock.ts', 'units.ts', 'options.ts', 'maybe-promise.ts', 'events.ts']
-const FEATURES = ['cache', 'limit', 'shed', 'compress', 'page', 'batch', 'memo']
-const LAYERS = ['base', 'http', 'exchange', 'feature', 'surface'] as const
+/** The floors inside core, from the bottom; a file imports from its own floor and those below. */
+const FEATURES = ['cache', 'limit', 'shed', 'compress', 'page', 'batch', 'memo', 'defer', 'decorate']
+const LAYERS = ['base', 'http', 'exchange', 'feature', 'sluice'] as const
 
 const MAX_LINES = 400
+const MAX_FILES = 12
 
 type Rule = (files: readonly SourceFile[], root: string) => string[]
 
@@ -71,7 +71,7 @@ export const RULES: Record<string, Rule> = {
       return PURE.includes(builtinName(specifier)) ? undefined : 'is not for pure code'
     }),
 
-  'inside core, imports lead down: base → http → exchange → features → surface': (files) =>
+  'inside core, imports lead down: base → http → exchange → features → sluice': (files) =>
     eachImport(files, (file, _specifier, target) => {
       const [from, to] = [layerOf(file.path), target === undefined ? undefined : layerOf(target)]
       if (from === undefined || to === undefined) return undefined
@@ -95,6 +95,17 @@ export const RULES: Record<string, Rule> = {
 
   [`no file is longer than ${MAX_LINES} lines`]: (files) =>
     files.filter(({ lines }) => lines > MAX_LINES).map(({ path, lines }) => `${path} has ${lines} lines`),
+
+  [`no folder holds more than ${MAX_FILES} files`]: (files) => {
+    const counts = new Map<string, number>()
+    for (const { path } of files) counts.set(dirname(path), (counts.get(dirname(path)) ?? 0) + 1)
+    return [...counts].filter(([, count]) => count > MAX_FILES).map(([path, count]) => `${path} holds ${count} files`)
+  },
+
+  'at the root of core stands nothing but its index': (files) =>
+    files
+      .filter(({ path }) => /^packages\/core\/src\/[^/]+$/.test(path) && !path.endsWith('/index.ts'))
+      .map(({ path }) => path),
 }
 
 function eachImport(
@@ -117,8 +128,8 @@ function layerOf(path: string): (typeof LAYERS)[number] | undefined {
   const within = /^packages\/core\/src\/(.+)$/.exec(path)?.[1]
   if (within === undefined) return undefined
   const [first = ''] = within.split('/')
-  if (first === within) return BASE.includes(first) ? 'base' : 'surface'
-  if (first === 'http' || first === 'exchange') return first
+  if (first === within) return 'sluice'
+  if (first === 'base' || first === 'http' || first === 'exchange' || first === 'sluice') return first
   // A new folder in core is a feature until somebody says otherwise here.
   return 'feature'
 }

@@ -1,6 +1,6 @@
 import DataLoader from 'dataloader'
-import { SluiceError, show } from '../errors.ts'
-import { checkOptions, rule } from '../options.ts'
+import { SluiceError, show } from '../base/errors.ts'
+import { checkOptions, rule } from '../base/options.ts'
 
 /**
  * Loads the values of many keys at once: as an array in the order of the keys (`undefined` or `null` for what there is

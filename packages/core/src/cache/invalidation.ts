@@ -1,15 +1,15 @@
-import { SluiceError } from '../errors.ts'
+import { SluiceError } from '../base/errors.ts'
+import { isPromise } from '../base/maybe-promise.ts'
 import { ResponseContext } from '../exchange/context.ts'
 import type { BodyPlan, Exchange, Pipeline, ResponseControl, ResponseHead } from '../exchange/exchange.ts'
 import type { RequestView } from '../exchange/request-view.ts'
-import { parseGroups } from '../http/cache-groups.ts'
+import { parseGroups } from '../http/caching/cache-groups.ts'
 import { sameOriginTarget, splitAuthority } from '../http/locate.ts'
 import { isSafeMethod } from '../http/methods.ts'
-import { isPromise } from '../maybe-promise.ts'
 import type { CacheCore } from './cache-core.ts'
-import { idleControl } from './pass-exchange.ts'
-import { urlTags, userTag } from './record-tags.ts'
-import type { InvalidateMode } from './store.ts'
+import { urlTags, userTag } from './entry/record-tags.ts'
+import { idleControl } from './fill/pass-exchange.ts'
+import type { InvalidateMode } from './store/store.ts'
 
 /** Tags to invalidate, or a function of the response that answers them. */
 export type TagSource = string | ((r: ResponseContext) => string | readonly string[])

@@ -1,6 +1,6 @@
-import { cacheStatus } from '../http/cache-status.ts'
-import type { CacheKey } from './key.ts'
-import type { CachePolicy } from './options.ts'
+import { cacheStatus } from '../http/caching/cache-status.ts'
+import type { CacheKey } from './policy/key.ts'
+import type { CachePolicy } from './policy/options.ts'
 
 /** What one `Cache-Status` member says (RFC 9211 §2). */
 export type StatusParts = Omit<Parameters<typeof cacheStatus>[1], 'key'>

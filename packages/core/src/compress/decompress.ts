@@ -1,5 +1,7 @@
 import type { Duplex } from 'node:stream'
-import { SluiceError } from '../errors.ts'
+import { SluiceError } from '../base/errors.ts'
+import { checkOptions, rule } from '../base/options.ts'
+import { type ByteSize, byteSize } from '../base/units.ts'
 import type {
   BodyDecoding,
   BodyPlan,
@@ -12,10 +14,8 @@ import type {
 } from '../exchange/exchange.ts'
 import { problem } from '../exchange/problem.ts'
 import type { RequestView } from '../exchange/request-view.ts'
-import { canonicalName } from '../http/codings.ts'
-import { splitList } from '../http/lists.ts'
-import { checkOptions, rule } from '../options.ts'
-import { type ByteSize, byteSize } from '../units.ts'
+import { splitList } from '../http/fields/lists.ts'
+import { canonicalName } from '../http/selection/codings.ts'
 import { type Coding, codings, makerOf } from './zlib-codings.ts'
 
 /** What `sluice.decompress(options)` is given. */

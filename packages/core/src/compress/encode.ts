@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
+import type { MaybePromise } from '../base/maybe-promise.ts'
 import type { Recipe } from '../exchange/encoder.ts'
-import type { MaybePromise } from '../maybe-promise.ts'
 import type { CompressPolicy } from './options.ts'
 import { type Coding, makerOf } from './zlib-codings.ts'
 

@@ -1,4 +1,4 @@
-import { optionError } from '../errors.ts'
+import { optionError } from '../base/errors.ts'
 import type { RequestContext } from '../exchange/context.ts'
 
 /** Routes, as options name them. */

@@ -1,4 +1,4 @@
-import { codedTag, parseEntityTags } from '../http/etag.ts'
+import { codedTag, parseEntityTags } from '../http/selection/etag.ts'
 
 /**
  * Request fields in which a client gives back the tags it was sent. Those of encoded forms are ours: the handler knows

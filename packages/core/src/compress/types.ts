@@ -1,5 +1,5 @@
 import compressible from 'compressible'
-import { optionError } from '../errors.ts'
+import { optionError } from '../base/errors.ts'
 
 /** Content types, as options name them. */
 export type TypeMatch = readonly string[] | RegExp | ((type: string) => boolean)

@@ -1,4 +1,4 @@
-import type { Fields } from '../http/fields.ts'
+import type { Fields } from '../http/fields/fields.ts'
 import type { RequestView } from './request-view.ts'
 
 /**

@@ -1,5 +1,5 @@
-import type { MaybePromise } from '../maybe-promise.ts'
-import { notesFor, notesOn } from './notes.ts'
+import type { MaybePromise } from '../base/maybe-promise.ts'
+import { notesFor, notesOn } from './request-state.ts'
 import type { RequestView } from './request-view.ts'
 
 /** Makes the encoded forms of bodies: what a compressor lets stages behind it use, without their knowing it. */

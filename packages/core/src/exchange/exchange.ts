@@ -1,5 +1,5 @@
-import type { Fields } from '../http/fields.ts'
-import type { MaybePromise } from '../maybe-promise.ts'
+import type { MaybePromise } from '../base/maybe-promise.ts'
+import type { Fields } from '../http/fields/fields.ts'
 import type { RequestView } from './request-view.ts'
 
 /**
@@ -127,7 +127,7 @@ export interface ReadObserver {
 /** What a handler can say about its own response. On routes without a cache it does nothing. */
 export interface ResponseControl {
   /** Store this response for that long, whatever the route says. 0: do not store. */
-  ttl(ttl: import('../units.ts').Duration): void
+  ttl(ttl: import('../base/units.ts').Duration): void
   /** Add tags to this response. */
   tag(...tags: readonly string[]): void
   /** Do not store this response; the reason appears in `Cache-Status` and in `stats()`. */

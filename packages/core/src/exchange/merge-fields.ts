@@ -1,5 +1,5 @@
-import type { Fields } from '../http/fields.ts'
-import { splitList } from '../http/lists.ts'
+import type { Fields } from '../http/fields/fields.ts'
+import { splitList } from '../http/fields/lists.ts'
 
 /** List fields that a reply adds to, where earlier middleware has set them, and does not replace. In lower case. */
 export const mergedFields: ReadonlySet<string> = new Set(['vary', 'cache-status'])

@@ -1,5 +1,5 @@
-import type { SluiceEvents } from '../events.ts'
-import type { Verdict } from './store.ts'
+import type { SluiceEvents } from '../base/events.ts'
+import type { Verdict } from './store/store.ts'
 
 /** One policy's part in a decision. */
 export interface PolicyVerdict {

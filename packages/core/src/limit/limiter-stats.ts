@@ -1,4 +1,4 @@
-import type { LimitStore, LimitStoreUsage } from './store.ts'
+import type { LimitStore, LimitStoreUsage } from './store/store.ts'
 
 export interface PolicyCounters {
   allowed: number

@@ -1,5 +1,5 @@
-import { SluiceError } from '../errors.ts'
-import { digest } from '../exchange/by.ts'
+import { SluiceError } from '../base/errors.ts'
+import { digest } from '../exchange/client/by.ts'
 
 /** A text longer than this is replaced by its digest: what a caller passes must not decide how large keys are. */
 const longest = 160

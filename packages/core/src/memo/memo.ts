@@ -1,4 +1,4 @@
-import type { MaybePromise } from '../maybe-promise.ts'
+import type { MaybePromise } from '../base/maybe-promise.ts'
 import { Computations } from './computations.ts'
 import type { MemoOptions } from './options.ts'
 import type { AnyFunction, MemoParts } from './parts.ts'

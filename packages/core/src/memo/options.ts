@@ -1,6 +1,6 @@
-import { optionError } from '../errors.ts'
-import { checkOptions, rule, type Schema } from '../options.ts'
-import { type ByteSize, byteSize, type Duration, durationMs } from '../units.ts'
+import { optionError } from '../base/errors.ts'
+import { checkOptions, rule, type Schema } from '../base/options.ts'
+import { type ByteSize, byteSize, type Duration, durationMs } from '../base/units.ts'
 import { type Codec, type MemoSerializer, makeCodec } from './values.ts'
 
 /** How the results of a function are kept. */

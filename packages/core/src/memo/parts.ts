@@ -1,5 +1,5 @@
-import type { Clock } from '../clock.ts'
-import type { SluiceError } from '../errors.ts'
+import type { Clock } from '../base/clock.ts'
+import type { SluiceError } from '../base/errors.ts'
 import type { MemoPolicy } from './options.ts'
 import type { MemoStore } from './store.ts'
 

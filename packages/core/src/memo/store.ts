@@ -1,4 +1,4 @@
-import type { MaybePromise } from '../maybe-promise.ts'
+import type { MaybePromise } from '../base/maybe-promise.ts'
 import type { Held } from './values.ts'
 
 /** A value and its times, in milliseconds of the instance's clock. Immutable. */

@@ -1,7 +1,7 @@
-import { optionError } from '../errors.ts'
-import { checkOptions, rule } from '../options.ts'
+import { optionError } from '../base/errors.ts'
+import { checkOptions, rule } from '../base/options.ts'
+import { type Order, resolveOrders, type Sort } from './keyset/sort.ts'
 import type { ReplyInfo } from './reply-info.ts'
-import { type Order, resolveOrders, type Sort } from './sort.ts'
 
 /** The names of the query parameters. */
 export interface PageParams {

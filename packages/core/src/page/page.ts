@@ -1,10 +1,10 @@
-import { SluiceError, show } from '../errors.ts'
-import { type Cursor, type CursorCodec, type CursorValue, placeOf } from './cursor.ts'
-import { type Keyset, keysetOf } from './keyset.ts'
+import { SluiceError, show } from '../base/errors.ts'
+import { type Cursor, type CursorCodec, type CursorValue, placeOf } from './keyset/cursor.ts'
+import { type Keyset, keysetOf } from './keyset/keyset.ts'
+import type { Order, OrderColumn } from './keyset/sort.ts'
 import { linkField, type PageLinks } from './links.ts'
 import type { PagePolicy } from './options.ts'
 import type { ReplyAbout, ReplyInfo } from './reply-info.ts'
-import type { Order, OrderColumn } from './sort.ts'
 
 /** The page a client asked for: `req.page`, `ctx.page`, `request.page` behind `sluice.paginate()`. */
 export interface Page {

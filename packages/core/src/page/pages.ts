@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import type { FieldsOptions } from './fields-options.ts'
-import { FieldsPipeline } from './fields-pipeline.ts'
+import type { FieldsOptions } from './fields/fields-options.ts'
+import { FieldsPipeline } from './fields/fields-pipeline.ts'
 import type { PaginateOptions } from './options.ts'
 import type { Page } from './page.ts'
 import { PaginatePipeline } from './paginate-pipeline.ts'

@@ -1,9 +1,9 @@
-import { SluiceError } from '../errors.ts'
-import { placeOf } from './cursor.ts'
-import type { KeysetColumn } from './keyset.ts'
+import { SluiceError } from '../base/errors.ts'
+import { placeOf } from './keyset/cursor.ts'
+import type { KeysetColumn } from './keyset/keyset.ts'
+import type { OrderColumn } from './keyset/sort.ts'
 import type { Page } from './page.ts'
 import type { ReplyAbout } from './reply-info.ts'
-import type { OrderColumn } from './sort.ts'
 
 /**
  * Answers a page of an array: sorted by the list's order where it has one, cut, and given to `page.reply` with the total.

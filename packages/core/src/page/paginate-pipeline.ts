@@ -1,12 +1,12 @@
 import type { BodyPlan, Exchange, Opening, Pipeline, ResponseHead } from '../exchange/exchange.ts'
 import { markPaged, queryWatches } from '../exchange/query-watch.ts'
 import type { RequestView } from '../exchange/request-view.ts'
-import { type Cursor, CursorCodec } from './cursor.ts'
 import { badInput, InputError, QueryInput } from './input.ts'
+import { type Cursor, CursorCodec } from './keyset/cursor.ts'
+import type { Order } from './keyset/sort.ts'
 import { keptParameters } from './links.ts'
 import { type PagePolicy, type PaginateOptions, resolvePagePolicy } from './options.ts'
 import { type Page, PageState } from './page.ts'
-import type { Order } from './sort.ts'
 
 /** One `sluice.paginate(...)`: reads where the client is, and says on the answer where it can go. */
 export class PaginatePipeline implements Pipeline {

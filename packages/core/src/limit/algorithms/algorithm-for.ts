@@ -1,5 +1,5 @@
-import { optionError } from '../../errors.ts'
-import { longestWindowMs, type Rate } from '../rate.ts'
+import { optionError } from '../../base/errors.ts'
+import { longestWindowMs, type Rate } from '../policy/rate.ts'
 import type { AlgorithmKind, LimitAlgorithm } from './algorithm.ts'
 import { concurrent, type PermitState } from './concurrent.ts'
 import { fixedWindow } from './fixed-window.ts'

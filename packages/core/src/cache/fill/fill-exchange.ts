@@ -1,0 +1,304 @@
+import { chain, type MaybePromise } from '../../base/maybe-promise.ts'
+import { type Duration, durationMs } from '../../base/units.ts'
+import { ResponseContext } from '../../exchange/context.ts'
+import { encoderOf } from '../../exchange/encoder.ts'
+import type {
+  BodyPlan,
+  Exchange,
+  Outcome,
+  Reply,
+  RequestChange,
+  ResponseControl,
+  ResponseHead,
+} from '../../exchange/exchange.ts'
+import { addVary } from '../../exchange/merge-fields.ts'
+import { isPaged, watchQuery } from '../../exchange/query-watch.ts'
+import type { RequestView } from '../../exchange/request-view.ts'
+import { parseCacheControl } from '../../http/caching/cache-control.ts'
+import { parseGroups } from '../../http/caching/cache-groups.ts'
+import type { Fields } from '../../http/fields/fields.ts'
+import type { CacheCore } from '../cache-core.ts'
+import type { CacheRecord } from '../entry/record.ts'
+import { fieldOf, replyFrom, replyWith } from '../lookup/reply.ts'
+import { type Failure, standIn } from '../lookup/stale-if-error.ts'
+import { advertise } from '../policy/advertise.ts'
+import { type CacheKey, cacheKey } from '../policy/key.ts'
+import type { CachePolicy } from '../policy/options.ts'
+import { Judge } from '../policy/storability.ts'
+import { variantOf } from '../policy/variant.ts'
+import { type StatusParts, statusLine } from '../status-line.ts'
+import type { Vacancy } from '../store/store.ts'
+import { fillRequest, Guard, watchParameters } from './guard.ts'
+import { ownFields } from './handler-fields.ts'
+import { codingOf, confirmRecord, makeRecord, type ResponseTerms, responseTerms, type Times } from './make-record.ts'
+import type { Fill, FillResult } from './single-flight.ts'
+
+/** How a request came to its handler. */
+export interface Run {
+  readonly view: RequestView
+  readonly policy: CachePolicy
+  readonly key: CacheKey
+  /** Where this fill stands in the order of invalidations. */
+  readonly vacancy: Vacancy
+  /** Others wait for it. */
+  readonly fill?: Fill | undefined
+  /** What is stored, no longer fresh, and to be confirmed or replaced. */
+  readonly stale?: CacheRecord | undefined
+  readonly status: StatusParts
+  /** Its answer may be stored. A follower that waited too long does not store. */
+  readonly store: boolean
+  /** The client's own conditions are ours to answer; false for requests that are passed on as they came. */
+  readonly ownConditions: boolean
+}
+
+/** One run of a handler on behalf of the cache: sees to what becomes of its response. */
+export class FillExchange implements Exchange {
+  readonly request: RequestChange
+  readonly control: ResponseControl
+  readonly #core: CacheCore
+  readonly #run: Run
+  readonly #guard: Guard
+  readonly #judge: Judge
+  readonly #startedAt: number
+  readonly #tags: string[] = []
+  #overrideMs: number | undefined
+  #skipped: string | undefined
+  /** The handler was given our validators, so a 304 of its is about what is stored. */
+  readonly #asked: boolean
+  /** It answered 5xx, and something stored may stand in. */
+  #failed = false
+  #storing = false
+  /** Set by `onHead` when the response may be stored: its terms, and the handler's own fields. */
+  #storable: { readonly terms: ResponseTerms; readonly own: Fields } | undefined
+
+  constructor(core: CacheCore, run: Run) {
+    this.#core = core
+    this.#run = run
+    this.#guard = new Guard(core.ownReads)
+    this.#judge = new Judge(core, run.view, run.policy, run.key, this.#guard)
+    this.#startedAt = core.clock.now()
+    if (isPaged(run.view)) this.#skipped = 'behind-paginate'
+    const { query, key } = run.policy
+    // A key function stands in place of the query: what of that it covers is its author's to know.
+    if (query && !key) watchQuery(run.view, watchParameters(query, this.#guard))
+    const validators = run.ownConditions ? validatorsOf(run.stale) : {}
+    this.#asked = validators.etag !== undefined || validators.lastModified !== undefined
+    this.request = run.ownConditions ? fillRequest(this.#guard, validators) : { reads: this.#guard }
+    this.control = {
+      ttl: (ttl: Duration) => {
+        this.#overrideMs = durationMs('ttl', ttl)
+      },
+      tag: (...tags) => {
+        this.#tags.push(...tags.map(String))
+      },
+      skip: (reason = 'skip') => {
+        this.#skipped = String(reason)
+      },
+    }
+  }
+
+  onHead(head: ResponseHead): BodyPlan {
+    return this.#core.ownReads.during(() => this.#plan(head))
+  }
+
+  #plan(head: ResponseHead): BodyPlan {
+    // What is read behind a whole body does not shape it (loggers); a body in pieces is still being made.
+    if (head.body === 'whole') this.#guard.close()
+    const { stale, policy, key, status } = this.#run
+    if (stale && head.status === 304 && this.#asked) return this.#confirm(head, stale)
+    if (stale && head.status >= 500 && head.body === 'whole' && this.#core.clock.now() < stale.ifErrorUntil) {
+      this.#failed = true
+      return { mode: 'hold' }
+    }
+    const own = ownFields(head)
+    const terms = responseTerms(head, policy, this.#overrideMs, this.#core.clock.wall())
+    const reason = this.#refusal(head, own, terms)
+    if (reason !== undefined) return this.#pass(head, reason)
+    this.#storable = { terms, own }
+    if (head.body === 'whole') return { mode: 'hold' }
+    // The head goes out before the body is known: no validator, and no claim that it was stored.
+    advertise(head.fields, policy, this.#judge.scope)
+    head.fields.append('cache-status', statusLine(policy, key, status))
+    return { mode: 'tee', limit: policy.maxEntryBytes }
+  }
+
+  onBody(head: ResponseHead, body: Uint8Array): MaybePromise<Reply> {
+    if (this.#failed) {
+      return chain(this.#standIn({ status: head.status }), (reply) => reply ?? this.#asItIs(head, body, 'status'))
+    }
+    this.#guard.close()
+    this.#storing = true
+    const { own } = this.#storable!
+    return chain(this.#store(head, body), (outcome) => {
+      if (typeof outcome === 'string') return this.#asItIs(head, body, outcome)
+      const { policy, key, status, view } = this.#run
+      this.#core.counters.stored++
+      this.#settle(outcome.staleAt > outcome.storedAt ? 'stored' : 'unshared')
+      return replyWith(outcome, view, own, statusLine(policy, key, { ...status, stored: true }))
+    })
+  }
+
+  onError(error: unknown): MaybePromise<Reply | undefined> {
+    const status = statusOf(error)
+    if (status < 500) {
+      this.#settle('unshared')
+      return undefined
+    }
+    return chain(this.#run.stale && this.#standIn({ status, cause: error }), (reply) => {
+      this.#settle('failed')
+      return reply
+    })
+  }
+
+  onClose(outcome: Outcome): void {
+    if (this.#storing) return
+    this.#settle(outcome === 'aborted' ? 'abandoned' : outcome === 'failed' ? 'failed' : 'unshared')
+  }
+
+  #settle(result: FillResult): void {
+    this.#run.fill?.settle(result)
+    this.#core.release(this.#run.vacancy, result === 'unshared' || result === 'failed' ? 'unshared' : 'given-up')
+  }
+
+  /** What the handler says of its response comes first, then every rule. */
+  #refusal(head: ResponseHead, own: Fields, terms: ResponseTerms): string | undefined {
+    if (this.#skipped !== undefined) return this.#skipped
+    if (this.#overrideMs === 0) return 'ttl-zero'
+    return this.#judge.refusal(head, own, terms) ?? (this.#run.store ? undefined : 'follower')
+  }
+
+  #pass(head: ResponseHead, reason: string): BodyPlan {
+    this.#refused(reason, head.status)
+    const { policy, key, status } = this.#run
+    const parts: StatusParts = reason === 'authorization' ? { fwd: 'bypass' } : status
+    head.fields.append('cache-status', statusLine(policy, key, { ...parts, detail: reason }))
+    return { mode: 'pass' }
+  }
+
+  /** The handler's whole answer as it made it, with the reason why it was not stored. */
+  #asItIs(head: ResponseHead, body: Uint8Array, reason: string): Reply {
+    this.#refused(reason, head.status)
+    const { policy, key, status } = this.#run
+    const own = ownFields(head)
+    // One field and not two: a host lays the fields of a reply over each other by name.
+    own.set(
+      'cache-status',
+      [...own.lines('cache-status'), statusLine(policy, key, { ...status, detail: reason })].join(', '),
+    )
+    return { status: head.status, fields: [...own].flat(), body }
+  }
+
+  #refused(reason: string, status: number): void {
+    this.#core.refused(reason, this.#run.view.route)
+    // A purge came between: what others wait for is worth another fill, by one of them.
+    this.#settle(status >= 500 ? 'failed' : reason === 'purged' ? 'abandoned' : 'unshared')
+  }
+
+  #standIn(failure: Failure): MaybePromise<Reply | undefined> {
+    const { view, policy, key } = this.#run
+    return chain(standIn(this.#core, policy, view, key, failure), (reply) => {
+      if (reply) this.#settle('failed')
+      return reply
+    })
+  }
+
+  /** The handler says that what is stored is still right (RFC 9111 §4.3.4). */
+  #confirm(head: ResponseHead, stale: CacheRecord): BodyPlan {
+    const { view, policy, key, vacancy } = this.#run
+    const own = ownFields(head)
+    const times = this.#times()
+    const terms = responseTerms(
+      { status: stale.status, fields: mergedTerms(stale, own, policy) },
+      policy,
+      this.#overrideMs,
+      times.wall,
+    )
+    const record = confirmRecord(stale, own, terms, policy, times)
+    this.#core.counters.revalidated++
+    const control = parseCacheControl(own.get('cache-control'))
+    const parts: StatusParts = { fwd: 'stale', fwdStatus: 304 }
+    if (control.has('no-store') || control.has('private') || this.#skipped !== undefined) {
+      this.#settle('unshared')
+    } else {
+      this.#storing = true
+      const variant = variantOf(view, this.#judge.varyFields(head), record.forms[0]!.coding)
+      void chain(this.#core.put(key.key, variant, record, vacancy), (outcome) =>
+        this.#settle(outcome === 'stored' && record.staleAt > record.storedAt ? 'stored' : 'unshared'),
+      )
+    }
+    const reply = replyFrom(record, view, times.now, statusLine(policy, key, parts))
+    return reply ? { mode: 'replace', reply } : { mode: 'pass' }
+  }
+
+  /** Stores the response. The record, or the reason why not. */
+  #store(head: ResponseHead, body: Uint8Array): MaybePromise<CacheRecord | string> {
+    const { view, policy, key, vacancy } = this.#run
+    const { terms, own } = this.#storable!
+    const declared = head.fields.get('content-length')
+    if (declared !== undefined && Number(declared) !== body.byteLength) return 'incomplete'
+    const unkeyed = head.body === 'pieces' ? this.#judge.unkeyed(head) : undefined
+    if (unkeyed !== undefined) return unkeyed
+    const response = new ResponseContext(view, head.status, head.fields, body)
+    const tags = this.#core.attempt('tags', () => this.#allTags(response, own))
+    if (!tags) return 'callback'
+    if (policy.storeIf && !this.#core.attempt('storeIf', () => policy.storeIf!(response))) return 'store-if'
+    const shared = this.#judge.mayShare(head.fields)
+    advertise(own, policy, this.#judge.scope)
+    // Stored with it, for a 304 says it too and has no type that shows it.
+    if (encoderOf(view)?.recipe.varies(own.get('content-type'))) addVary(own, 'Accept-Encoding')
+    const times = this.#times()
+    const made = makeRecord({ view, policy, status: head.status, fields: own, body, terms, times, tags, shared })
+    const variant = variantOf(view, this.#judge.varyFields(head), codingOf(head.fields))
+    // A user who signed in (or out) while the handler ran would otherwise be stored under somebody else's key.
+    const again = key.covered ? this.#core.guarded('varyBy', () => cacheKey(view, policy, key.route)) : key
+    return chain(again, (now) => {
+      if (now?.key !== key.key) return 'key-changed'
+      return chain(this.#core.forms.forNew(made, view), (record) =>
+        chain(this.#core.put(key.key, variant, record, vacancy), (outcome) =>
+          outcome === 'stored' ? record : outcome === 'fenced' ? 'purged' : 'store-refused',
+        ),
+      )
+    })
+  }
+
+  #allTags(response: ResponseContext, own: Fields): string[] {
+    const { policy } = this.#run
+    const given = typeof policy.tags === 'function' ? policy.tags(response) : policy.tags
+    const tags = [...given, ...this.#tags]
+    for (const tag of tags) {
+      if (typeof tag !== 'string' || tag === '') throw new TypeError('a tag must be a non-empty string')
+    }
+    // RFC 9875: groups are tags in a standard's clothes.
+    return [...new Set([...tags, ...parseGroups(own.lines('cache-groups'))])]
+  }
+
+  #times(): Times {
+    return { startedAt: this.#startedAt, now: this.#core.clock.now(), wall: this.#core.clock.wall() }
+  }
+}
+
+/** The stored fields with those of a 304 laid over them: what the freshness of the confirmed response is read from. */
+function mergedTerms(stale: CacheRecord, own: Fields, policy: CachePolicy): Fields {
+  const merged = own.copy()
+  for (const name of ['cache-control', 'expires', ...policy.targets]) {
+    const stored = fieldOf(stale.fields, name)
+    if (!merged.has(name) && stored !== undefined) merged.set(name, stored)
+  }
+  return merged
+}
+
+/** What the handler can confirm a stored response by; nothing for a tag it never saw. */
+function validatorsOf(stale: CacheRecord | undefined): {
+  etag?: string | undefined
+  lastModified?: string | undefined
+} {
+  if (!stale) return {}
+  const tags = stale.ownTag ? [] : stale.forms.flatMap((form) => form.etag ?? [])
+  return { etag: tags.length ? tags.join(', ') : undefined, lastModified: fieldOf(stale.fields, 'last-modified') }
+}
+
+function statusOf(error: unknown): number {
+  const { status, statusCode } = (error ?? {}) as { status?: unknown; statusCode?: unknown }
+  const given = Number(status ?? statusCode)
+  return given >= 400 && given <= 599 ? given : 500
+}

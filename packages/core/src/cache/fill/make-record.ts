@@ -1,0 +1,204 @@
+import type { RequestView } from '../../exchange/request-view.ts'
+import { parseAge } from '../../http/caching/age.ts'
+import { type CacheControl, parseCacheControl } from '../../http/caching/cache-control.ts'
+import { freshness } from '../../http/caching/freshness.ts'
+import { unstoredFields } from '../../http/caching/unstored-fields.ts'
+import { displayName } from '../../http/fields/field-case.ts'
+import type { Fields } from '../../http/fields/fields.ts'
+import { parseHttpDate } from '../../http/fields/http-date.ts'
+import { splitAuthority } from '../../http/locate.ts'
+import { isEntityTag, strongTag } from '../../http/selection/etag.ts'
+import type { CacheRecord, RecordTarget } from '../entry/record.ts'
+import { type RouteParams, serializeParams } from '../entry/record-tags.ts'
+import type { CachePolicy } from '../policy/options.ts'
+
+/** From when until when a response may be used: everything a record says about time. */
+export interface Lifetime {
+  readonly storedAt: number
+  readonly dateMs: number
+  readonly initialAgeMs: number
+  readonly staleAt: number
+  readonly whileRevalidateUntil: number
+  readonly ifErrorUntil: number
+  readonly deleteAt: number
+  readonly mustRevalidate: boolean
+}
+
+export interface Times {
+  /** `Clock.now()` when the request went to the handler, and when its answer came. */
+  readonly startedAt: number
+  readonly now: number
+  /** The calendar now, for `Date`. */
+  readonly wall: number
+}
+
+/** What one response says of itself, read once per fill. */
+export interface ResponseTerms {
+  readonly lifetimeMs: number
+  readonly explicit: boolean
+  readonly mustRevalidate: boolean
+  /** The field that governs, for the other rules. */
+  readonly directives: CacheControl
+  readonly staleWhileRevalidateMs: number
+  readonly staleIfErrorMs: number
+}
+
+/** How long a record with a validator outlives its freshness, to be confirmed with a 304 instead of sent anew. */
+const confirmableMs = 3_600_000
+
+/**
+ * How long a response is fresh, and what may be done with it after that. On a route with a TTL the route says how long;
+ * what the response forbids (`no-cache`, `must-revalidate`) it still forbids.
+ *
+ * @param overrideMs - what the handler asked for with `.ttl()`
+ */
+export function responseTerms(
+  response: { readonly status: number; readonly fields: Fields },
+  policy: CachePolicy,
+  overrideMs: number | undefined,
+  wall: number,
+): ResponseTerms {
+  const said = freshness(response, { targets: policy.targets, heuristic: policy.heuristic, nowMs: wall })
+  const negative = policy.mode === 'route' && (response.status === 404 || response.status === 410)
+  const routeMs = policy.mode === 'route' ? (negative ? policy.negativeTtlMs : policy.ttlMs) : undefined
+  const lifetimeMs = overrideMs ?? routeMs ?? said.lifetimeMs
+  const forbidden = said.neverStale || said.noCache
+  const whileRevalidate = policy.staleWhileRevalidateMs ?? said.staleWhileRevalidateMs ?? 0
+  const ifError = policy.staleIfErrorMs ?? said.staleIfErrorMs ?? 0
+  return {
+    lifetimeMs: said.noCache ? 0 : lifetimeMs,
+    explicit: overrideMs !== undefined || routeMs !== undefined || said.explicit,
+    mustRevalidate: forbidden,
+    directives: said.directives,
+    staleWhileRevalidateMs: forbidden ? 0 : whileRevalidate,
+    staleIfErrorMs: forbidden || said.neverStaleOnError ? 0 : ifError,
+  }
+}
+
+/** Turns terms into moments. `jitter` takes a random share off the lifetime. */
+export function lifetimeOf(
+  fields: Fields,
+  terms: ResponseTerms,
+  policy: CachePolicy,
+  times: Times,
+  hasValidator: boolean,
+): Lifetime {
+  const { now, wall, startedAt } = times
+  const date = parseHttpDate(fields.lines('date')[0], wall) ?? wall
+  // RFC 9111 §4.2.3. On a route with a TTL the clock starts here; otherwise the age it came with counts.
+  const apparentMs = Math.max(0, wall - date)
+  const receivedMs = parseAge(fields.get('age')) * 1000 + (fields.has('age') ? now - startedAt : 0)
+  const initialAgeMs = policy.mode === 'route' ? 0 : Math.max(apparentMs, receivedMs)
+  const jittered = terms.lifetimeMs * (1 - policy.jitter * Math.random())
+  const staleAt = now + Math.max(0, Math.floor(jittered - initialAgeMs))
+  const whileRevalidateUntil = staleAt + terms.staleWhileRevalidateMs
+  const ifErrorUntil = staleAt + terms.staleIfErrorMs
+  const confirmableUntil = hasValidator ? staleAt + confirmableMs : staleAt
+  return {
+    storedAt: now,
+    dateMs: Math.min(date, wall),
+    initialAgeMs,
+    staleAt,
+    whileRevalidateUntil,
+    ifErrorUntil,
+    deleteAt: Math.max(whileRevalidateUntil, ifErrorUntil, confirmableUntil),
+    mustRevalidate: terms.mustRevalidate,
+  }
+}
+
+/** What a record is made of, when the whole body is there. */
+export interface RecordSource {
+  readonly view: RequestView
+  readonly policy: CachePolicy
+  readonly status: number
+  /** The handler's own fields, as they are to be stored. */
+  readonly fields: Fields
+  readonly body: Uint8Array
+  readonly terms: ResponseTerms
+  readonly times: Times
+  readonly tags: readonly string[]
+  readonly shared: boolean
+}
+
+export function makeRecord(source: RecordSource): CacheRecord {
+  const { fields, body, policy, times } = source
+  const given = fields.get('etag')
+  const tag = given !== undefined && isEntityTag(given) ? given : undefined
+  const hasValidator = tag !== undefined || fields.has('last-modified')
+  return {
+    kind: 'record',
+    status: source.status,
+    fields: storedFields(fields),
+    forms: [{ coding: codingOf(fields), body, etag: tag ?? strongTag(body) }],
+    ownTag: tag === undefined,
+    fillMs: times.now - times.startedAt,
+    shared: source.shared,
+    tags: source.tags,
+    target: targetOf(source.view, policy),
+    ...lifetimeOf(fields, source.terms, policy, times, hasValidator),
+  }
+}
+
+/**
+ * The record a 304 leaves behind (RFC 9111 §4.3.4): the stored response under the fields the 304 brought, but for
+ * Content-Length and what describes the body, fresh again.
+ */
+export function confirmRecord(
+  stale: CacheRecord,
+  fields: Fields,
+  terms: ResponseTerms,
+  policy: CachePolicy,
+  times: Times,
+): CacheRecord {
+  const update = storedFields(fields)
+  const replaced = new Set(update.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase()))
+  const kept: string[] = []
+  for (let i = 0; i < stale.fields.length; i += 2) {
+    if (!replaced.has(stale.fields[i]!.toLowerCase())) kept.push(stale.fields[i]!, stale.fields[i + 1]!)
+  }
+  return {
+    ...stale,
+    fields: [...kept, ...update],
+    // The forms are shared between the two records, their remembered heads must not be.
+    forms: stale.forms.map(({ coding, body, etag, best }) => ({ coding, body, etag, best })),
+    fillMs: times.now - times.startedAt,
+    ...lifetimeOf(fields, terms, policy, times, true),
+  }
+}
+
+/** Content codings of the body as the handler left it, in lower case. */
+export function codingOf(fields: Fields): string {
+  return fields.get('content-encoding')?.trim().toLowerCase() || 'identity'
+}
+
+/** A flat list, with the fields left out that a hit computes, or that were one connection's or one client's. */
+function storedFields(fields: Fields): string[] {
+  const left = unstoredFields(fields)
+  const flat: string[] = []
+  for (const [name, value] of fields) {
+    if (!left.has(name) && !ofForm.has(name)) flat.push(displayName(name), value)
+  }
+  return flat
+}
+
+/** These belong to the form and not to the response: each coding has its own. */
+const ofForm: ReadonlySet<string> = new Set(['etag', 'content-encoding', 'content-length'])
+
+function targetOf(view: RequestView, policy: CachePolicy): RecordTarget {
+  const params = view.property('params')
+  return {
+    scheme: view.scheme,
+    // Whatever the port: an invalidation that names another one must not miss it.
+    authority: splitAuthority(view.authority).host,
+    path: view.path,
+    query: policy.query || policy.key ? undefined : view.query,
+    route: view.route,
+    params: typeof params === 'object' && params !== null ? serializeParams(params as RouteParams) : undefined,
+  }
+}
+
+/** Whether the response allows itself to be shared between clients who sent credentials (RFC 9111 §3.5). */
+export function allowsAuthorization(fields: Fields): boolean {
+  const control = parseCacheControl(fields.get('cache-control'))
+  return control.has('public') || control.has('s-maxage') || control.has('must-revalidate')
+}

@@ -1,0 +1,246 @@
+import { encoderOf } from '../../exchange/encoder.ts'
+import type { Reply } from '../../exchange/exchange.ts'
+import type { RequestView } from '../../exchange/request-view.ts'
+import { displayName } from '../../http/fields/field-case.ts'
+import type { Fields } from '../../http/fields/fields.ts'
+import { formatHttpDate } from '../../http/fields/http-date.ts'
+import { bestCoding } from '../../http/selection/codings.ts'
+import { evaluateConditional, fields304 } from '../../http/selection/conditional.ts'
+import { codedTag } from '../../http/selection/etag.ts'
+import { ifRangeHolds, singleRange } from '../../http/selection/range.ts'
+import type { CacheRecord, StoredForm } from '../entry/record.ts'
+
+/**
+ * The head of a form as the last hit rendered it: it changes once a second (Age, ttl), and a hot entry is sent thousands
+ * of times in that second.
+ */
+interface Rendered {
+  readonly age: number
+  readonly ttl: number
+  /** Whose line it is: two caches may share a record and name themselves differently. */
+  readonly by: object
+  /** `undefined` once it was forgotten. */
+  fields: readonly string[] | undefined
+}
+
+/** How many heads are remembered: half a kilobyte each. */
+const rememberedHeads = 1_000
+
+/**
+ * The heads that were rendered lately. Of one more, the oldest is forgotten: an entry that was hit once, long ago, does
+ * not hold its head in memory, and however many entries there are, this is all that hits add to what a store counts.
+ */
+export class RenderedHeads {
+  readonly #latest: Rendered[] = []
+  #next = 0
+
+  remember(head: Rendered): void {
+    const oldest = this.#latest[this.#next]
+    if (oldest) oldest.fields = undefined
+    this.#latest[this.#next] = head
+    this.#next = (this.#next + 1) % rememberedHeads
+  }
+}
+
+const rendered = Symbol('sluice.rendered')
+
+/** Stands for the head of a form that was sent once. */
+const sentOnce: Rendered = { age: -1, ttl: 0, by: {}, fields: undefined }
+
+/** A stored form with the place where its last head is remembered. The memo never leaves this file. */
+type MemoForm = StoredForm & { [rendered]?: Rendered }
+
+/**
+ * The answer to a plain hit, remembered for the second it holds.
+ *
+ * @param heads - where the head is remembered
+ * @param by - the policy the line is written for
+ * @param line - writes the `Cache-Status` member
+ */
+export function replyToHit(
+  record: CacheRecord,
+  view: RequestView,
+  now: number,
+  heads: RenderedHeads,
+  by: object,
+  line: (ttl: number) => string,
+): Reply | undefined {
+  const form: MemoForm | undefined = chooseForm(record, view)
+  if (!form) return undefined
+  const age = ageOf(record, now)
+  const ttl = Math.floor((record.staleAt - now) / 1000)
+  const memo = form[rendered]
+  if (memo?.fields && memo.age === age && memo.ttl === ttl && memo.by === by) {
+    return answer(record, form, view, memo.fields)
+  }
+  const fields = head(record, form, now, line(ttl))
+  if (memo === undefined) {
+    // From a store that other processes share, a record comes for one hit: nothing would ask for its head again.
+    form[rendered] = sentOnce
+  } else {
+    form[rendered] = { age, ttl, by, fields }
+    heads.remember(form[rendered])
+  }
+  return answer(record, form, view, fields)
+}
+
+/**
+ * The answer a record gives a request: 304 to a condition that holds (RFC 9111 §4.3.2), 206 to a single range of a 200
+ * (RFC 9110 §14), else the whole of the form this client likes best. `undefined` where it accepts none that is held.
+ *
+ * @param statusLine - the `Cache-Status` member
+ */
+export function replyFrom(record: CacheRecord, view: RequestView, now: number, statusLine: string): Reply | undefined {
+  const form = chooseForm(record, view)
+  return form && answer(record, form, view, head(record, form, now, statusLine))
+}
+
+/**
+ * The answer to the request whose handler has just brought this record: what the handler said, connection fields and
+ * all, with the validator the record has.
+ *
+ * @param own - the handler's own fields
+ */
+export function replyWith(record: CacheRecord, view: RequestView, own: Fields, statusLine: string): Reply {
+  const form = chooseForm(record, view) ?? record.forms[0]!
+  const fields: string[] = []
+  for (const [name, value] of own) {
+    if (!computed.has(name)) fields.push(displayName(name), value)
+  }
+  // RFC 9211 §2: each cache adds its member behind those of the caches nearer to the origin.
+  const status = [...own.lines('cache-status'), statusLine].join(', ')
+  fields.push('Date', formatHttpDate(record.dateMs), ...formFields(record, form), 'Cache-Status', status)
+  return answer(record, form, view, fields)
+}
+
+function answer(record: CacheRecord, form: StoredForm, view: RequestView, fields: readonly string[]): Reply {
+  if (record.status === 200) {
+    if (view.header('if-none-match') !== undefined || view.header('if-modified-since') !== undefined) {
+      if (notModified(record, view)) return { status: 304, fields: only304(fields), body: undefined }
+    }
+    if (view.method === 'GET' && view.header('range') !== undefined) return ranged(record, form, view, fields)
+  }
+  return { status: record.status, fields, body: bodyless(record.status) ? undefined : form.body }
+}
+
+/** Set from the record, whatever the handler said. */
+const computed = new Set(['date', 'etag', 'cache-status', 'content-encoding', 'content-length', 'transfer-encoding'])
+
+function chooseForm(record: CacheRecord, view: RequestView): StoredForm | undefined {
+  const { forms } = record
+  const encoder = encoderOf(view)
+  if (encoder !== undefined && forms[0]!.coding === 'identity') {
+    const asked = forms.find((f) => f.coding === encoder.coding)
+    // A client that has a part of another form wants the rest of that one (RFC 9110 §13.1.5).
+    const begun = view.header('if-range')
+    return (begun && forms.find((f) => f.etag === begun && encoder.accepts(f.coding))) || asked || bestForm(forms, view)
+  }
+  if (forms.length === 1) {
+    const only = forms[0]!
+    if (only.coding === 'identity') return only
+  }
+  return bestForm(forms, view)
+}
+
+function bestForm(forms: readonly StoredForm[], view: RequestView): StoredForm | undefined {
+  const best = bestCoding(
+    view.header('accept-encoding'),
+    forms.map((f) => f.coding),
+  )
+  return forms.find((f) => f.coding === best)
+}
+
+function head(record: CacheRecord, form: StoredForm, now: number, statusLine: string): readonly string[] {
+  return [
+    ...record.fields,
+    'Date',
+    formatHttpDate(record.dateMs),
+    'Age',
+    String(ageOf(record, now)),
+    ...formFields(record, form),
+    'Cache-Status',
+    statusLine,
+  ]
+}
+
+/** Whole seconds (RFC 9111 §4.2.3 current_age). */
+function ageOf(record: CacheRecord, now: number): number {
+  return Math.max(0, Math.floor((record.initialAgeMs + now - record.storedAt) / 1000))
+}
+
+/** What differs between the forms of one response. */
+function formFields(record: CacheRecord, form: StoredForm): string[] {
+  const fields: string[] = []
+  if (form.etag !== undefined) fields.push('ETag', form.etag)
+  if (form.coding !== 'identity') fields.push('Content-Encoding', form.coding)
+  if (!bodyless(record.status)) fields.push('Content-Length', String(form.body.byteLength))
+  return fields
+}
+
+/** Answers without content, which must not carry Content-Length either (RFC 9110 §8.6). */
+const bodyless = (status: number): boolean => status === 204 || status === 304
+
+function notModified(record: CacheRecord, view: RequestView): boolean {
+  const selected = {
+    etags: tagsOf(record),
+    lastModified: fieldOf(record.fields, 'last-modified'),
+    dateMs: record.dateMs,
+  }
+  return evaluateConditional(view.method, (name) => view.header(name), selected) === 'not-modified'
+}
+
+/** Every tag a client may know this response by: that of a form the best level has replaced is as good as it was. */
+function tagsOf(record: CacheRecord): string[] {
+  const identity = record.forms[0]!.etag
+  const tags = record.forms.flatMap((f) => f.etag ?? [])
+  for (const form of record.forms) if (form.best && identity) tags.push(codedTag(identity, form.coding))
+  return tags
+}
+
+function only304(fields: readonly string[]): string[] {
+  const kept: string[] = []
+  for (let i = 0; i < fields.length; i += 2) {
+    if (fields304.has(fields[i]!.toLowerCase())) kept.push(fields[i]!, fields[i + 1]!)
+  }
+  return kept
+}
+
+function ranged(record: CacheRecord, form: StoredForm, view: RequestView, fields: readonly string[]): Reply {
+  const whole: Reply = { status: 200, fields, body: form.body }
+  const condition = view.header('if-range')
+  const lastModified = fieldOf(record.fields, 'last-modified')
+  if (condition !== undefined && !ifRangeHolds(condition, form.etag, lastModified, record.dateMs)) return whole
+  const length = form.body.byteLength
+  const range = singleRange(view.header('range'), length)
+  if (!range) return whole
+  if (range === 'unsatisfiable') {
+    const kept = without(fields, unsatisfiableDrops)
+    return { status: 416, fields: [...kept, 'Content-Range', `bytes */${length}`, 'Content-Length', '0'], body: empty }
+  }
+  const body = form.body.subarray(range.start, range.end + 1)
+  const kept = without(fields, lengthOnly)
+  const contentRange = `bytes ${range.start}-${range.end}/${length}`
+  return {
+    status: 206,
+    fields: [...kept, 'Content-Range', contentRange, 'Content-Length', String(body.byteLength)],
+    body,
+  }
+}
+
+const empty: Uint8Array = new Uint8Array(0)
+const lengthOnly = new Set(['content-length'])
+const unsatisfiableDrops = new Set(['content-length', 'content-type', 'content-encoding', 'etag', 'last-modified'])
+
+function without(fields: readonly string[], names: ReadonlySet<string>): string[] {
+  const kept: string[] = []
+  for (let i = 0; i < fields.length; i += 2) {
+    if (!names.has(fields[i]!.toLowerCase())) kept.push(fields[i]!, fields[i + 1]!)
+  }
+  return kept
+}
+
+/** A field's value in a flat list. `name` in lower case. */
+export function fieldOf(fields: readonly string[], name: string): string | undefined {
+  for (let i = 0; i < fields.length; i += 2) if (fields[i]!.toLowerCase() === name) return fields[i + 1]
+  return undefined
+}

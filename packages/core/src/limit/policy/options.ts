@@ -1,0 +1,143 @@
+import type { MaybePromise } from '../../base/maybe-promise.ts'
+import { checkOptions, rule } from '../../base/options.ts'
+import { type Duration, durationMs } from '../../base/units.ts'
+import type { KeyFunction } from '../../exchange/client/by.ts'
+import type { RequestContext, ResponseContext } from '../../exchange/context.ts'
+import type { AlgorithmKind } from '../algorithms/algorithm.ts'
+import type { LimitStore, Verdict } from '../store/store.ts'
+
+/**
+ * Which fields tell clients about their quota. `draft-11`: `RateLimit-Policy` and `RateLimit` as in
+ * draft-ietf-httpapi-ratelimit-headers-11; the value names the draft because the next one may rename members. `legacy`:
+ * `X-RateLimit-Limit`, `-Remaining`, and `-Reset` in seconds since the epoch. `false`: none (Retry-After stays).
+ */
+export type HeaderStyle = 'draft-11' | 'legacy' | 'both' | false
+
+/** What a limit is, as it stands under its name in `limits`, or in `sluice.limit({ … })`. A string is its rate. */
+export interface PolicyOptions {
+  /**
+   * `N [/ | per] [M] unit [burst B]` or `N concurrent`, several joined by `;`. A function is asked at every request,
+   * for plans: `(c) => plans[c.user.plan]`. Where it throws or answers nonsense, the rate it gave last holds; before it
+   * has given any, requests are refused with 503. May be left out only with a `store` that has a rate of its own.
+   */
+  readonly rate?: string | ((c: RequestContext) => MaybePromise<string>) | undefined
+  /** How to count. Default `sliding-window`; `token-bucket` where there is a burst; `concurrent` for concurrencies. */
+  readonly algorithm?: AlgorithmKind | undefined
+  /** How many may come at once: the same as `burst B` in the rate. Token bucket only. */
+  readonly burst?: number | undefined
+  /**
+   * Whom to count. Default `by.ip`. Where it answers `undefined` or throws, the request counts in a bucket shared by all
+   * such requests, never in none; with `by.user`, where nobody is signed in, by its address.
+   */
+  readonly key?: KeyFunction | undefined
+  /**
+   * How many units a request takes: a whole number of 0 or more, as a number or in digits (as query strings have it).
+   * Fractions are rounded up; anything else, and a function that throws, counts as 1, with an event. Default 1.
+   */
+  readonly cost?: number | ((c: RequestContext) => MaybePromise<number | string>) | undefined
+  /**
+   * Whether a response counts: the request is charged before the handler and given back if this answers `false`, so
+   * that there is nothing to race for. Counts also where the client went away before there was a response, and where it
+   * throws. `(r) => r.status === 401` counts failed logins only.
+   */
+  readonly countIf?: ((r: ResponseContext) => MaybePromise<boolean>) | undefined
+  /** Requests this answers `true` for are neither counted nor refused. Where it throws, they are. */
+  readonly skip?: ((c: RequestContext) => MaybePromise<boolean>) | undefined
+  /** Count and report, and never refuse: for trying a policy out. Sends no fields. Default `false`. */
+  readonly shadow?: boolean | undefined
+  /**
+   * While a remote store is out: admit everything (`open`), refuse everything with 503 (`closed`), or count in this
+   * process's memory (`local`). Default `local`.
+   */
+  readonly onOutage?: 'open' | 'closed' | 'local' | undefined
+  /** The part of the limit each process counts to while `onOutage: 'local'` holds: 1 / processes is exact. Default 1. */
+  readonly share?: number | undefined
+  /** Default: what the instance says, `draft-11`. */
+  readonly headers?: HeaderStyle | undefined
+  /** Replaces the body of a refusal. Status and fields stay. Where it throws, the standard body is sent. */
+  readonly respond?: ((denial: Denial) => MaybePromise<DenialBody>) | undefined
+  /** `route`: every route (matched pattern and method, never the raw URL) has a quota of its own. */
+  readonly per?: 'route' | undefined
+  /** With `by.ip`: how many leading bits of an IPv6 address are one client. Default 64. */
+  readonly ipv6Prefix?: number | undefined
+  /**
+   * On Fastify: when it runs. `preHandler` where a function of yours needs the user, the session or the body. Default:
+   * `preHandler` where the key is `by.user`, or `by.hash` of those or of a cookie; otherwise `onRequest`.
+   */
+  readonly phase?: 'onRequest' | 'preHandler' | undefined
+  /** How many units a process takes from a remote store at a time: fewer round trips, never more admitted. Default 0. */
+  readonly lease?: number | undefined
+  /** For concurrencies: how long the permits of a process that was killed stay out. Default 30 s. */
+  readonly permitTtl?: Duration | undefined
+  /** A store for this policy alone: `flexible(new RateLimiterPostgres(…))`. Default: the instance's. */
+  readonly store?: LimitStore | undefined
+  /** For policies given in place: the same name is the same bucket, wherever it is mounted. Default: the rate, as text. */
+  readonly name?: string | undefined
+}
+
+/** Why a request is refused, as `respond` is told. */
+export interface Denial {
+  readonly request: RequestContext
+  /** 429, or 503 where a store is out and the policy says `closed`. */
+  readonly status: number
+  /** Names of the policies that refused. */
+  readonly violated: readonly string[]
+  /** The cost is above a limit: no waiting helps. */
+  readonly permanent: boolean
+  /** Milliseconds; `Infinity` where permanent. */
+  readonly retryAfterMs: number
+  readonly verdicts: readonly { readonly policy: string; readonly verdict: Verdict }[]
+}
+
+/** Text is sent as text/plain, bytes as application/octet-stream, anything else as JSON; or say what it is. */
+export type DenialBody =
+  | string
+  | Uint8Array
+  | { readonly contentType: string; readonly body: string | Uint8Array }
+  | object
+
+/** A policy with everything, or its rate. */
+export type PolicyInput = string | PolicyOptions
+
+const headerStyles = rule.oneOf('draft-11', 'legacy', 'both', false)
+
+/** @throws SluiceError `ERR_SLUICE_OPTION` naming the option, the rule it breaks and the value */
+export function checkPolicy(where: string, options: PolicyOptions): void {
+  checkOptions<PolicyOptions>(where, options, {
+    rate: rule.either(rule.string, rule.function),
+    algorithm: rule.oneOf('sliding-window', 'sliding-log', 'token-bucket', 'fixed-window', 'concurrent'),
+    burst: rule.positiveInteger,
+    key: rule.function,
+    cost: rule.either(wholeNumber, rule.function),
+    countIf: rule.function,
+    skip: rule.function,
+    shadow: rule.boolean,
+    onOutage: rule.oneOf('open', 'closed', 'local'),
+    share: rule.fraction,
+    headers: headerStyles,
+    respond: rule.function,
+    per: rule.oneOf('route'),
+    ipv6Prefix: (v) =>
+      Number.isInteger(v) && (v as number) >= 32 && (v as number) <= 128
+        ? undefined
+        : 'must be a whole number, 32 to 128',
+    phase: rule.oneOf('onRequest', 'preHandler'),
+    lease: wholeNumber,
+    permitTtl: rule.readableBy(permitTtlMs, `${where}.permitTtl`),
+    store: rule.object,
+    name: rule.string,
+  })
+}
+
+export function checkHeaders(headers: unknown): string | undefined {
+  return headerStyles(headers)
+}
+
+function wholeNumber(value: unknown): string | undefined {
+  return Number.isSafeInteger(value) && (value as number) >= 0 ? undefined : 'must be a whole number of 0 or more'
+}
+
+/** At least a second: what is shorter would be over before it could be renewed. */
+export function permitTtlMs(option: string, value: Duration): number {
+  return Math.max(1_000, durationMs(option, value))
+}

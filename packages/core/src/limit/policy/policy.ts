@@ -1,0 +1,172 @@
+import { optionError, SluiceError } from '../../base/errors.ts'
+import { by, type KeyFunction, readsLate } from '../../exchange/client/by.ts'
+import { sfInteger, sfString } from '../../http/structured/structured.ts'
+import { algorithmFor } from '../algorithms/algorithm-for.ts'
+import type { PolicyCounters } from '../limiter-stats.ts'
+import type { LimitStore, Quota } from '../store/store.ts'
+import { checkPolicy, type HeaderStyle, type PolicyInput, type PolicyOptions, permitTtlMs } from './options.ts'
+import { parseRate, type Rate, rateText } from './rate.ts'
+
+/** A quota with what answers say about it, written once. */
+export interface AnsweringQuota extends Quota {
+  readonly headers: HeaderStyle
+  /** Its member of `RateLimit-Policy`. */
+  readonly policyMember: string
+  /** The beginning of its member of `RateLimit`. */
+  readonly limitMember: string
+}
+
+/** A policy, resolved. What the hot path reads. */
+export interface Policy extends Pick<PolicyOptions, 'countIf' | 'skip' | 'respond'> {
+  readonly name: string
+  /** The path of its options, for messages. */
+  readonly where: string
+  /** What it was made from: the same name must not stand for two policies. */
+  readonly input: PolicyInput
+  /** Empty where the rate is a function. */
+  readonly quotas: readonly AnsweringQuota[]
+  readonly rate: Exclude<PolicyOptions['rate'], string>
+  /** The quotas of a rate that was found out at a request. */
+  readonly quotasOf: (rate: string) => readonly AnsweringQuota[]
+  readonly key: KeyFunction
+  /** The key is the client's address. */
+  readonly byIp: boolean
+  readonly ipv6Prefix: number
+  readonly cost: NonNullable<PolicyOptions['cost']>
+  readonly perRoute: boolean
+  readonly phase: 'onRequest' | 'preHandler'
+  /** The phase was chosen by whoever wrote the policy. */
+  readonly phaseGiven: boolean
+  readonly store: LimitStore | undefined
+  readonly counters: PolicyCounters
+}
+
+/** What policies inherit from the instance. */
+export interface PolicyDefaults {
+  readonly headers: HeaderStyle
+  /** The instance's store. */
+  readonly store: LimitStore
+}
+
+/** How many different rates a rate function may give before the oldest are worked out anew. */
+const maxRates = 1_000
+
+/**
+ * Resolves a policy's options.
+ *
+ * @param name - its name in `limits`; `undefined` for one given in place
+ * @throws SluiceError `ERR_SLUICE_OPTION`, `ERR_SLUICE_RATE`
+ */
+export function resolvePolicy(name: string | undefined, input: PolicyInput, defaults: PolicyDefaults): Policy {
+  const where = name === undefined ? 'limit' : `limits.${name}`
+  const options: PolicyOptions = typeof input === 'string' ? { rate: input } : input
+  checkPolicy(where, options)
+  if (name !== undefined && options.name !== undefined && options.name !== name) {
+    throw optionError(`${where}.name`, 'must be left out: the policy has its name already', options.name)
+  }
+  const store = options.store ?? defaults.store
+  const fixed = fixedRates(where, options, store)
+  const called = name ?? options.name ?? (fixed ? rateText(fixed) : undefined)
+  if (called === undefined) throw optionError(`${where}.name`, 'must be given where the rate is a function', undefined)
+
+  const make = (rates: readonly Rate[]): readonly AnsweringQuota[] =>
+    makeQuotas(called, where, rates, options, defaults)
+  const known = new Map<string, readonly AnsweringQuota[]>()
+  const key = options.key ?? by.ip
+  return Object.freeze({
+    name: called,
+    where,
+    input,
+    quotas: fixed ? make(fixed) : [],
+    rate: typeof options.rate === 'function' ? options.rate : undefined,
+    quotasOf(rate: string) {
+      let quotas = known.get(rate)
+      if (!quotas) {
+        quotas = make(parseRate(`${where}.rate`, rate))
+        if (known.size >= maxRates) known.delete(known.keys().next().value!)
+        known.set(rate, quotas)
+      }
+      return quotas
+    },
+    key,
+    byIp: key === by.ip,
+    ipv6Prefix: options.ipv6Prefix ?? 64,
+    cost: options.cost ?? 1,
+    countIf: options.countIf,
+    skip: options.skip,
+    respond: options.respond,
+    perRoute: options.per === 'route',
+    phase: options.phase ?? (readsLate(key) ? 'preHandler' : 'onRequest'),
+    phaseGiven: options.phase !== undefined,
+    store: options.store,
+    counters: { allowed: 0, denied: 0, shadowDenied: 0 },
+  })
+}
+
+/** The rates, where they are known at start-up. */
+function fixedRates(where: string, options: PolicyOptions, store: LimitStore): readonly Rate[] | undefined {
+  const { rate } = options
+  if (typeof rate === 'string') return parseRate(`${where}.rate`, rate)
+  if (typeof rate === 'function') return undefined
+  if (store.rate) return [store.rate]
+  throw optionError(`${where}.rate`, "must be a rate such as '100/min', or a function that gives one", rate)
+}
+
+function makeQuotas(
+  policy: string,
+  where: string,
+  rates: readonly Rate[],
+  options: PolicyOptions,
+  defaults: PolicyDefaults,
+): readonly AnsweringQuota[] {
+  const store = options.store ?? defaults.store
+  return Object.freeze(
+    withBurst(where, rates, options.burst).map((rate, i) => {
+      const name = i === 0 ? policy : `${policy}-${i + 1}`
+      const kind = options.algorithm ?? store.algorithm
+      const algorithm = algorithmFor(where, rate, kind, permitTtlMs(`${where}.permitTtl`, options.permitTtl ?? 30_000))
+      const refused = store.refuses?.(algorithm)
+      if (refused !== undefined) throw optionError(`${where}.rate`, refused, rateText([rate]))
+      const label = sfString(name)
+      return Object.freeze({
+        policy,
+        name,
+        id: `:${name}:${algorithm.signature}`,
+        algorithm,
+        shadow: options.shadow ?? false,
+        onOutage: options.onOutage ?? 'local',
+        share: options.share ?? 1,
+        lease: options.lease ?? 0,
+        headers: options.shadow ? false : (options.headers ?? defaults.headers),
+        policyMember: label + policyParameters(rate),
+        limitMember: `${label};r=`,
+      })
+    }),
+  )
+}
+
+function withBurst(where: string, rates: readonly Rate[], burst: number | undefined): readonly Rate[] {
+  if (burst === undefined) return rates
+  const [rate] = rates
+  if (rates.length !== 1 || !rate || 'concurrent' in rate || rate.burst !== undefined) {
+    throw optionError(`${where}.burst`, 'must stand in the rate where that has several parts or a burst already', burst)
+  }
+  return [{ ...rate, burst }]
+}
+
+/** The parameters of a quota policy (draft-ietf-httpapi-ratelimit-headers-11 §3): `w` is whole seconds. */
+function policyParameters(rate: Rate): string {
+  if ('concurrent' in rate) return `;q=${sf(rate.concurrent)};qu="concurrent-requests"`
+  const window = rate.windowMs < 1_000 ? '' : `;w=${sf(Math.ceil(rate.windowMs / 1_000))}`
+  return `;q=${sf(rate.quota)}${window}`
+}
+
+/** Integers of structured fields have at most 15 digits (RFC 9651 §3.3.1). */
+export function sf(value: number): string {
+  return sfInteger(Math.min(value, 999_999_999_999_999))
+}
+
+/** A policy that was never configured. */
+export function unknownPolicy(name: string, hint: string): SluiceError {
+  return new SluiceError('ERR_SLUICE_POLICY', `There is no policy ${JSON.stringify(name)} in \`limits\`. ${hint}`)
+}

@@ -1,0 +1,57 @@
+import type { Clock } from '../../base/clock.ts'
+
+/** After how many failures in a row nobody is sent to the store any more. */
+const tolerated = 5
+
+/** How long until one request is sent to see whether the store is back: doubled each time, up to the second number. */
+const pauseMs = [1_000, 10_000] as const
+
+/**
+ * Keeps requests from waiting for a store that is out. Closed: everybody asks. Open: nobody does. Half open: when the
+ * pause is over one request asks, and its answer decides for all.
+ */
+export class Breaker {
+  readonly #clock: Clock
+  #failures = 0
+  #pauseMs: number = pauseMs[0]
+  #openUntilMs: number | undefined
+  #probing = false
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** Whether this request may ask. Who was told so must report `succeeded` or `failed`. */
+  admits(): boolean {
+    if (this.#openUntilMs === undefined) return true
+    if (this.#probing || this.#clock.now() < this.#openUntilMs) return false
+    this.#probing = true
+    return true
+  }
+
+  get open(): boolean {
+    return this.#openUntilMs !== undefined
+  }
+
+  /** How long until the store is asked again. */
+  get waitMs(): number {
+    return Math.max(1, Math.ceil((this.#openUntilMs ?? 0) - this.#clock.now()))
+  }
+
+  succeeded(): void {
+    this.#failures = 0
+    this.#pauseMs = pauseMs[0]
+    this.#openUntilMs = undefined
+    this.#probing = false
+  }
+
+  failed(): void {
+    this.#failures++
+    // What was under way when it opened says nothing new.
+    if (this.#openUntilMs !== undefined && !this.#probing) return
+    if (this.#probing) this.#pauseMs = Math.min(this.#pauseMs * 2, pauseMs[1])
+    else if (this.#failures < tolerated) return
+    this.#probing = false
+    this.#openUntilMs = this.#clock.now() + this.#pauseMs
+  }
+}

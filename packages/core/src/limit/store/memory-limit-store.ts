@@ -1,0 +1,231 @@
+import type { Clock } from '../../base/clock.ts'
+import { checkOptions, rule } from '../../base/options.ts'
+import { type Verdict, verdictOf } from '../algorithms/algorithm.ts'
+import type { LimitState } from '../algorithms/algorithm-for.ts'
+import type { ConcurrentAlgorithm, PermitState } from '../algorithms/concurrent.ts'
+import { type HeapEntry, IdleHeap } from './idle-heap.ts'
+import type { Charge, LimitStore, LimitStoreUsage, Quota, Settlement } from './store.ts'
+
+export interface MemoryLimitStoreOptions {
+  /**
+   * How many keys are held at most; a key takes 200 to 500 bytes. Default 100,000. More than that many clients with a
+   * used quota at the same time share what is left: see {@link MemoryLimitStore}.
+   */
+  readonly maxKeys?: number | undefined
+}
+
+/** One key's state. Its `index` is below 0 for overflow buckets. */
+interface Entry extends HeapEntry {
+  readonly key: string
+  readonly quota: Quota
+  readonly state: LimitState
+  /** Part of a decision that is being made: it must not leave between being asked and being charged. */
+  pinned: boolean
+}
+
+/** Maps are many and small: one that grows moves all its keys at once, and nobody should wait for a million of them. */
+const shards = 64
+
+/** How many keys that may be idle are looked at for each new one: more than come, so they leave sooner than they gather. */
+const idlePerInsert = 4
+
+/** How many keys in use are compared where one of them must leave. */
+const sample = 8
+
+/**
+ * Counts in this process's memory, bounded by the number of keys. Every answer is a value, never a promise.
+ *
+ * Nothing is timed and nothing is scanned: with each new key a few of those leave whose quota is full again. When the
+ * store is full of keys in use, a few of them are compared and the one leaves that has most of its quota left, if that is
+ * at least half: so a flood of new keys buys an attacker at most half a quota, and a key that is blocked never leaves.
+ * Where none may leave, the store is saturated: keys it does not know share one overflow bucket per quota until there is
+ * room.
+ */
+export class MemoryLimitStore implements LimitStore {
+  readonly kind = 'local'
+  readonly #clock: Clock
+  readonly #maxKeys: number
+  readonly #maps: readonly Map<string, Entry>[] = Array.from({ length: shards }, () => new Map<string, Entry>())
+  readonly #entries = new IdleHeap<Entry>()
+  readonly #overflow = new Map<string, Entry>()
+  #hand = 0
+  #evictions = 0
+  #overflowed = 0
+
+  constructor(clock: Clock, options: MemoryLimitStoreOptions = {}) {
+    checkOptions<MemoryLimitStoreOptions>('limits', options, { maxKeys: rule.positiveInteger })
+    this.#clock = clock
+    this.#maxKeys = options.maxKeys ?? 100_000
+  }
+
+  consume(charges: readonly Charge[]): readonly Verdict[] {
+    if (charges.length === 1) return [this.consumeOne(charges[0]!)]
+    return this.#together(charges, Math.floor(this.#clock.now()))
+  }
+
+  /** The common case, without the lists. */
+  consumeOne(charge: Charge): Verdict {
+    const now = Math.floor(this.#clock.now())
+    const { algorithm } = charge.quota
+    if (charge.cost > algorithm.limit || charge.cost === 0) return this.#look(charge, now)
+    const entry = this.#entryFor(charge, now)
+    const waitMs = algorithm.waitMs(entry.state, charge.cost, now)
+    if (waitMs === 0) algorithm.charge(entry.state, charge.cost, now, charge.permit)
+    return verdictOf(algorithm, entry.state, waitMs, now, entry.index < 0 ? 'overflow' : 'store')
+  }
+
+  #together(charges: readonly Charge[], now: number): readonly Verdict[] {
+    const entries: (Entry | undefined)[] = []
+    const waits: number[] = []
+    const verdicts: Verdict[] = []
+    let all = true
+    for (let i = 0; i < charges.length; i++) {
+      const charge = charges[i]!
+      const { quota, cost } = charge
+      const possible = cost <= quota.algorithm.limit
+      const entry = possible && cost > 0 ? this.#entryFor(charge, now) : this.#find(charge.key)
+      const waitMs = entry ? quota.algorithm.waitMs(entry.state, cost, now) : possible ? 0 : Number.POSITIVE_INFINITY
+      if (waitMs !== 0 && !quota.shadow) all = false
+      if (entry) entry.pinned = true
+      entries.push(entry)
+      waits.push(waitMs)
+    }
+    for (let i = 0; i < charges.length; i++) {
+      const { quota, cost, permit } = charges[i]!
+      const { algorithm } = quota
+      const entry = entries[i]
+      if (entry) {
+        entry.pinned = false
+        if (all && waits[i] === 0) algorithm.charge(entry.state, cost, now, permit)
+      }
+      const via = entry && entry.index < 0 ? 'overflow' : 'store'
+      verdicts.push(verdictOf(algorithm, entry ? entry.state : algorithm.fresh(), waits[i]!, now, via))
+    }
+    return verdicts
+  }
+
+  peek(charges: readonly Charge[]): readonly Verdict[] {
+    const now = Math.floor(this.#clock.now())
+    return charges.map((charge) => this.#look(charge, now))
+  }
+
+  #look({ quota: { algorithm }, key, cost }: Charge, now: number): Verdict {
+    const state = this.#find(key)?.state ?? algorithm.fresh()
+    return verdictOf(algorithm, state, algorithm.waitMs(state, cost, now), now)
+  }
+
+  settle(settlements: readonly Settlement[]): void {
+    const now = Math.floor(this.#clock.now())
+    for (const { charge, verdict, refund } of settlements) {
+      if (!verdict.allowed) continue
+      const { quota, key, permit } = charge
+      const entry = verdict.via === 'overflow' ? this.#overflow.get(quota.id) : this.#find(key)
+      if (entry) quota.algorithm.refund(entry.state, Math.min(refund, charge.cost), now, verdict.atMs, permit)
+    }
+  }
+
+  refund(charges: readonly Charge[]): void {
+    const now = Math.floor(this.#clock.now())
+    for (const { quota, key, cost, permit } of charges) {
+      const entry = this.#find(key)
+      if (entry) quota.algorithm.refund(entry.state, cost, now, undefined, permit)
+    }
+  }
+
+  renew(charges: readonly Charge[]): void {
+    const now = Math.floor(this.#clock.now())
+    for (const { quota, key, permit } of charges) {
+      const algorithm = quota.algorithm as unknown as ConcurrentAlgorithm
+      for (const entry of [this.#find(key), this.#overflow.get(quota.id)]) {
+        if (entry && algorithm.renew(entry.state as PermitState, permit, now)) break
+      }
+    }
+  }
+
+  reset(charges: readonly Charge[]): void {
+    for (const { key } of charges) {
+      const entry = this.#find(key)
+      if (entry) this.#remove(entry)
+    }
+  }
+
+  usage(): LimitStoreUsage {
+    return { entries: this.#entries.size, evictions: this.#evictions, overflowed: this.#overflowed }
+  }
+
+  close(): void {
+    for (const map of this.#maps) map.clear()
+    this.#entries.clear()
+    this.#overflow.clear()
+  }
+
+  #map(key: string): Map<string, Entry> {
+    return this.#maps[key.charCodeAt(0) % shards]!
+  }
+
+  #find(key: string): Entry | undefined {
+    return this.#map(key).get(key)
+  }
+
+  #entryFor({ key, quota }: Charge, now: number): Entry {
+    const known = this.#find(key)
+    if (known) return known
+    if (!this.#makeRoom(now)) return this.#overflowEntry(quota)
+    const entry: Entry = { key, quota, state: quota.algorithm.fresh(), index: -1, idleAtMs: now, pinned: false }
+    this.#entries.add(entry)
+    this.#map(key).set(key, entry)
+    return entry
+  }
+
+  /** One bucket for all the keys there is no room for. There are as many as quotas, so they need no bound of their own. */
+  #overflowEntry(quota: Quota): Entry {
+    this.#overflowed++
+    let entry = this.#overflow.get(quota.id)
+    if (!entry) {
+      if (this.#overflow.size >= this.#maxKeys) this.#overflow.clear()
+      entry = { key: '', quota, state: quota.algorithm.fresh(), index: -1, idleAtMs: 0, pinned: false }
+      this.#overflow.set(quota.id, entry)
+    }
+    return entry
+  }
+
+  /** Lets idle keys go, and makes room for one more; whether there is. */
+  #makeRoom(now: number): boolean {
+    for (let i = 0; i < idlePerInsert; i++) {
+      const entry = this.#entries.top
+      if (!entry || entry.idleAtMs > now) break
+      // Charged since it was last looked at, or about to be: it stays, and sinks to where it belongs.
+      const idleInMs = entry.quota.algorithm.fullMs(entry.state, now)
+      if (entry.pinned || idleInMs > 0) this.#entries.move(entry, now + Math.max(1, idleInMs))
+      else this.#remove(entry)
+    }
+    if (this.#entries.size < this.#maxKeys) return true
+    const spare = this.#spare(now)
+    if (!spare) return false
+    this.#remove(spare)
+    this.#evictions++
+    return true
+  }
+
+  /** The next few in turn: the one with most left, if that is half or more. */
+  #spare(now: number): Entry | undefined {
+    let spare: Entry | undefined
+    let most = 0.5
+    for (let i = 0; i < sample; i++) {
+      this.#hand = (this.#hand + 1) % this.#entries.size
+      const entry = this.#entries.at(this.#hand)
+      const { algorithm } = entry.quota
+      const left = algorithm.remaining(entry.state, now) / algorithm.limit
+      // A permit that is out must be known when it comes back.
+      if (entry.pinned || left < most || (algorithm.kind === 'concurrent' && left < 1)) continue
+      spare = entry
+      most = left
+    }
+    return spare
+  }
+
+  #remove(entry: Entry): void {
+    this.#map(entry.key).delete(entry.key)
+    this.#entries.remove(entry)
+  }
+}

@@ -1,0 +1,83 @@
+import type { Clock } from '../base/clock.ts'
+import { isSluiceError, optionError, type SluiceError } from '../base/errors.ts'
+import type { MaybePromise } from '../base/maybe-promise.ts'
+import { checkOptions, rule } from '../base/options.ts'
+import { MemoryCacheStore } from '../cache/store/memory-store.ts'
+import { loadSnapshot, saveSnapshot } from '../cache/store/snapshot.ts'
+import type { CacheStore } from '../cache/store/store.ts'
+import type { LimitStore } from '../limit/store/store.ts'
+
+/** Where an instance keeps what it knows: in this process, or where several machines find it. */
+export interface Backend {
+  /** `memory`, `redis`: for messages and statistics. */
+  readonly kind: string
+  /** The store of the response cache. */
+  cacheStore(env: BackendEnv): CacheStore
+  /** The store of the limits. Default: the memory of this process. */
+  limitStore?(env: Pick<BackendEnv, 'clock' | 'report'>): LimitStore
+  /** After the last request: gives up what it holds (connections, files). */
+  close?(): MaybePromise<void>
+}
+
+/** What an instance gives its backend. */
+export interface BackendEnv {
+  readonly clock: Clock
+  readonly maxBytes: number
+  readonly maxEntryBytes: number
+  readonly maxVariants: number
+  /** For trouble that must not break anything. */
+  report(error: SluiceError): void
+}
+
+export interface MemoryOptions {
+  /**
+   * The file that carries the cache from one run to the next: written by `close()`, read (and used up) at the start.
+   * One file per process. Default: none, and every start is a cold one.
+   */
+  readonly snapshot?: string | undefined
+}
+
+/**
+ * Keeps everything in the memory of this process. The default.
+ *
+ * A snapshot that is damaged, foreign or of another version is reported (`ERR_SLUICE_SNAPSHOT`) and ignored.
+ *
+ * @throws SluiceError `ERR_SLUICE_OPTION` for an option that does not exist or does not fit
+ * @example
+ * ```ts
+ * const sluice = createSluice({ backend: memory({ snapshot: '.cache/responses' }) })
+ * ```
+ */
+export function memory(options: MemoryOptions = {}): Backend {
+  checkOptions<MemoryOptions>('memory', options, { snapshot: rule.string })
+  const { snapshot } = options
+  const stores: MemoryCacheStore[] = []
+  return {
+    kind: 'memory',
+    cacheStore(env) {
+      if (snapshot !== undefined && stores.length > 0) {
+        throw optionError('memory.snapshot', 'must belong to one instance of Sluice; give each its own', snapshot)
+      }
+      const { clock, maxBytes, maxEntryBytes, maxVariants } = env
+      const beforeClose = (store: MemoryCacheStore): void => {
+        if (snapshot !== undefined) reporting(env, () => saveSnapshot(snapshot, store, clock))
+      }
+      const store = new MemoryCacheStore({ clock, maxBytes, maxEntryBytes, maxVariants, beforeClose })
+      if (snapshot !== undefined) reporting(env, () => loadSnapshot(snapshot, store, clock))
+      stores.push(store)
+      return store
+    },
+    close() {
+      for (const store of stores) store.close()
+    },
+  }
+}
+
+function reporting(env: BackendEnv, run: () => unknown): void {
+  try {
+    run()
+  } catch (error) {
+    if (!isSluiceError(error)) throw error
+    env.report(error)
+  }
+}

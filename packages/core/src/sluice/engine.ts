@@ -1,0 +1,137 @@
+import { type Clock, systemClock } from '../base/clock.ts'
+import type { SluiceError } from '../base/errors.ts'
+import { Events, type SluiceEvents } from '../base/events.ts'
+import { checkOptions, rule } from '../base/options.ts'
+import { byteSize } from '../base/units.ts'
+import { type CacheSettings, checkCacheSettings } from '../cache/policy/options.ts'
+import { type CacheStats, ResponseCache } from '../cache/response-cache.ts'
+import { type DeferOptions, Deferred, type DeferStats } from '../defer/deferred.ts'
+import type { LimitEvents } from '../limit/events.ts'
+import { createLimiter, type Limiter } from '../limit/limiter.ts'
+import type { LimitStats } from '../limit/limiter-stats.ts'
+import { checkHeaders, type HeaderStyle, type PolicyInput } from '../limit/policy/options.ts'
+import { Pages } from '../page/pages.ts'
+import { createShedder, type Shedder, type ShedEvents, type ShedStats } from '../shed/shedder.ts'
+import { type Backend, memory } from './backend.ts'
+import { createMemos, type Memos } from './memos.ts'
+
+/** What `createSluice` is given. */
+export interface SluiceOptions {
+  /** Where responses and counts are kept. Default `memory()`: in this process. */
+  backend?: Backend | undefined
+  /** The size of the cache, and defaults for every route's options. */
+  cache?: CacheSettings | undefined
+  /** Rate limit policies by name, for `sluice.limit(name)`: a rate, or an object of options. */
+  limits?: Readonly<Record<string, PolicyInput>> | undefined
+  /** Which fields tell clients about their quota. Default `'draft-11'`. */
+  headers?: HeaderStyle | undefined
+  /**
+   * What the keys of limits are hashed with, so that no addresses stand in a store, and what cursors are signed with.
+   * Processes that share a store, or serve the same lists, must share it. Default: random in memory; of limits on Redis
+   * the store's own.
+   */
+  secret?: string | undefined
+  /** How much work `sluice.defer` runs at a time, and how much may wait. */
+  defer?: DeferOptions | undefined
+  /** Where time comes from. Default: the system's, through whatever fake timers are installed. For tests. */
+  clock?: Clock | undefined
+}
+
+/** What `sluice.stats()` answers: a copy, safe to keep. */
+export interface SluiceStats {
+  readonly cache: CacheStats
+  readonly limits: LimitStats
+  readonly shed: ShedStats
+  readonly defer: DeferStats
+}
+
+/** What `sluice.on(name, listener)` can be told of. */
+export type InstanceEvents = SluiceEvents & LimitEvents & ShedEvents
+
+/** Everything of one instance that is not bound to a framework. */
+export class Engine {
+  readonly clock: Clock
+  readonly events: Events<InstanceEvents>
+  readonly cache: ResponseCache
+  readonly limiter: Limiter
+  readonly shedder: Shedder
+  readonly memos: Memos
+  readonly deferred: Deferred
+  readonly pages: Pages
+  readonly #closing: (() => unknown)[] = []
+  #closed: Promise<void> | undefined
+
+  /** @throws SluiceError when an option is wrong: at start-up, and never later */
+  constructor(options: SluiceOptions = {}) {
+    checkOptions<SluiceOptions>('', options, {
+      backend: isBackend,
+      cache: rule.object,
+      limits: rule.object,
+      headers: checkHeaders,
+      secret: rule.string,
+      defer: rule.object,
+      clock: rule.object,
+    })
+    const settings = options.cache ?? {}
+    checkCacheSettings(settings)
+    this.clock = options.clock ?? systemClock()
+    this.events = new Events()
+    const backend = options.backend ?? memory()
+    const report = (error: SluiceError): void => this.events.emit('error', { error })
+    const store = backend.cacheStore({
+      clock: this.clock,
+      maxBytes: byteSize('cache.maxBytes', settings.maxBytes ?? '64mb'),
+      // Routes say themselves how large a body may be; the store refuses only what it could not hold.
+      maxEntryBytes: byteSize('cache.maxBytes', settings.maxBytes ?? '64mb'),
+      maxVariants: settings.maxVariants ?? 64,
+      report,
+    })
+    const { maxBytes: _, maxVariants: __, ...defaults } = settings
+    this.cache = new ResponseCache(store, this.clock, this.events, defaults)
+    this.limiter = createLimiter({
+      limits: options.limits,
+      headers: options.headers,
+      secret: options.secret,
+      clock: this.clock,
+      events: this.events,
+      store: backend.limitStore?.({ clock: this.clock, report }),
+    })
+    this.shedder = createShedder({ clock: this.clock, events: this.events })
+    this.pages = new Pages(options.secret)
+    this.memos = createMemos({ store, clock: this.clock, report })
+    this.deferred = new Deferred(options.defer ?? {}, this.clock, report)
+    this.#closing.push(
+      // First: what is left to do may still need the rest.
+      () => this.deferred.close(),
+      () => this.shedder.close(),
+      () => this.limiter.close(),
+      () => this.cache.close(),
+      () => store.close(),
+      () => backend.close?.(),
+    )
+  }
+
+  stats(): SluiceStats {
+    return {
+      cache: this.cache.stats(),
+      limits: this.limiter.stats(),
+      shed: this.shedder.stats(),
+      defer: this.deferred.stats(),
+    }
+  }
+
+  /** Saves and frees what has to be saved and freed. A second call answers the first's promise. */
+  close(): Promise<void> {
+    this.#closed ??= (async () => {
+      for (const close of this.#closing) await close()
+    })()
+    return this.#closed
+  }
+}
+
+function isBackend(value: unknown): string | undefined {
+  const backend = value as Partial<Backend> | null
+  return typeof backend === 'object' && typeof backend?.cacheStore === 'function'
+    ? undefined
+    : 'must be a backend such as memory() or redis(url)'
+}

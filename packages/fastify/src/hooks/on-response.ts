@@ -1,0 +1,25 @@
+import { Fields, type Pipeline } from '@sluice/core'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { passageOf } from '../stages/passage.ts'
+import { isSafe, openInvalidation } from './on-send.ts'
+
+/**
+ * For unsafe requests whose handler wrote to the raw response: no `onSend` hook ran, so what they changed is invalidated
+ * now. Later than it should be, for the client has its answer; the handler left no earlier moment.
+ */
+export function makeOnResponse(invalidation: Pipeline) {
+  return function sluiceOnResponse(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
+    if (!isSafe(request.method)) invalidateLate(request, reply)
+    done()
+  }
+
+  function invalidateLate(request: FastifyRequest, reply: FastifyReply): void {
+    const passage = passageOf(reply)
+    const entry = passage?.entries.find((e) => e.invalidates)
+    if (entry?.told || passage?.touched) return
+    if (entry) entry.told = true
+    const exchange = entry?.exchange ?? openInvalidation(invalidation, request)
+    const fields = Fields.from(reply.raw.getHeaders())
+    exchange?.onHead({ status: reply.statusCode, fields, before: Fields.from(), body: 'whole', length: 0 })
+  }
+}

@@ -1,0 +1,305 @@
+import {
+  Breaker,
+  type CacheRecord,
+  type CacheStore,
+  type Clock,
+  everythingTag,
+  type FillEnd,
+  type InvalidateMode,
+  recordTags,
+  type SetOutcome,
+  SluiceError,
+  type StoredForm,
+  type StoreOut,
+  type StoreUsage,
+  shiftRecord,
+  type Vacancy,
+  type Variant,
+  type VariantSelector,
+  type Wants,
+} from '@sluice/core'
+import { withDeadline } from '../../connection/deadline.ts'
+import type { Call, Link } from '../../connection/link.ts'
+import { isFillPosition, Leases, tokenOf, vacancyAt } from '../fill/leases.ts'
+import { frameWithin, SharedForms } from '../forms/forms.ts'
+import { Debts, type Order } from '../invalidation/pending-invalidations.ts'
+import { type Found, LookUps } from '../lookup/look-ups.ts'
+import { joinSpecs, parseSpec, SpecHints, specText } from '../lookup/specs.ts'
+import { Stamps } from '../lookup/stamps.ts'
+import { type Answer, attempts, LaneScripts } from './lane-scripts.ts'
+import { type Lane, type Lanes, tagHash, tagHashes } from './lanes.ts'
+import type { Replication } from './replication.ts'
+import * as scripts from './scripts.ts'
+
+export interface RedisCacheStoreOptions {
+  readonly link: Link
+  readonly clock: Clock
+  readonly lanes: Lanes
+  /** Larger frames are not stored. Bytes. */
+  readonly maxEntryBytes: number
+  readonly maxVariants: number
+  /** How many invalidated tags a lane remembers before it forgets its entries. */
+  readonly maxTags: number
+  readonly leaseMs: number
+  /** How long each kind of command may take. */
+  readonly deadlines: Deadlines
+  /** Where replicas can be waited for. */
+  readonly replication?: Replication
+  /** Whose time entries are measured by. `server` is the only one that processes share; tests bring a clock. */
+  readonly time?: 'server' | 'clock'
+}
+
+export interface Deadlines {
+  readonly readMs: number
+  readonly writeMs: number
+  readonly purgeMs: number
+}
+
+const longestMs = 10 * 365 * 86_400_000
+
+/**
+ * The cache store in Redis, shared by processes. A look-up, a store and an invalidation of a lane are one round trip each.
+ *
+ * Whatever cannot be known for certain is a vacancy: a lost clock, an older epoch, a damaged frame.
+ */
+export class RedisCacheStore implements CacheStore {
+  readonly lanes: Lanes
+  readonly #options: RedisCacheStoreOptions
+  readonly #clock: Clock
+  readonly #scripts: LaneScripts
+  readonly #lookUps: LookUps
+  /** One for each lane of a Cluster, whose nodes fail one by one; else the same for all. */
+  readonly #breakers: readonly Breaker[]
+  readonly #hints = new SpecHints()
+  readonly #stamps = new Stamps()
+  readonly #leases: Leases
+  readonly #forms: SharedForms
+  readonly #debts: Debts
+  readonly #connected = (): void => {
+    for (const breaker of this.#breakers) breaker.succeeded()
+  }
+  #closed = false
+
+  constructor(options: RedisCacheStoreOptions) {
+    this.#options = options
+    this.#clock = options.clock
+    this.#scripts = new LaneScripts({ time: 'server', ...options })
+    this.lanes = options.lanes
+    const shared = new Breaker(options.clock)
+    this.#breakers = this.lanes.all.map(() => (options.link.client.isCluster ? new Breaker(options.clock) : shared))
+    // A connection that has just been made is worth a try, however long the outage was.
+    options.link.client.on('ready', this.#connected)
+    this.#debts = new Debts(options.clock, (lane, order) => this.#invalidateLane(lane, order))
+    this.#leases = new Leases({
+      clock: options.clock,
+      leaseMs: options.leaseMs,
+      send: (call) => options.link.run(call).catch(() => undefined),
+    })
+    this.#lookUps = new LookUps({
+      scripts: this.#scripts,
+      lanes: this.lanes,
+      clock: options.clock,
+      deadlineMs: options.deadlines.readMs,
+      hints: this.#hints,
+      leases: this.#leases,
+      breakerOf: (lane) => this.#breakerOf(lane),
+      reaches: (lane) => this.#reaches(lane),
+    })
+    this.#forms = new SharedForms({
+      scripts: this.#scripts,
+      lanes: this.lanes,
+      clock: options.clock,
+      stamps: this.#stamps,
+      deadlineMs: options.deadlines.writeMs,
+      maxEntryBytes: options.maxEntryBytes,
+      find: (key, select) => this.find(key, select),
+    })
+  }
+
+  get(key: string, select: VariantSelector, wants?: Wants): Promise<CacheRecord | Vacancy | StoreOut> {
+    return this.#lookUps.find(key, select, wants?.lease === true, plain)
+  }
+
+  /** `get`, and the spec it was found under. */
+  find(key: string, select: VariantSelector, wants?: Wants): Promise<Found | StoreOut> {
+    return this.#lookUps.find(key, select, wants?.lease === true, (found) => found)
+  }
+
+  /** The spec of a key, as far as this process knows. Right after a store or a look-up of it: as it is. */
+  specOf(key: string): string {
+    return this.#hints.get(this.lanes.place(key).id)
+  }
+
+  async position(key: string): Promise<Vacancy | StoreOut> {
+    const { lane, entry } = this.lanes.place(key)
+    if (!this.#reaches(lane)) return undefined
+    const breaker = this.#breakerOf(lane)
+    try {
+      const asked = this.#scripts.run(lane, scripts.position, [entry], [])
+      const answer = await withDeadline(this.#clock, this.#options.deadlines.readMs, 'answer', asked)
+      breaker.succeeded()
+      return vacancyAt(lane, answer, String(answer.values[2]), { lease: undefined, token: undefined })
+    } catch (error) {
+      breaker.failed()
+      throw error
+    }
+  }
+
+  async set(key: string, variant: Variant, record: CacheRecord, vacancy: Vacancy): Promise<SetOutcome> {
+    const { position } = vacancy
+    const place = this.lanes.place(key)
+    const { lane, id } = place
+    if (!isFillPosition(position) || position.lane !== lane.index) return 'fenced'
+    const now = this.#scripts.now()
+    const endsMs = Math.min(Math.ceil(record.deleteAt - now), longestMs)
+    if (this.#closed || this.#breakerOf(lane).open || !(endsMs > 0)) return this.#unstored(vacancy)
+    const frame = frameWithin(this.#options.maxEntryBytes, shiftRecord(record, -now))
+    if (frame === undefined) return this.#unstored(vacancy)
+    this.#stamps.stamp(frame)
+    const staleMs = Math.min(Math.max(Math.ceil(record.staleAt - now), 0), endsMs)
+    const tags = tagHashes(recordTags(record))
+    const token = position.token ?? ''
+    const { maxVariants } = this.#options
+    let { spec } = position
+    for (let attempt = 0; attempt < attempts; attempt++) {
+      const joined = joinSpecs(parseSpec(spec), variant.spec)
+      const next = specText(joined)
+      const at = next === '' ? place.own : this.lanes.variant(place, variant.select(joined))
+      const args = [position.epoch, position.n, spec, next, at.name, tags, staleMs, endsMs, maxVariants, token]
+      const answer = await this.#write(
+        lane,
+        vacancy,
+        [place.entry, at.frame, this.#leases.keyOf(token) ?? at.lease],
+        [...args, frame],
+      )
+      const outcome = String(answer.values[2])
+      if (outcome === 'F') {
+        this.release(vacancy, 'given-up')
+        return 'fenced'
+      }
+      if (outcome === 'K') {
+        this.#hints.note(id, next)
+        this.#leases.drop(token)
+        return 'stored'
+      }
+      spec = String(answer.values[3])
+    }
+    return this.#unstored(vacancy)
+  }
+
+  async addForm(key: string, select: VariantSelector, of: CacheRecord, form: StoredForm): Promise<boolean> {
+    // After an outage the one that tries whether Redis is back should be a request that has use for the answer.
+    if (this.#closed || this.#breakerOf(this.lanes.place(key).lane).open) return false
+    return this.#forms.add(key, select, of, form)
+  }
+
+  async follow(key: string, select: VariantSelector, waitMs: number): Promise<CacheRecord | Vacancy | StoreOut> {
+    return plain(await this.followed(key, select, waitMs))
+  }
+
+  /** `follow`, and the spec it was found under. */
+  async followed(key: string, select: VariantSelector, waitMs: number): Promise<Found | StoreOut> {
+    const until = this.#clock.now() + waitMs
+    for (let pauseMs = 4; ; pauseMs = Math.min(pauseMs * 1.5, 100)) {
+      const left = until - this.#clock.now()
+      // Not all at once: those who wait began together.
+      const chosen = Math.min(pauseMs * (0.75 + Math.random() / 2), Math.max(left, 0))
+      await new Promise<void>((resolve) => this.#clock.after(chosen, resolve))
+      const found = await this.find(key, select, { lease: true })
+      const vacancy = found?.kind === 'record' ? this.renewal(found.record) : found?.vacancy
+      if (vacancy?.lease !== 'held' || this.#clock.now() >= until || this.#closed) return found
+    }
+  }
+
+  renewal(record: CacheRecord): Vacancy | undefined {
+    return this.#lookUps.renewal(record)
+  }
+
+  release(vacancy: Vacancy, ended: FillEnd): void {
+    const token = tokenOf(vacancy)
+    if (token !== undefined) void this.#leases.release(token, ended)
+  }
+
+  async delete(key: string): Promise<void> {
+    const { entry } = this.lanes.place(key)
+    const gone = this.#options.link.run({ script: scripts.remove, keys: [entry], args: [] })
+    await withDeadline(this.#clock, this.#options.deadlines.writeMs, 'remove', gone)
+  }
+
+  /**
+   * In every lane at once. Resolves when all of them have answered. Rejects when one has not: that one is asked again
+   * until it answers, and this process believes nothing of it before.
+   */
+  async invalidate(tags: readonly string[], mode: InvalidateMode): Promise<void> {
+    if (tags.length === 0) return
+    if (this.#closed) throw new SluiceError('ERR_SLUICE_CLOSED', 'Nothing can be invalidated after close().')
+    const order: Order = { tags, mode }
+    const outcomes = await Promise.allSettled(this.lanes.all.map((lane) => this.#debts.pay(lane, order)))
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected')
+    if (failed) throw failed.reason
+  }
+
+  async replicated(replicas: number): Promise<number> {
+    return (await this.#options.replication?.confirm(replicas)) ?? 0
+  }
+
+  async #invalidateLane(lane: Lane, { tags, mode }: Order): Promise<void> {
+    const kind = mode === 'purge' && tags.includes(everythingTag) ? 'forget' : mode
+    const hashes = kind === 'forget' ? [] : tags.map(tagHash)
+    const told = JSON.stringify([mode, tags])
+    const rest = [kind, this.#options.maxTags, this.lanes.channel, lane.index, told, ...hashes]
+    const done = this.#scripts.run(lane, scripts.invalidate, [], rest)
+    await withDeadline(this.#clock, this.#options.deadlines.purgeMs, 'invalidate', done)
+  }
+
+  /** Where a lane stands now. */
+  async clockOf(lane: Lane): Promise<{ epoch: string; n: number }> {
+    const asked = this.#scripts.run(lane, scripts.readClock, [], [])
+    const answer = await withDeadline(this.#clock, this.#options.deadlines.purgeMs, 'tell its position', asked)
+    this.#breakerOf(lane).succeeded()
+    return answer
+  }
+
+  /** Nothing: how much is in Redis is only known to Redis. */
+  usage(): StoreUsage {
+    return { entries: 0, bytes: 0, evictions: 0 }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    this.#options.link.client.off('ready', this.#connected)
+    this.#debts.close()
+    const { readMs } = this.#options.deadlines
+    await withDeadline(this.#clock, readMs, 'give leases back', this.#leases.close()).catch(() => undefined)
+  }
+
+  #unstored(vacancy: Vacancy): SetOutcome {
+    this.release(vacancy, 'given-up')
+    return 'refused'
+  }
+
+  /** Whether a request may ask this lane: not while Redis is known to be out, nor while it owes it an invalidation. */
+  #reaches(lane: Lane): boolean {
+    return !this.#closed && !this.#debts.of(lane) && this.#breakerOf(lane).admits()
+  }
+
+  /** Something to keep. Too slow or refused for want of memory says little about reads, so the breaker is not told. */
+  async #write(lane: Lane, vacancy: Vacancy, keys: readonly string[], args: Call['args']): Promise<Answer> {
+    const { writeMs } = this.#options.deadlines
+    try {
+      return await withDeadline(this.#clock, writeMs, 'store', this.#scripts.run(lane, scripts.store, keys, args))
+    } catch (error) {
+      this.release(vacancy, 'given-up')
+      throw error
+    }
+  }
+
+  #breakerOf(lane: Lane): Breaker {
+    return this.#breakers[lane.index]!
+  }
+}
+
+function plain(found: Found | StoreOut): CacheRecord | Vacancy | StoreOut {
+  return found && (found.kind === 'record' ? found.record : found.vacancy)
+}

@@ -1,0 +1,60 @@
+import type { Clock } from '@sluice/core'
+import type { ScriptClient } from '../../connection/client.ts'
+import { withDeadline } from '../../connection/deadline.ts'
+import { Link } from '../../connection/link.ts'
+import type { Lane, Lanes } from './lanes.ts'
+import { touch } from './scripts.ts'
+
+export interface ReplicationOptions {
+  readonly clock: Clock
+  readonly lanes: Lanes
+  /** Opens a connection of its own: one that waits for replicas answers nothing else meanwhile. */
+  readonly open: () => ScriptClient
+  readonly deadlineMs: number
+}
+
+/** A client of one node, as `WAIT` needs it. */
+interface Waiting {
+  wait(replicas: number, timeoutMs: number): Promise<number>
+}
+
+/** Waits until replicas have what was written so far. The first time opens its connection. */
+export class Replication {
+  readonly #options: ReplicationOptions
+  #client: ScriptClient | undefined
+
+  constructor(options: ReplicationOptions) {
+    this.#options = options
+  }
+
+  /** How many replicas every node has brought up to date, at the least. 0 where that could not be learnt in time. */
+  async confirm(replicas: number): Promise<number> {
+    const { clock, deadlineMs } = this.#options
+    return withDeadline(clock, deadlineMs * 2, 'reach its replicas', this.#confirm(replicas)).catch(() => 0)
+  }
+
+  async #confirm(replicas: number): Promise<number> {
+    const { lanes, open, deadlineMs } = this.#options
+    this.#client ??= open()
+    const client = this.#client
+    await this.#ready(client)
+    const link = new Link(client)
+    // WAIT counts from the last write of its own connection. What is written now comes after everything before.
+    await Promise.all(
+      lanes.all.map((lane: Lane) => link.run({ script: touch, keys: [lane.clock], args: lane.head('') })),
+    )
+    const nodes = client.isCluster
+      ? (client as unknown as { nodes(role: 'master'): Waiting[] }).nodes('master')
+      : [client as unknown as Waiting]
+    const reached = await Promise.all(nodes.map((node) => node.wait(replicas, deadlineMs)))
+    return Math.min(...reached.map(Number))
+  }
+
+  async #ready(client: ScriptClient): Promise<void> {
+    const { clock, deadlineMs } = this.#options
+    const end = clock.now() + deadlineMs
+    while (client.status !== 'ready' && clock.now() < end) {
+      await new Promise<void>((resolve) => clock.after(5, resolve))
+    }
+  }
+}

@@ -1,0 +1,67 @@
+import { createHash } from 'node:crypto'
+import { type Charge, subjectLength } from '@sluice/core'
+import { Remembered } from '../../connection/remembered.ts'
+
+/** Of what is written to Redis. Another layout gets another number, so that two versions can share a server. */
+const format = 1
+
+/** 96 bits of what tells quotas and routes apart. */
+const quotaLength = 16
+
+/** What every key ends with, whatever prefix a client puts before it: the subject, a brace, a letter, the quota. */
+export const nameLength = subjectLength + 2 + quotaLength
+
+/** There are as many as policies and routes, unless rates are functions. */
+const rememberedQuotas = 10_000
+
+/**
+ * The keys of states: all of the same length, and those of one subject in one slot of a Cluster. A charge's key begins
+ * with a hash of the subject, which becomes the hash tag.
+ */
+export class LimitKeys {
+  /** Where it is told what was given back. */
+  readonly channel: string
+  readonly #prefix: string
+  readonly #quotas = new Remembered(rememberedQuotas, quotaHash)
+
+  /** @param keyPrefix - what the client puts before every key, but not before the names of channels in scripts */
+  constructor(namespace: string, keyPrefix = '') {
+    this.#prefix = `${namespace}:l${format}:{`
+    this.channel = `${keyPrefix}${namespace}:l${format}:back`
+  }
+
+  /** @param leased - units of it are taken in advance, and are counted differently */
+  of({ key }: Charge, leased: boolean): string {
+    const hash = this.#quotas.get(key.slice(subjectLength))
+    return `${this.#prefix}${key.slice(0, subjectLength)}}${leased ? 'a' : 'e'}${hash}`
+  }
+}
+
+function quotaHash(quota: string): string {
+  return createHash('sha256').update(quota).digest('base64url').slice(0, quotaLength)
+}
+
+/** What news call a key. */
+export function nameOf(key: string): string {
+  return key.slice(-nameLength)
+}
+
+/** What decides in which slot a charge's keys are. */
+export function subjectOf({ key }: Charge): string {
+  return key.slice(0, subjectLength)
+}
+
+/**
+ * The charges by subject, as indices. The smallest limit first: it is the most specific, refuses most often, and then
+ * nobody else is asked.
+ */
+export function strictestFirst(charges: readonly Charge[]): readonly (readonly number[])[] {
+  const groups = new Map<string, number[]>()
+  charges.forEach((charge, i) => {
+    const group = groups.get(subjectOf(charge))
+    if (group) group.push(i)
+    else groups.set(subjectOf(charge), [i])
+  })
+  const least = (group: readonly number[]): number => Math.min(...group.map((i) => charges[i]!.quota.algorithm.limit))
+  return [...groups.values()].sort((a, b) => least(a) - least(b))
+}

@@ -1,0 +1,387 @@
+import type { Charge, Clock, LimitStore, LimitStoreUsage, Settlement, Verdict } from '@sluice/core'
+import type { ScriptClient } from '../../connection/client.ts'
+import { withDeadline } from '../../connection/deadline.ts'
+import type { Link } from '../../connection/link.ts'
+import { Parcels, type Taken, type Unused } from '../charge/batches.ts'
+import { Blocked } from '../charge/blocked.ts'
+import { Decisions } from '../charge/decisions.ts'
+import { News } from '../charge/messages.ts'
+import { LimitKeys, nameOf, strictestFirst, subjectOf } from './keys.ts'
+import { nodesOf } from './nodes.ts'
+import { forget, type Letter, LimitScripts } from './scripts.ts'
+import { type Spec, Specs } from './spec.ts'
+
+export interface RedisLimitStoreOptions {
+  readonly link: Link
+  readonly clock: Clock
+  readonly namespace: string
+  /** How long a decision may take. Kept by the limiter, which decides without Redis then. Default 100. */
+  readonly deadlineMs?: number | undefined
+  /**
+   * How long refusals are repeated without asking while nobody tells whether they still hold, in milliseconds; 0: never.
+   * Default 1,000.
+   */
+  readonly untoldMs?: number | undefined
+  /**
+   * Opens a connection to that server, to hear over it what other processes give back. The store closes it. Default: no
+   * refusal is repeated for longer than `untoldMs`.
+   */
+  readonly open?: ((server: ScriptClient) => ScriptClient) | undefined
+  /** Whose time is counted by. `server` is the only one that processes share; tests bring a clock. */
+  readonly time?: 'server' | 'clock' | undefined
+}
+
+/** How many keys a call touches that no request waits for: Redis does nothing else meanwhile. */
+const keysPerCall = 200
+
+/** How long such calls may take. Decisions have a shorter deadline: the limiter's. */
+const quietMs = 1_000
+
+/** What a script answered about one key. */
+interface Told {
+  readonly verdict: Verdict
+  /** What was taken beyond the cost. */
+  readonly extra: number
+}
+
+/**
+ * Counts in Redis, for all processes that share it: one script per request at most, whatever the number of its policies. In a
+ * Cluster one per subject of the request, the strictest first, and given back where a later one refuses.
+ */
+export class RedisLimitStore implements LimitStore {
+  readonly kind = 'remote'
+  readonly secret: string
+  readonly deadlineMs: number
+  readonly #link: Link
+  readonly #clock: Clock
+  readonly #time: 'server' | 'clock'
+  readonly #keys: LimitKeys
+  readonly #scripts = new LimitScripts()
+  readonly #specs = new Specs()
+  readonly #decisions: Decisions
+  readonly #blocked: Blocked
+  readonly #news: News | undefined
+  readonly #parcels: Parcels
+  #closed = false
+
+  constructor(options: RedisLimitStoreOptions) {
+    const { link, clock, namespace, deadlineMs = 100, untoldMs, open, time = 'server' } = options
+    const { client } = link
+    this.#link = link
+    this.#clock = clock
+    this.#time = time
+    this.deadlineMs = deadlineMs
+    // Known to whoever knows the namespace. It keeps addresses from standing there, not from being guessed.
+    this.secret = `sluice:${namespace}`
+    this.#keys = new LimitKeys(namespace, client.options?.keyPrefix)
+    this.#decisions = new Decisions({ link, scripts: this.#scripts, now: () => this.#now() })
+    const { channel } = this.#keys
+    const told = (name: string): void => this.#blocked.told(name)
+    this.#news = open && new News({ clock, client, channel, open, told, lost: () => this.#blocked.doubt() })
+    this.#blocked = new Blocked({ clock, nameOf: (charge) => this.#nameOf(charge), news: this.#news, untoldMs })
+    this.#parcels = new Parcels({
+      clock,
+      giveBack: (unused) => void this.#return(unused),
+      takeMore: (charge, { take }) => this.#takeMore(charge, take),
+    })
+  }
+
+  partOf(charges: readonly Charge[]): string {
+    return nodesOf(this.#link.client, charges)
+  }
+
+  decided(charges: readonly Charge[]): readonly Verdict[] | undefined {
+    return (this.#inAdvance(charges) ? this.#parcels.take(charges) : undefined) ?? this.#blocked.find(charges)
+  }
+
+  consume(charges: readonly Charge[]): Promise<readonly Verdict[]> {
+    const known = this.decided(charges)
+    if (known) return Promise.resolve(known)
+    return this.#inAdvance(charges) ? this.#consumeInAdvance(charges) : this.#charge(charges)
+  }
+
+  /** Only where all the units of a request can be: else it has to ask anyway. */
+  #inAdvance(charges: readonly Charge[]): boolean {
+    for (let i = 0; i < charges.length; i++) if (this.#specs.of(charges[i]!).take === 0) return false
+    return true
+  }
+
+  async #consumeInAdvance(charges: readonly Charge[]): Promise<readonly Verdict[]> {
+    for (;;) {
+      const others = this.#parcels.fetching(charges)
+      if (!others) break
+      await others
+      const known = this.decided(charges)
+      if (known) return known
+    }
+    return this.#parcels.fetch(charges, () => this.#inTime(this.#charge(charges, true)))
+  }
+
+  /** The limiter's deadline ends a request, not the wait of those behind it. */
+  #inTime<T>(answer: Promise<T>): Promise<T> {
+    return withDeadline(this.#clock, Math.max(quietMs, 2 * this.deadlineMs), 'decide', answer)
+  }
+
+  /** Nobody has to wait for it. The first unit is a cost, as a script refuses costs; the others go beyond. */
+  async #takeMore(charge: Charge, take: number): Promise<Taken> {
+    const sentMs = this.#clock.now()
+    const told = await this.#inTime(this.#ask('c', [{ ...charge, cost: 1 }], [take - 1]))
+    const { verdict, extra } = told[0]!
+    return { units: verdict.allowed ? 1 + extra : 0, verdict, sentMs }
+  }
+
+  #charge(charges: readonly Charge[], inAdvance = false): Promise<readonly Verdict[]> {
+    const asked = this.#blocked.asking()
+    const extras = inAdvance ? charges.map((charge) => this.#extra(charge)) : undefined
+    const together = !this.#link.client.isCluster || charges.every((one) => subjectOf(one) === subjectOf(charges[0]!))
+    const told = together ? this.#ask('c', charges, extras) : this.#bySubject(charges, extras)
+    return told.then((answers) => {
+      const verdicts = answers.map(({ verdict }) => verdict)
+      this.#blocked.note(charges, verdicts, asked)
+      if (inAdvance) this.#keep(charges, answers, asked.sentMs)
+      return verdicts
+    })
+  }
+
+  #keep(charges: readonly Charge[], told: readonly Told[], sentMs: number): void {
+    charges.forEach((charge, i) => {
+      const { extra, verdict } = told[i]!
+      if (extra > 0) this.#parcels.put(charge, this.#specs.of(charge), extra, verdict, sentMs)
+    })
+  }
+
+  #extra(charge: Charge): number {
+    const { take } = this.#specs.of(charge)
+    return this.#parcels.units(charge.key) > 0 ? 0 : Math.max(0, take - charge.cost)
+  }
+
+  /** Subjects in different slots, one after the other: all or none, by giving back. */
+  async #bySubject(charges: readonly Charge[], extras: readonly number[] | undefined): Promise<readonly Told[]> {
+    const told: Told[] = []
+    const groups = strictestFirst(charges)
+    const charged: number[] = []
+    for (const [at, group] of groups.entries()) {
+      const pick = group.map((i) => charges[i]!)
+      let answer: readonly Told[]
+      try {
+        answer = await this.#ask('c', pick, extras && group.map((i) => extras[i]!))
+      } catch (error) {
+        void this.#return(charged.flatMap((i) => taken(charges[i]!, told[i]!)))
+        throw error
+      }
+      group.forEach((i, n) => {
+        told[i] = answer[n]!
+      })
+      if (pick.every(({ quota }, n) => quota.shadow || answer[n]!.verdict.allowed)) {
+        charged.push(...group)
+        continue
+      }
+      await this.#takeBack(charges, charged, told)
+      await this.#look(charges, groups.slice(at + 1).flat(), told)
+      break
+    }
+    return told
+  }
+
+  async #takeBack(charges: readonly Charge[], charged: readonly number[], told: Told[]): Promise<void> {
+    const back = charged.filter((i) => told[i]!.verdict.allowed)
+    const answers = await this.#giveBack(back.flatMap((i) => taken(charges[i]!, told[i]!))).catch(() => [])
+    back.forEach((i, n) => {
+      const after = answers[n]?.verdict
+      const { verdict } = told[i]!
+      // Where it could not be given back it stays charged, and is told so.
+      told[i] = { verdict: after ? { ...after, atMs: verdict.atMs } : verdict, extra: 0 }
+    })
+  }
+
+  async #look(charges: readonly Charge[], indices: readonly number[], told: Told[]): Promise<void> {
+    const asked = indices.map((i) => charges[i]!)
+    const answers = await this.#each(asked, (part) => this.#ask('p', part)).catch(() => [])
+    indices.forEach((i, n) => {
+      told[i] = answers[n] ?? { verdict: this.#unknown(charges[i]!), extra: 0 }
+    })
+  }
+
+  /** Of a quota that did not refuse, and whose node does not answer. */
+  #unknown(charge: Charge): Verdict {
+    return this.#verdict(this.#specs.of(charge), Math.floor(this.#clock.now()), 0, 0, 0)
+  }
+
+  async peek(charges: readonly Charge[]): Promise<readonly Verdict[]> {
+    const told = await this.#each(charges, (part) => this.#ask('p', part))
+    return told.map(({ verdict }, i) => {
+      const own = this.#parcels.units(charges[i]!.key)
+      if (own === 0) return verdict
+      const enough = own >= charges[i]!.cost && !verdict.permanent
+      const allowed = verdict.allowed || enough
+      const retryAfterMs = enough ? 0 : verdict.retryAfterMs
+      return { ...verdict, allowed, retryAfterMs, remaining: verdict.remaining + own }
+    })
+  }
+
+  async settle(settlements: readonly Settlement[]): Promise<void> {
+    const back: Unused[] = []
+    for (const { charge, verdict, refund } of settlements) {
+      const units = Math.min(refund, charge.cost)
+      if (!verdict.allowed || (units === 0 && charge.permit === '')) continue
+      if (charge.permit === '') this.#blocked.told(this.#nameOf(charge))
+      if (this.#specs.of(charge).take > 0 && this.#parcels.putBack(charge, units, verdict.atMs)) continue
+      back.push({ charge, units, atMs: verdict.atMs })
+    }
+    await this.#giveBack(back)
+  }
+
+  async refund(charges: readonly Charge[]): Promise<void> {
+    for (const charge of charges) this.#blocked.told(this.#nameOf(charge))
+    await this.#giveBack(charges.map((charge) => ({ charge, units: charge.cost, atMs: undefined })))
+  }
+
+  /** The charges of one key are renewed together. */
+  async renew(charges: readonly Charge[]): Promise<void> {
+    const byKey = new Map<string, { charge: Charge; permits: string[] }>()
+    for (const charge of charges) {
+      const same = byKey.get(charge.key)
+      if (same) same.permits.push(charge.permit)
+      else byKey.set(charge.key, { charge, permits: [charge.permit] })
+    }
+    const permitsOf = (charge: Charge): string => JSON.stringify(byKey.get(charge.key)!.permits)
+    await this.#each(
+      [...byKey.values()].map(({ charge }) => charge),
+      async (part) => {
+        const args = part.flatMap((charge) => [this.#specs.of(charge).text, permitsOf(charge)])
+        await this.#quietly('renew', part, args)
+        return part
+      },
+    )
+  }
+
+  async reset(charges: readonly Charge[]): Promise<void> {
+    for (const charge of charges) {
+      this.#blocked.told(this.#nameOf(charge))
+      this.#parcels.drop(charge.key)
+    }
+    await this.#each(charges, async (part) => {
+      const keys = part.map((charge) => this.#key(charge))
+      const call = { script: forget, keys, args: [this.#keys.channel] }
+      await withDeadline(this.#clock, quietMs, 'reset', this.#link.run(call))
+      return part
+    })
+  }
+
+  /** Redis knows how many keys there are; a process does not. */
+  usage(): LimitStoreUsage {
+    return { entries: 0, evictions: 0, overflowed: 0 }
+  }
+
+  /** Returns the units that were taken in advance and not used. The connection is not the store's to close. */
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    this.#blocked.clear()
+    this.#news?.close()
+    await this.#return(this.#parcels.close())
+  }
+
+  async #return(unused: readonly Unused[]): Promise<void> {
+    // What cannot be returned comes back by itself, as everything that was used does.
+    await this.#giveBack(unused).catch(() => undefined)
+  }
+
+  async #giveBack(back: readonly { charge: Charge; units: number; atMs: number | undefined }[]): Promise<Told[]> {
+    const units = new Map(back.map((one) => [one.charge, one]))
+    return this.#each(
+      back.map(({ charge }) => charge),
+      async (part) => {
+        const args = part.flatMap((charge) => {
+          const one = units.get(charge)!
+          return [this.#specs.of(charge).text, one.units, one.atMs ?? '', charge.permit]
+        })
+        args.push(this.#keys.channel)
+        return this.#told(part, (await this.#quietly('giveBack', part, args)) as readonly unknown[])
+      },
+    )
+  }
+
+  #quietly(script: 'giveBack' | 'renew', charges: readonly Charge[], args: readonly (string | number)[]) {
+    const call = {
+      script: this.#scripts.get(script, script === 'renew' ? ['c'] : this.#letters(charges)),
+      keys: charges.map((charge) => this.#key(charge)),
+      args: [this.#now(), ...args],
+    }
+    return withDeadline(this.#clock, quietMs, 'take units back', this.#link.run(call))
+  }
+
+  /** In parts a script can do at once: of one slot in a Cluster, and not too many. Answers in the charges' order. */
+  async #each<T>(charges: readonly Charge[], run: (part: readonly Charge[]) => Promise<readonly T[]>): Promise<T[]> {
+    const groups = this.#link.client.isCluster ? strictestFirst(charges) : [charges.map((_, i) => i)]
+    const answers: T[] = []
+    const parts = groups.flatMap((group) =>
+      Array.from({ length: Math.ceil(group.length / keysPerCall) }, (_, n) =>
+        group.slice(n * keysPerCall, (n + 1) * keysPerCall),
+      ),
+    )
+    await Promise.all(
+      parts.map(async (part) => {
+        const answer = await run(part.map((i) => charges[i]!))
+        part.forEach((i, n) => {
+          answers[i] = answer[n]!
+        })
+      }),
+    )
+    return answers
+  }
+
+  #ask(mode: 'c' | 'p', charges: readonly Charge[], extras?: readonly number[]): Promise<readonly Told[]> {
+    const specs = charges.map((charge) => this.#specs.of(charge))
+    const keys = charges.map((charge) => this.#key(charge))
+    const decision = { charges, specs, keys, extras }
+    const read = (numbers: readonly unknown[], at: number): readonly Told[] => this.#told(charges, numbers, at)
+    return mode === 'c' ? this.#decisions.charge(decision, read) : this.#decisions.look(decision, read)
+  }
+
+  #told(charges: readonly Charge[], numbers: readonly unknown[], at = 1): readonly Told[] {
+    const now = Number(numbers[0])
+    const told: Told[] = []
+    for (let i = 0; i < charges.length; i++) {
+      // Numbers, unless the client was told to leave them as text.
+      const of = (n: number): number => Number(numbers[at + 4 * i + n])
+      told.push({ verdict: this.#verdict(this.#specs.of(charges[i]!), now, of(0), of(1), of(2)), extra: of(3) })
+    }
+    return told
+  }
+
+  #verdict({ limit }: Spec, atMs: number, wait: number, remaining: number, resetMs: number): Verdict {
+    const permanent = wait < 0
+    return {
+      allowed: wait === 0,
+      limit,
+      remaining,
+      retryAfterMs: permanent ? Number.POSITIVE_INFINITY : wait,
+      resetMs,
+      permanent,
+      atMs,
+      via: 'store',
+    }
+  }
+
+  #letters(charges: readonly Charge[]): readonly Letter[] {
+    return charges.map((charge) => this.#specs.of(charge).letter)
+  }
+
+  #key(charge: Charge): string {
+    return this.#keys.of(charge, this.#specs.of(charge).take > 0)
+  }
+
+  #nameOf(charge: Charge): string {
+    return nameOf(this.#key(charge))
+  }
+
+  #now(): string {
+    return this.#time === 'clock' ? String(Math.floor(this.#clock.now())) : ''
+  }
+}
+
+/** What was taken of a key, to give it back. */
+function taken(charge: Charge, { verdict, extra }: Told): Unused[] {
+  return verdict.allowed ? [{ charge, units: charge.cost + extra, atMs: verdict.atMs }] : []
+}
