@@ -1,6 +1,7 @@
 import type { CacheRecord } from '../../packages/core/src/cache/entry/record.ts'
 import { type Recipe, setEncoder } from '../../packages/core/src/exchange/encoder.ts'
 import type { RequestView } from '../../packages/core/src/exchange/request-view.ts'
+import { plain } from './fixtures.ts'
 
 export interface CountingRecipe extends Recipe {
   readonly encoded: string[]
@@ -48,5 +49,13 @@ export function clientOf(coding: string, recipe: Recipe): RequestView {
   })
   return view
 }
+
+/** That request, looked up under the key `k`, where nothing varies. */
+export const selected = (view: RequestView) => ({
+  view,
+  key: { key: 'k' },
+  variantKey: 'k',
+  selector: () => plain.select,
+})
 
 export const codingsOf = ({ forms }: CacheRecord): string[] => forms.map(({ coding }) => coding)

@@ -8,8 +8,8 @@ import { Forms } from '../../packages/core/src/cache/forms/forms.ts'
 import { LocalForms } from '../../packages/core/src/cache/forms/local-forms.ts'
 import type { CacheStore } from '../../packages/core/src/cache/store/store.ts'
 import { until } from '../support/redis-server.ts'
-import { clientOf, codingsOf, countingRecipe } from './encoders.ts'
-import { makeRecord, plain, testClock } from './fixtures.ts'
+import { clientOf, codingsOf, countingRecipe, selected } from './encoders.ts'
+import { makeRecord, testClock } from './fixtures.ts'
 
 const clock = { ...testClock(), after: () => () => {} }
 const body = 'x'.repeat(2_000)
@@ -31,7 +31,7 @@ function over(addForm: CacheStore['addForm'] | undefined, hotAfter?: number) {
     return { ...record, forms: [...record.forms, ...encoded] }
   }
   const hit = (coding: string, record = read()): MaybePromise<CacheRecord> =>
-    forms.forHit('k', 'k', record, clientOf(coding, recipe), () => plain.select)
+    forms.forHit(selected(clientOf(coding, recipe)), record)
   return { recipe, forms, read, hit }
 }
 

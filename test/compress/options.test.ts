@@ -5,7 +5,7 @@ import { describe, expect, test } from '@jest/globals'
 import { createSluice } from '@sluice/node'
 import type { CacheRecord } from '../../packages/core/src/cache/entry/record.ts'
 import { userTag } from '../../packages/core/src/cache/entry/record-tags.ts'
-import { Improvements } from '../../packages/core/src/cache/forms/recompression.ts'
+import { Recompressions } from '../../packages/core/src/cache/forms/recompression.ts'
 import { MemoryCacheStore } from '../../packages/core/src/cache/store/memory-store.ts'
 import type { Vacancy, Variant } from '../../packages/core/src/cache/store/store.ts'
 import { resolveCompressPolicy } from '../../packages/core/src/compress/options.ts'
@@ -212,13 +212,13 @@ describe('work off the request path', () => {
     let running = 0
     let most = 0
     const done: (() => void)[] = []
-    const improvements = new Improvements(clock, async () => {
+    const recompressions = new Recompressions(clock, async () => {
       most = Math.max(most, ++running)
       await new Promise<void>((resolve) => done.push(resolve))
       running--
     })
     const job = { recipe: { concurrency: 2 } } as never
-    const accepted = Array.from({ length: 150 }, () => improvements.add(job)).filter(Boolean).length
+    const accepted = Array.from({ length: 150 }, () => recompressions.add(job)).filter(Boolean).length
     expect(accepted).toBe(100)
     await turns()
     expect(done.length).toBe(2)
@@ -234,8 +234,8 @@ describe('work off the request path', () => {
     await turns()
     expect(done.length).toBe(2)
     expect(most).toBe(2)
-    improvements.close()
-    expect(improvements.add(job)).toBe(false)
+    recompressions.close()
+    expect(recompressions.add(job)).toBe(false)
   })
 })
 

@@ -12,7 +12,7 @@ import type { RedisCacheStore } from '../../packages/redis/src/cache/store/redis
 import { replaceFrame } from '../../packages/redis/src/cache/store/scripts.ts'
 import type { ScriptClient } from '../../packages/redis/src/connection/client.ts'
 import { type Call, Link } from '../../packages/redis/src/connection/link.ts'
-import { clientOf, codingsOf, countingRecipe } from '../cache-store/encoders.ts'
+import { clientOf, codingsOf, countingRecipe, selected } from '../cache-store/encoders.ts'
 import { bodyOf, makeRecord, plain, requestWith, variantFor } from '../cache-store/fixtures.ts'
 import { timed } from '../support/lateness.ts'
 import { until } from '../support/redis-server.ts'
@@ -75,7 +75,7 @@ describe('a form made in one process', () => {
       const recipe = countingRecipe(3)
       const ask = <T>(_what: string, fn: () => T) => fn()
       const forms = new Forms({ store, clock, ask })
-      const hit = async () => forms.forHit('k', 'k', await held(store), clientOf('gzip', recipe), () => plain.select)
+      const hit = async () => forms.forHit(selected(clientOf('gzip', recipe)), await held(store))
       return { recipe, hit }
     }
     const [here, there] = [processOf(a), processOf(b)]

@@ -1,4 +1,4 @@
-import type { QueryWatch } from '../exchange/query-watch.ts'
+import type { QueryWatch } from '../exchange/reads/query-watch.ts'
 
 /** Where the other pages are: references, as they stand in `Link`. */
 export interface PageLinks {

@@ -1,5 +1,5 @@
 import type { BodyPlan, Exchange, Opening, Pipeline, ResponseHead } from '../exchange/exchange.ts'
-import { markPaged, queryWatches } from '../exchange/query-watch.ts'
+import { markPaged, queryWatches } from '../exchange/reads/query-watch.ts'
 import type { RequestView } from '../exchange/request-view.ts'
 import { badInput, InputError, QueryInput } from './input.ts'
 import { type Cursor, CursorCodec } from './keyset/cursor.ts'

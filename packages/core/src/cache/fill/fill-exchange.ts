@@ -12,51 +12,32 @@ import type {
   ResponseHead,
 } from '../../exchange/exchange.ts'
 import { addVary } from '../../exchange/merge-fields.ts'
-import { isPaged, watchQuery } from '../../exchange/query-watch.ts'
-import type { RequestView } from '../../exchange/request-view.ts'
+import { isPaged, watchQuery } from '../../exchange/reads/query-watch.ts'
 import { parseCacheControl } from '../../http/caching/cache-control.ts'
 import { parseGroups } from '../../http/caching/cache-groups.ts'
 import type { Fields } from '../../http/fields/fields.ts'
 import type { CacheCore } from '../cache-core.ts'
 import type { CacheRecord } from '../entry/record.ts'
+import type { Lookup } from '../lookup/lookup.ts'
 import { fieldOf, replyFrom, replyWith } from '../lookup/reply.ts'
-import { type Failure, standIn } from '../lookup/stale-if-error.ts'
+import { type Failure, staleIfError } from '../lookup/stale-if-error.ts'
 import { advertise } from '../policy/advertise.ts'
-import { type CacheKey, cacheKey } from '../policy/key.ts'
+import { cacheKey } from '../policy/key.ts'
 import type { CachePolicy } from '../policy/options.ts'
 import { Judge } from '../policy/storability.ts'
 import { variantOf } from '../policy/variant.ts'
 import { type StatusParts, statusLine } from '../status-line.ts'
-import type { Vacancy } from '../store/store.ts'
 import { fillRequest, Guard, watchParameters } from './guard.ts'
 import { ownFields } from './handler-fields.ts'
 import { codingOf, confirmRecord, makeRecord, type ResponseTerms, responseTerms, type Times } from './make-record.ts'
-import type { Fill, FillResult } from './single-flight.ts'
-
-/** How a request came to its handler. */
-export interface Run {
-  readonly view: RequestView
-  readonly policy: CachePolicy
-  readonly key: CacheKey
-  /** Where this fill stands in the order of invalidations. */
-  readonly vacancy: Vacancy
-  /** Others wait for it. */
-  readonly fill?: Fill | undefined
-  /** What is stored, no longer fresh, and to be confirmed or replaced. */
-  readonly stale?: CacheRecord | undefined
-  readonly status: StatusParts
-  /** Its answer may be stored. A follower that waited too long does not store. */
-  readonly store: boolean
-  /** The client's own conditions are ours to answer; false for requests that are passed on as they came. */
-  readonly ownConditions: boolean
-}
+import type { FillResult } from './single-flight.ts'
 
 /** One run of a handler on behalf of the cache: sees to what becomes of its response. */
 export class FillExchange implements Exchange {
   readonly request: RequestChange
   readonly control: ResponseControl
   readonly #core: CacheCore
-  readonly #run: Run
+  readonly #lookup: Lookup
   readonly #guard: Guard
   readonly #judge: Judge
   readonly #startedAt: number
@@ -71,19 +52,19 @@ export class FillExchange implements Exchange {
   /** Set by `onHead` when the response may be stored: its terms, and the handler's own fields. */
   #storable: { readonly terms: ResponseTerms; readonly own: Fields } | undefined
 
-  constructor(core: CacheCore, run: Run) {
+  constructor(lookup: Lookup) {
+    const { core, view, policy, stale, answersConditions } = lookup
     this.#core = core
-    this.#run = run
+    this.#lookup = lookup
     this.#guard = new Guard(core.ownReads)
-    this.#judge = new Judge(core, run.view, run.policy, run.key, this.#guard)
+    this.#judge = new Judge(lookup, this.#guard)
     this.#startedAt = core.clock.now()
-    if (isPaged(run.view)) this.#skipped = 'behind-paginate'
-    const { query, key } = run.policy
+    if (isPaged(view)) this.#skipped = 'behind-paginate'
     // A key function stands in place of the query: what of that it covers is its author's to know.
-    if (query && !key) watchQuery(run.view, watchParameters(query, this.#guard))
-    const validators = run.ownConditions ? validatorsOf(run.stale) : {}
+    if (policy.query && !policy.key) watchQuery(view, watchParameters(policy.query, this.#guard))
+    const validators = answersConditions ? validatorsOf(stale) : {}
     this.#asked = validators.etag !== undefined || validators.lastModified !== undefined
-    this.request = run.ownConditions ? fillRequest(this.#guard, validators) : { reads: this.#guard }
+    this.request = answersConditions ? fillRequest(this.#guard, validators) : { reads: this.#guard }
     this.control = {
       ttl: (ttl: Duration) => {
         this.#overrideMs = durationMs('ttl', ttl)
@@ -104,7 +85,7 @@ export class FillExchange implements Exchange {
   #plan(head: ResponseHead): BodyPlan {
     // What is read behind a whole body does not shape it (loggers); a body in pieces is still being made.
     if (head.body === 'whole') this.#guard.close()
-    const { stale, policy, key, status } = this.#run
+    const { stale, policy, key, status } = this.#lookup
     if (stale && head.status === 304 && this.#asked) return this.#confirm(head, stale)
     if (stale && head.status >= 500 && head.body === 'whole' && this.#core.clock.now() < stale.ifErrorUntil) {
       this.#failed = true
@@ -124,14 +105,14 @@ export class FillExchange implements Exchange {
 
   onBody(head: ResponseHead, body: Uint8Array): MaybePromise<Reply> {
     if (this.#failed) {
-      return chain(this.#standIn({ status: head.status }), (reply) => reply ?? this.#asItIs(head, body, 'status'))
+      return chain(this.#staleIfError({ status: head.status }), (reply) => reply ?? this.#asItIs(head, body, 'status'))
     }
     this.#guard.close()
     this.#storing = true
     const { own } = this.#storable!
     return chain(this.#store(head, body), (outcome) => {
       if (typeof outcome === 'string') return this.#asItIs(head, body, outcome)
-      const { policy, key, status, view } = this.#run
+      const { policy, key, status, view } = this.#lookup
       this.#core.counters.stored++
       this.#settle(outcome.staleAt > outcome.storedAt ? 'stored' : 'unshared')
       return replyWith(outcome, view, own, statusLine(policy, key, { ...status, stored: true }))
@@ -144,7 +125,7 @@ export class FillExchange implements Exchange {
       this.#settle('unshared')
       return undefined
     }
-    return chain(this.#run.stale && this.#standIn({ status, cause: error }), (reply) => {
+    return chain(this.#lookup.stale && this.#staleIfError({ status, cause: error }), (reply) => {
       this.#settle('failed')
       return reply
     })
@@ -156,20 +137,20 @@ export class FillExchange implements Exchange {
   }
 
   #settle(result: FillResult): void {
-    this.#run.fill?.settle(result)
-    this.#core.release(this.#run.vacancy, result === 'unshared' || result === 'failed' ? 'unshared' : 'given-up')
+    this.#lookup.fill?.settle(result)
+    this.#core.release(this.#lookup.vacancy, result === 'unshared' || result === 'failed' ? 'unshared' : 'given-up')
   }
 
   /** What the handler says of its response comes first, then every rule. */
   #refusal(head: ResponseHead, own: Fields, terms: ResponseTerms): string | undefined {
     if (this.#skipped !== undefined) return this.#skipped
     if (this.#overrideMs === 0) return 'ttl-zero'
-    return this.#judge.refusal(head, own, terms) ?? (this.#run.store ? undefined : 'follower')
+    return this.#judge.refusal(head, own, terms) ?? (this.#lookup.mayStore ? undefined : 'follower')
   }
 
   #pass(head: ResponseHead, reason: string): BodyPlan {
     this.#refused(reason, head.status)
-    const { policy, key, status } = this.#run
+    const { policy, key, status } = this.#lookup
     const parts: StatusParts = reason === 'authorization' ? { fwd: 'bypass' } : status
     head.fields.append('cache-status', statusLine(policy, key, { ...parts, detail: reason }))
     return { mode: 'pass' }
@@ -178,7 +159,7 @@ export class FillExchange implements Exchange {
   /** The handler's whole answer as it made it, with the reason why it was not stored. */
   #asItIs(head: ResponseHead, body: Uint8Array, reason: string): Reply {
     this.#refused(reason, head.status)
-    const { policy, key, status } = this.#run
+    const { policy, key, status } = this.#lookup
     const own = ownFields(head)
     // One field and not two: a host lays the fields of a reply over each other by name.
     own.set(
@@ -189,14 +170,13 @@ export class FillExchange implements Exchange {
   }
 
   #refused(reason: string, status: number): void {
-    this.#core.refused(reason, this.#run.view.route)
+    this.#core.refused(reason, this.#lookup.view.route)
     // A purge came between: what others wait for is worth another fill, by one of them.
     this.#settle(status >= 500 ? 'failed' : reason === 'purged' ? 'abandoned' : 'unshared')
   }
 
-  #standIn(failure: Failure): MaybePromise<Reply | undefined> {
-    const { view, policy, key } = this.#run
-    return chain(standIn(this.#core, policy, view, key, failure), (reply) => {
+  #staleIfError(failure: Failure): MaybePromise<Reply | undefined> {
+    return chain(staleIfError(this.#lookup, failure), (reply) => {
       if (reply) this.#settle('failed')
       return reply
     })
@@ -204,7 +184,7 @@ export class FillExchange implements Exchange {
 
   /** The handler says that what is stored is still right (RFC 9111 §4.3.4). */
   #confirm(head: ResponseHead, stale: CacheRecord): BodyPlan {
-    const { view, policy, key, vacancy } = this.#run
+    const { view, policy, key, vacancy } = this.#lookup
     const own = ownFields(head)
     const times = this.#times()
     const terms = responseTerms(
@@ -222,7 +202,7 @@ export class FillExchange implements Exchange {
     } else {
       this.#storing = true
       const variant = variantOf(view, this.#judge.varyFields(head), record.forms[0]!.coding)
-      void chain(this.#core.put(key.key, variant, record, vacancy), (outcome) =>
+      void chain(this.#core.put(key.key, variant, record, vacancy!), (outcome) =>
         this.#settle(outcome === 'stored' && record.staleAt > record.storedAt ? 'stored' : 'unshared'),
       )
     }
@@ -232,7 +212,7 @@ export class FillExchange implements Exchange {
 
   /** Stores the response. The record, or the reason why not. */
   #store(head: ResponseHead, body: Uint8Array): MaybePromise<CacheRecord | string> {
-    const { view, policy, key, vacancy } = this.#run
+    const { view, policy, key, vacancy } = this.#lookup
     const { terms, own } = this.#storable!
     const declared = head.fields.get('content-length')
     if (declared !== undefined && Number(declared) !== body.byteLength) return 'incomplete'
@@ -254,7 +234,7 @@ export class FillExchange implements Exchange {
     return chain(again, (now) => {
       if (now?.key !== key.key) return 'key-changed'
       return chain(this.#core.forms.forNew(made, view), (record) =>
-        chain(this.#core.put(key.key, variant, record, vacancy), (outcome) =>
+        chain(this.#core.put(key.key, variant, record, vacancy!), (outcome) =>
           outcome === 'stored' ? record : outcome === 'fenced' ? 'purged' : 'store-refused',
         ),
       )
@@ -262,7 +242,7 @@ export class FillExchange implements Exchange {
   }
 
   #allTags(response: ResponseContext, own: Fields): string[] {
-    const { policy } = this.#run
+    const { policy } = this.#lookup
     const given = typeof policy.tags === 'function' ? policy.tags(response) : policy.tags
     const tags = [...given, ...this.#tags]
     for (const tag of tags) {

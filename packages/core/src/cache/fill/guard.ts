@@ -1,6 +1,6 @@
 import type { ReadObserver, RequestChange } from '../../exchange/exchange.ts'
-import type { OwnReads } from '../../exchange/own-reads.ts'
-import { isOfParameter, type QueryWatch } from '../../exchange/query-watch.ts'
+import type { OwnReads } from '../../exchange/reads/own-reads.ts'
+import { isOfParameter, type QueryWatch } from '../../exchange/reads/query-watch.ts'
 
 /**
  * The unkeyed-input guard. Most cache incidents are a handler that reads something the key does not cover: it answers

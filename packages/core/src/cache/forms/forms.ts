@@ -8,7 +8,7 @@ import type { CacheRecord, StoredForm } from '../entry/record.ts'
 import { fieldOf } from '../lookup/reply.ts'
 import type { CacheStore, VariantSelector } from '../store/store.ts'
 import { LocalForms, sameForm } from './local-forms.ts'
-import { type Improvement, Improvements } from './recompression.ts'
+import { type Recompression, Recompressions } from './recompression.ts'
 
 /** What of the cache's core is in use here. */
 interface Host {
@@ -42,7 +42,20 @@ interface Verdict {
 }
 
 /** Where a form belongs, and what it is made of. */
-type Place = Pick<Improvement, 'key' | 'place' | 'select' | 'record'>
+type Target = Pick<Recompression, 'key' | 'variantKey' | 'select' | 'record'>
+
+/** A request that has been looked up. */
+interface Selected {
+  readonly view: RequestView
+  readonly key: { readonly key: string }
+  readonly variantKey: string
+  /** Answers the same variant long after the request. */
+  selector(): VariantSelector
+}
+
+function targetOf(request: Selected, record: CacheRecord): Target {
+  return { key: request.key.key, variantKey: request.variantKey, select: request.selector(), record }
+}
 
 const verdict = Symbol('sluice.verdict')
 type JudgedRecord = CacheRecord & { [verdict]?: Verdict }
@@ -57,15 +70,15 @@ export class Forms {
   readonly #heat = new LRUCache<string, Heat>({ max: countedEntries })
   /** Those that take a while and are under way, so that clients that ask at once have one made and not many. */
   readonly #making = new Map<string, { readonly of: StoredForm; readonly form: PromiseLike<StoredForm | undefined> }>()
-  readonly #improvements: Improvements
-  /** What was tried and did not shrink, by place and coding: there is no point in trying again at each hit. */
+  readonly #recompressions: Recompressions
+  /** What was tried and did not shrink, by variant and coding: there is no point in trying again at each hit. */
   readonly #futile = new LRUCache<string, Version>({ max: countedEntries })
   /** What is not, or not yet, in a store that other processes share. */
   readonly #local = new LocalForms()
 
   constructor(core: Host) {
     this.#core = core
-    this.#improvements = new Improvements(core.clock, (job) => this.#improve(job))
+    this.#recompressions = new Recompressions(core.clock, (job) => this.#improve(job))
   }
 
   /** A record that is about to be stored, with the form its first client asks for. */
@@ -75,38 +88,29 @@ export class Forms {
     return chain(encode(record, encoder), (form) => (form ? withForm(record, form) : record))
   }
 
-  /**
-   * A stored record, with a form in it that this client accepts. Nearly always the record itself.
-   *
-   * @param place - key and variant, as one text
-   */
-  forHit(
-    key: string,
-    place: string,
-    record: CacheRecord,
-    view: RequestView,
-    select: () => VariantSelector,
-  ): MaybePromise<CacheRecord> {
-    const encoder = encoderOf(view)
+  /** A stored record, with a form in it that this client accepts. Nearly always the record itself. */
+  forHit(request: Selected, record: CacheRecord): MaybePromise<CacheRecord> {
+    const encoder = encoderOf(request.view)
     if (!encoder || encoder.coding === 'identity' || !this.#isWanted(record, encoder)) return record
-    record = this.#local.complete(place, record)
+    const { variantKey } = request
+    record = this.#local.complete(variantKey, record)
     // Another coding the client accepts serves it now; the one it likes best is made if this goes on.
     if (record.forms.some((form) => form.coding !== 'identity' && encoder.accepts(form.coding))) {
-      this.#count(key, place, record, encoder, select)
+      this.#count(request, record, encoder)
       return record
     }
-    const at = `${place} ${encoder.coding}`
+    const at = `${variantKey} ${encoder.coding}`
     if (this.#futile.size > 0 && isVersion(this.#futile.get(at), record)) return record
     const running = this.#making.get(at)
     const of = record.forms[0]!
     const same = running !== undefined && sameForm(running.of, of)
-    const form = same ? running.form : this.#make({ key, place, select: select(), record }, encoder)
+    const form = same ? running.form : this.#make(targetOf(request, record), encoder)
     if (isPromise(form) && form !== running?.form) this.#making.set(at, { of, form })
     return chain(form, (made) => (made ? withForm(record, made) : record))
   }
 
   close(): void {
-    this.#improvements.close()
+    this.#recompressions.close()
     this.#local.clear()
   }
 
@@ -125,9 +129,9 @@ export class Forms {
   }
 
   /** Makes the form a client asks for, and keeps it. */
-  #make(at: Place, encoder: Encoder): MaybePromise<StoredForm | undefined> {
+  #make(at: Target, encoder: Encoder): MaybePromise<StoredForm | undefined> {
     const of = at.record.forms[0]!
-    const name = `${at.place} ${encoder.coding}`
+    const name = `${at.variantKey} ${encoder.coding}`
     return chain(encode(at.record, encoder), (form) => {
       if (this.#making.get(name)?.of === of) this.#making.delete(name)
       if (form) this.#add(at, form)
@@ -137,36 +141,36 @@ export class Forms {
   }
 
   /** What comes of it is for whoever makes forms off the request path to wait for, and for no hit. */
-  #add({ key, place, select, record }: Place, form: StoredForm): MaybePromise<unknown> {
+  #add({ key, variantKey, select, record }: Target, form: StoredForm): MaybePromise<unknown> {
     const { store } = this.#core
-    if (!store.addForm) return this.#local.add(place, record, form)
+    if (!store.addForm) return this.#local.add(variantKey, record, form)
     const taken = this.#core.ask('store', () => store.addForm!(key, select, record, form))
     // In the memory of this process it is there at once; what has no room in it gets none beside it.
     if (!isPromise(taken)) return undefined
-    this.#local.add(place, record, form)
+    this.#local.add(variantKey, record, form)
     return taken.then((isTaken) => {
-      if (isTaken) this.#local.drop(place, form)
+      if (isTaken) this.#local.drop(variantKey, form)
     })
   }
 
   /** Counts a hit of the coding its client likes best. */
-  #count(key: string, place: string, record: CacheRecord, encoder: Encoder, select: () => VariantSelector): void {
-    const { recipe, coding } = encoder
+  #count(request: Selected, record: CacheRecord, { recipe, coding }: Encoder): void {
     if (recipe.hotAfter === Number.POSITIVE_INFINITY) return
-    let heat = this.#heat.get(place)
+    const { variantKey } = request
+    let heat = this.#heat.get(variantKey)
     if (!heat || !isVersion(heat.of, record)) {
       heat = { of: versionOf(record), hits: new Map() }
-      this.#heat.set(place, heat)
+      this.#heat.set(variantKey, heat)
     }
     const hits = (heat.hits.get(coding) ?? 0) + 1
     heat.hits.set(coding, hits)
     if (hits !== recipe.hotAfter || record.forms.some((form) => form.coding === coding && form.best)) return
-    const queued = this.#improvements.add({ key, place, select: select(), record, recipe, coding })
+    const queued = this.#recompressions.add({ ...targetOf(request, record), recipe, coding })
     // Too much to do at the moment: it may prove hot again.
     if (!queued) heat.hits.delete(coding)
   }
 
-  async #improve(job: Improvement): Promise<void> {
+  async #improve(job: Recompression): Promise<void> {
     const { record, recipe, coding } = job
     const identity = record.forms[0]!
     const held = record.forms.find((form) => form.coding === coding)

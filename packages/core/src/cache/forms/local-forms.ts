@@ -23,9 +23,9 @@ export class LocalForms {
   })
 
   /** The record with what is kept of it; nearly always the record itself. */
-  complete(place: string, record: CacheRecord): CacheRecord {
+  complete(variantKey: string, record: CacheRecord): CacheRecord {
     if (this.#kept.size === 0) return record
-    const kept = this.#kept.get(place)
+    const kept = this.#kept.get(variantKey)
     if (!kept || !sameForm(kept.of, record.forms[0]!)) return record
     const held = new Map(record.forms.map((form) => [form.coding, form]))
     const better = kept.forms.filter((form) => isBetterForm(form, held.get(form.coding)))
@@ -34,21 +34,21 @@ export class LocalForms {
     return { ...record, forms: [...held.values()] }
   }
 
-  add(place: string, record: CacheRecord, form: StoredForm): void {
+  add(variantKey: string, record: CacheRecord, form: StoredForm): void {
     const of = record.forms[0]!
-    const kept = this.#kept.get(place)
+    const kept = this.#kept.get(variantKey)
     const others = kept && sameForm(kept.of, of) ? kept.forms.filter(({ coding }) => coding !== form.coding) : []
     // A body that was read from a connection keeps all of what was read in memory, which is not what is counted here.
-    this.#kept.set(place, { of: ownForm(of), forms: [...others, ownForm(form)] })
+    this.#kept.set(variantKey, { of: ownForm(of), forms: [...others, ownForm(form)] })
   }
 
   /** The store has one as good as this now. */
-  drop(place: string, form: StoredForm): void {
-    const kept = this.#kept.peek(place)
+  drop(variantKey: string, form: StoredForm): void {
+    const kept = this.#kept.peek(variantKey)
     if (!kept) return
     const others = kept.forms.filter((one) => one.coding !== form.coding || isBetterForm(one, form))
-    if (others.length === 0) this.#kept.delete(place)
-    else if (others.length < kept.forms.length) this.#kept.set(place, { of: kept.of, forms: others })
+    if (others.length === 0) this.#kept.delete(variantKey)
+    else if (others.length < kept.forms.length) this.#kept.set(variantKey, { of: kept.of, forms: others })
   }
 
   clear(): void {

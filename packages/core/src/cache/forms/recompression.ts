@@ -4,10 +4,10 @@ import type { CacheRecord } from '../entry/record.ts'
 import type { VariantSelector } from '../store/store.ts'
 
 /** A form that is worth the best level. */
-export interface Improvement {
+export interface Recompression {
   readonly key: string
   /** Key and variant, as one text. */
-  readonly place: string
+  readonly variantKey: string
   readonly select: VariantSelector
   readonly record: CacheRecord
   readonly recipe: Recipe
@@ -21,20 +21,20 @@ const longestQueue = 100
  * Does what takes long off the request path: a bounded number at a time on threads of node's pool, and after each a
  * pause as long as it took, so that no more than half of those threads' time goes into it.
  */
-export class Improvements {
+export class Recompressions {
   readonly #clock: Clock
-  readonly #run: (job: Improvement) => Promise<void>
-  readonly #queue: Improvement[] = []
+  readonly #run: (job: Recompression) => Promise<void>
+  readonly #queue: Recompression[] = []
   #running = 0
   #closed = false
 
-  constructor(clock: Clock, run: (job: Improvement) => Promise<void>) {
+  constructor(clock: Clock, run: (job: Recompression) => Promise<void>) {
     this.#clock = clock
     this.#run = run
   }
 
   /** `false`: too many wait already. */
-  add(job: Improvement): boolean {
+  add(job: Recompression): boolean {
     if (this.#closed || this.#queue.length >= longestQueue) return false
     this.#queue.push(job)
     // Not within the request that proved it hot.

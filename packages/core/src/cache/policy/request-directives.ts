@@ -3,7 +3,7 @@ import { parseCacheControl } from '../../http/caching/cache-control.ts'
 import type { CacheRecord } from '../entry/record.ts'
 
 /** What a request asks of caches (RFC 9111 §5.2.1). Advisory: read only where the route says `honourRequest`. */
-export interface RequestTerms {
+export interface RequestDirectives {
   readonly noStore: boolean
   readonly onlyIfCached: boolean
   /** A fresh record does not satisfy it. */
@@ -12,7 +12,7 @@ export interface RequestTerms {
   accepts(record: CacheRecord, now: number): boolean
 }
 
-export function requestTerms(view: RequestView): RequestTerms {
+export function requestDirectives(view: RequestView): RequestDirectives {
   const field = view.header('cache-control')
   const control = parseCacheControl(field)
   // RFC 9111 §5.4: Pragma counts only where there is no Cache-Control.

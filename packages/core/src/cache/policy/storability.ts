@@ -12,6 +12,14 @@ import type { CachePolicy } from './options.ts'
 /** Where a client names the host it wants; HTTP/2 has a field of its own. */
 const hostFields: readonly string[] = ['host', ':authority']
 
+/** Of the request's look-up, what the judgement is about. */
+interface Judged {
+  readonly core: CacheCore
+  readonly view: RequestView
+  readonly policy: CachePolicy
+  readonly key: CacheKey
+}
+
 /** Decides what the response to one request may be used for: stored or not, for whom, and told apart by what. */
 export class Judge {
   readonly #core: CacheCore
@@ -20,7 +28,7 @@ export class Judge {
   readonly #key: CacheKey
   readonly #guard: Guard
 
-  constructor(core: CacheCore, view: RequestView, policy: CachePolicy, key: CacheKey, guard: Guard) {
+  constructor({ core, view, policy, key }: Judged, guard: Guard) {
     this.#core = core
     this.#view = view
     this.#policy = policy

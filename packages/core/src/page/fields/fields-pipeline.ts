@@ -1,5 +1,5 @@
 import type { BodyPlan, Exchange, Opening, Pipeline, Reply, ResponseHead } from '../../exchange/exchange.ts'
-import { hideQuery, queryWatches } from '../../exchange/query-watch.ts'
+import { hideQuery, queryWatches } from '../../exchange/reads/query-watch.ts'
 import type { RequestView } from '../../exchange/request-view.ts'
 import { badInput, InputError, QueryInput } from '../input.ts'
 import { type FieldsOptions, type FieldsPolicy, resolveFieldsPolicy } from './fields-options.ts'

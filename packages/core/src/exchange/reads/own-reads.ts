@@ -1,5 +1,5 @@
-import type { Pipeline } from './exchange.ts'
-import type { RequestView } from './request-view.ts'
+import type { Pipeline } from '../exchange.ts'
+import type { RequestView } from '../request-view.ts'
 
 /**
  * Whether Sluice itself is looking at a request just now. A limiter between a cache and the handler reads whom to charge,

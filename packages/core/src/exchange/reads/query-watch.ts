@@ -1,5 +1,5 @@
-import { notesFor, notesOn } from './request-state.ts'
-import type { RequestView } from './request-view.ts'
+import { notesFor, notesOn } from '../request-state.ts'
+import type { RequestView } from '../request-view.ts'
 
 /** A cache in front of a stage that reads query parameters by itself: what of the query its key has. */
 export interface QueryWatch {

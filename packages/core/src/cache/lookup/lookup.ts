@@ -1,0 +1,102 @@
+import type { RequestView } from '../../exchange/request-view.ts'
+import type { CacheCore } from '../cache-core.ts'
+import type { CacheRecord } from '../entry/record.ts'
+import type { Fill } from '../fill/single-flight.ts'
+import type { CacheKey } from '../policy/key.ts'
+import type { CachePolicy } from '../policy/options.ts'
+import type { RequestDirectives } from '../policy/request-directives.ts'
+import { isSameSpec, secondaryKey } from '../policy/variant.ts'
+import type { StatusParts } from '../status-line.ts'
+import type { Vacancy, VariantSelector, VariantSpec } from '../store/store.ts'
+
+/** What all look-ups of one `sluice.cache(...)` share. */
+export interface LookupCache {
+  readonly core: CacheCore
+  readonly policy: CachePolicy
+  /** Writes the `Cache-Status` member of a plain hit. */
+  readonly hitLine: (ttl: number) => string
+}
+
+/** Before the key is known. */
+const noKey: CacheKey = Object.freeze({ key: '', covered: undefined, route: undefined })
+
+/**
+ * One request's way through the cache, made once per request: each step reads and sets here what it knows. The steps are
+ * in `steps.ts`; what becomes of the handler's answer is the fill exchange's, which is given this.
+ */
+export class Lookup {
+  readonly core: CacheCore
+  readonly policy: CachePolicy
+  readonly view: RequestView
+  readonly hitLine: (ttl: number) => string
+  key: CacheKey = noKey
+  /** The secondary key, as it was last selected. */
+  variant = ''
+  #spec: VariantSpec | undefined
+  /** What is stored and no longer fresh: to be confirmed, replaced, or to stand in for an error. */
+  stale: CacheRecord | undefined
+  /** What a fill may present to the store: where it stands in the order of invalidations, and its lease. */
+  vacancy: Vacancy | undefined
+  /** Others in this process wait for what this request brings. */
+  fill: Fill | undefined
+  /** How often this request has waited for others already. */
+  attempt = 0
+  /** When the store answered. */
+  now = 0
+  directives: RequestDirectives | undefined
+  /** Why the request goes to its handler. */
+  status: StatusParts = { fwd: 'uri-miss' }
+  /** The answer may be stored: not that of a follower that has waited too long. */
+  mayStore = true
+  /** The client's own conditions are ours to answer; not of requests that are passed on as they came. */
+  answersConditions = true
+
+  constructor({ core, policy, hitLine }: LookupCache, view: RequestView) {
+    this.core = core
+    this.policy = policy
+    this.view = view
+    this.hitLine = hitLine
+  }
+
+  /** The secondary key of this request under what a store knows of the key. */
+  readonly select: VariantSelector = (spec) => {
+    this.#spec = spec
+    this.variant = secondaryKey(this.view, spec)
+    return this.variant
+  }
+
+  /** Selects the same variant when this request is long gone. */
+  selector(): VariantSelector {
+    const { variant, view } = this
+    const known = this.#spec
+    return (spec) => (known && isSameSpec(spec, known) ? variant : secondaryKey(view, spec))
+  }
+
+  /** Primary and secondary key as one text: what fills and forms are kept under in this process. */
+  get variantKey(): string {
+    return `${this.key.key}${this.variant}`
+  }
+
+  /** A refresh is a request of its own, which only hosts that can make one can do, and only for GET. */
+  get canRefresh(): boolean {
+    return this.view.refresh !== undefined && this.view.method === 'GET'
+  }
+
+  /** Its answer may become everybody's. A HEAD has no body to store, and a range of a body is not the body. */
+  get mayFill(): boolean {
+    const { view } = this
+    return view.method !== 'HEAD' && view.header('range') === undefined && !this.needsAuthorization
+  }
+
+  /** Credentials were sent, and nothing says yet that the answer is the same for everybody. */
+  get needsAuthorization(): boolean {
+    if (this.policy.public || this.view.header('authorization') === undefined) return false
+    const { covered } = this.key
+    return !covered?.has('@identity') && !covered?.has('authorization')
+  }
+
+  /** Other processes need not wait for this request. */
+  release(): void {
+    this.core.release(this.vacancy)
+  }
+}

@@ -1,0 +1,40 @@
+import type { CacheRecord } from '../entry/record.ts'
+import type { Fill } from '../fill/single-flight.ts'
+import type { Vacancy } from '../store/store.ts'
+import type { Lookup } from './lookup.ts'
+
+/** A background refresh: the request it makes carries this, and the cache knows it again by it. */
+export interface Ticket {
+  /** The policy of the `sluice.cache(...)` that made it: others on the way leave the request alone. */
+  readonly policy: object
+  readonly key: string
+  readonly fill: Fill
+  readonly stale: CacheRecord
+  /** Where the look-up learnt it already. */
+  readonly vacancy: Vacancy | undefined
+}
+
+/**
+ * Makes the request again without a client, unless one is under way: with the vacancy the look-up has, which is the
+ * refresh's from then on. The fill to wait for, where there is one.
+ */
+export function refreshBehind(lookup: Lookup, stale: CacheRecord): Fill | undefined {
+  const { core, policy, view, vacancy, variantKey } = lookup
+  const { fills, counters } = core
+  const running = fills.running(variantKey)
+  // Another process refreshes it: this one will find what it brings.
+  if (!running && vacancy?.lease === 'held') return undefined
+  if (running || !lookup.canRefresh || fills.sideBySide(variantKey)) {
+    if (running) core.release(vacancy)
+    return running
+  }
+  const fill = fills.lead(variantKey, policy.timeoutMs, true)
+  counters.refreshes++
+  const ticket: Ticket = { policy, key: lookup.key.key, fill, stale, vacancy }
+  void view.refresh!(ticket).then(() => {
+    // Where the request never came back to this cache (an outer guard refused it), the wait ends here.
+    fill.settle('failed')
+    core.release(vacancy)
+  })
+  return fill
+}
