@@ -173,8 +173,12 @@ describeHosts('what clients and CDNs are told', (host) => {
   })
 
   test('clientTtl is theirs, cdnTtl the CDN’s (RFC 9213)', async () => {
-    expect(await told({ clientTtl: '30s' })).toEqual(['public, max-age=30', undefined, undefined])
-    expect(await told({ clientTtl: '30s', cdnTtl: '2m' })).toEqual(['public, max-age=30', 'max-age=120', undefined])
+    // Until a second visitor was given the same, nobody else may keep it.
+    expect(await told({ clientTtl: '30s' })).toEqual(['private, max-age=30', undefined, undefined])
+    expect(await told({ cdnTtl: '2m' })).toEqual(['private, max-age=0, must-revalidate', undefined, undefined])
+    const both = { clientTtl: '30s', cdnTtl: '2m' } as const
+    expect(await told({ ...both, witness: false })).toEqual(['public, max-age=30', 'max-age=120', undefined])
+    expect(await told({ ...both, public: true })).toEqual(['public, max-age=30', 'max-age=120', undefined])
   })
 
   test('the route decides: what the handler said of freshness is not passed on', async () => {
@@ -199,7 +203,7 @@ describeHosts('what clients and CDNs are told', (host) => {
         { path: '/', cache: { ttl: '5m', clientTtl: '1h' }, handler: (c) => c.send(String(c.header('cookie'))) },
       ],
     })
-    expect((await app.get('/')).header('cache-control')).toBeUndefined()
+    expect((await app.get('/', { cookie: 'a=1' })).header('cache-control')).toBeUndefined()
   })
 
   test('without a TTL the handler’s own words go out as they are', async () => {

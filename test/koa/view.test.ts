@@ -173,7 +173,7 @@ describeKoa('the request as Koa has it', (boot) => {
         ctx.body = `${ctx.protocol} ${ctx.get('x-forwarded-proto')} ${ctx.get('x-forwarded-host')}`
       })
       const good = { host: 'in', 'x-forwarded-host': 'a.org', 'x-forwarded-proto': 'http' }
-      expect((await app.get('/', { ...good, ...evil })).stored).toBe(false)
+      await app.get('/', { ...good, ...evil })
       expect((await app.get('/', good)).text).toBe('http http a.org')
     })
 
@@ -219,20 +219,30 @@ describeKoa('the request as Koa has it', (boot) => {
     ['ctx.session', (ctx) => ctx.session],
     ['ctx.req.user', (ctx) => (ctx.req as { user?: unknown }).user],
     ['ctx.accepts() made before the cache', (ctx) => ctx.accepts('html', 'json')],
-  ])('what was made of the request is not stored for everybody: %s', async (_, read) => {
-    const app = await boot((app) =>
+  ])('what was made of the request is not everybody’s: %s', async (_, read) => {
+    const app = await boot((app) => {
+      app.proxy = true
       app
         .use((ctx, next) => {
           void ctx.accept
-          ctx.state.user = { id: 1 }
+          const id = ctx.get('x-tenant')
+          if (ctx.get('cookie')) Object.assign(ctx.state, { user: { id } })
+          Object.assign(ctx, { user: { id }, session: { id } })
+          Object.assign(ctx.req, { user: { id } })
           return next()
         })
         .use(createSluice().cache('1m'))
         .use((ctx) => {
           ctx.body = { read: read(ctx) ?? 'nothing' }
-        }),
-    )
-    expect(await app.get('/')).toMatchObject({ status: 200, cache: 'uri-miss', stored: false })
+        })
+    })
+    const as = (who: string, ip: string, cookie: string, accept: string) =>
+      app.get('/', { 'x-tenant': who, 'x-forwarded-for': ip, cookie, accept })
+    const alice = await as('alice', '10.0.0.1', 'a=1', 'text/html')
+    const bob = await as('bob', '10.0.0.2', '', 'application/json')
+    expect([alice.status, bob.status, bob.cache === 'hit']).toEqual([200, 200, false])
+    expect(bob.text).not.toBe(alice.text)
+    expect((await as('alice', '10.0.0.1', 'a=1', 'text/html')).text).toBe(alice.text)
   })
 
   test('the advice for a handler that reads ctx.ip names the address, and not the field it came from', async () => {

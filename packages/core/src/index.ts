@@ -51,7 +51,6 @@ export type {
   Opening,
   Outcome,
   Pipeline,
-  ReadObserver,
   Reply,
   RequestChange,
   ResponseControl,
@@ -60,6 +59,8 @@ export type {
 export type { InvalidationOrder } from './exchange/invalidation-order.ts'
 export { joinControls } from './exchange/join-controls.ts'
 export { mergedFields, mergeLists } from './exchange/merge-fields.ts'
+export type { Input, ReadObserver } from './exchange/reads/read-observer.ts'
+export { cookieTerm, inputTerm, keyOf, namesTerm, segmentOf, type Term } from './exchange/reads/term.ts'
 export { notesFor, notesOn } from './exchange/request-state.ts'
 export type { RequestProperty, RequestView } from './exchange/request-view.ts'
 export { displayName } from './http/fields/field-case.ts'

@@ -58,6 +58,10 @@ export class ExpressView extends NodeRequestView implements RequestView {
     return value !== undefined && this.#trusts ? value : undefined
   }
 
+  override root(name: string): object | undefined {
+    return name === 'res.locals' ? this.#request.res?.locals : super.root(name)
+  }
+
   override refresh(ticket: object): Promise<void> {
     let app = this.#request.app as { parent?: unknown } | undefined
     while (app?.parent) app = app.parent as { parent?: unknown }

@@ -2,12 +2,21 @@
 import {
   createSurface,
   type Page,
-  type ReadObserver,
+  type RequestChange,
   type ResponseControl,
   type Sluice,
   type SluiceOptions,
 } from '@sluice/core'
-import { identityProperties, mount, type Warmer, warm, watchProperties, watchProperty, wrapHandler } from '@sluice/node'
+import {
+  canBeWatched,
+  changeNodeRequest,
+  mount,
+  type RequestWatch,
+  type Warmer,
+  warm,
+  watchedValue,
+  wrapHandler,
+} from '@sluice/node'
 import type { Request, RequestHandler, Response } from 'express'
 import { ExpressView } from './express-view.ts'
 
@@ -62,15 +71,22 @@ export function createSluice(options?: SluiceOptions): ExpressSluice {
   }
 }
 
-const localsOfIdentity = Object.freeze({ user: '@user', session: '@session' })
-
 const host = {
   view: (request: Request) => new ExpressView(request),
-  watch(request: Request, response: Response, reads: ReadObserver): void {
-    watchProperties(request, { ...identityProperties, ip: '@ip', ips: '@ip' }, reads)
-    // Templates look at which names are there, so only those that are.
-    for (const [name, told] of Object.entries(localsOfIdentity)) {
-      if (name in response.locals) watchProperty(response.locals, name, told, reads)
-    }
+  change(request: Request, change: RequestChange, response: Response): void {
+    const watch = changeNodeRequest(request, change)
+    if (watch) response.locals = watchedLocals(watch, response.locals)
   },
+}
+
+/** Which of the locals are looked into: those in which a user or a session stands. */
+const followed: ReadonlySet<string> = new Set(['user', 'auth', 'session'])
+
+function watchedLocals(watch: RequestWatch, locals: Response['locals']): Response['locals'] {
+  const at = { root: 'res.locals', path: [] }
+  if (!canBeWatched(locals)) {
+    watch.hidden(at.root, at.path, locals)
+    return locals
+  }
+  return watchedValue(watch, locals, at, ([first]) => followed.has(first ?? '')) as Response['locals']
 }

@@ -7,9 +7,9 @@ import { KoaView } from './request/koa-view.ts'
 /** Turns a pipeline into Koa middleware. */
 export function mountKoa(pipeline: Pipeline): Middleware {
   const obey = (opening: Opening, ctx: Context, next: Next): Promise<void> | undefined => {
+    // A cache around this one does not know what its answers are tagged with.
+    if (pipeline.name === 'cache') ctx.sluice?.skip('nested')
     if (opening.kind === 'reply') {
-      // A cache around this one does not know what the stored answer was tagged with.
-      if (pipeline.name === 'cache') ctx.sluice?.skip('nested')
       putReply(ctx, opening.reply)
       return undefined
     }

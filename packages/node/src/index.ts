@@ -1,17 +1,16 @@
 /** Sluice for plain node:http, and the bridge the Express adapter is built on. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { createSurface, type ReadObserver, type Sluice, type SluiceOptions } from '@sluice/core'
+import { createSurface, type RequestChange, type Sluice, type SluiceOptions } from '@sluice/core'
 import { type Middleware, mount, wrapHandler } from './mount.ts'
 import { NodeRequestView } from './node-request-view.ts'
-import { identityProperties, watchProperties } from './overlay-request.ts'
 import { type Warmer, warm } from './warm/warm.ts'
+import { changeNodeRequest } from './watch/watch-request.ts'
 
 export * from '@sluice/core'
 export { decodeBody } from './decode-body.ts'
 export { intercept } from './intercept.ts'
 export { type Middleware, type MountHost, mount, wrapHandler } from './mount.ts'
 export { type NodeRequest, NodeRequestView } from './node-request-view.ts'
-export { identityProperties, overlayHeaders, watchProperties, watchProperty } from './overlay-request.ts'
 export { refreshWith, ticketOf } from './refresh.ts'
 export { applyTouched, restoreFields, sendReply, setFields } from './send-reply.ts'
 export type { WarmCounts, WarmOptions, WarmProgress } from './warm/options.ts'
@@ -19,6 +18,12 @@ export { type LineOutput, progressLine } from './warm/progress-line.ts'
 export type { WarmSource } from './warm/source.ts'
 export type { FastifyLike, KoaLike, WarmTarget } from './warm/target.ts'
 export { type Warmer, warm } from './warm/warm.ts'
+export { overlayHeaders } from './watch/fields.ts'
+export { nodeRequest, requestStands } from './watch/known-objects.ts'
+export { type KnownObject, watchObject } from './watch/object.ts'
+export { RequestWatch } from './watch/request-watch.ts'
+export { canBeWatched, isPlain, watchedValue } from './watch/values.ts'
+export { changeNodeRequest } from './watch/watch-request.ts'
 
 /** Sluice on plain node:http: its members answer `(request, response, next)` functions. */
 export type NodeSluice = Sluice<Middleware> & Warmer
@@ -48,6 +53,6 @@ export function createSluice(options?: SluiceOptions): NodeSluice {
 
 const nodeHost = {
   view: (request: IncomingMessage, _response: ServerResponse) => new NodeRequestView(request),
-  watch: (request: IncomingMessage, _response: ServerResponse, reads: ReadObserver) =>
-    watchProperties(request, identityProperties, reads),
+  change: (request: IncomingMessage, change: RequestChange, _response: ServerResponse) =>
+    void changeNodeRequest(request, change),
 }

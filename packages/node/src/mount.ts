@@ -9,13 +9,12 @@ import {
   notesOn,
   type Opening,
   type Pipeline,
-  type ReadObserver,
+  type RequestChange,
   type RequestView,
   type ResponseControl,
 } from '@sluice/core'
 import { decodeBody } from './decode-body.ts'
 import { intercept } from './intercept.ts'
-import { overlayHeaders } from './overlay-request.ts'
 import { sendReply } from './send-reply.ts'
 
 /** Middleware as Connect, Express and everything in their wake have it. */
@@ -24,11 +23,11 @@ export type Middleware<
   Response extends ServerResponse = ServerResponse,
 > = (request: Request, response: Response, next: (error?: unknown) => void) => void
 
-/** What a framework adds to the mounting: its view of a request, and where its parsed things are to be watched. */
+/** What a framework adds to the mounting: its view of a request, and how it is changed and watched. */
 export interface MountHost<Request extends IncomingMessage, Response extends ServerResponse> {
   view(request: Request, response: Response): RequestView
-  /** Watches the properties that hold what was made of the request: reading them is reading it. */
-  watch(request: Request, response: Response, reads: ReadObserver): void
+  /** Lets the stages behind see the request as an exchange wants them to, and tells it what they read of it. */
+  change(request: Request, change: RequestChange, response: Response): void
 }
 
 /** Turns a pipeline into middleware that writes to a `ServerResponse`. */
@@ -88,9 +87,9 @@ function goesOn<Request extends IncomingMessage, Response extends ServerResponse
   response: Response,
   host: MountHost<Request, Response>,
 ): boolean {
+  // A cache around this one does not know what its answers are tagged with.
+  if (pipeline.name === 'cache' && notesOn(request)?.[controlled]) controlOf(response)?.skip('nested')
   if (opening.kind === 'reply') {
-    // A cache around this one does not know what the stored answer was tagged with.
-    if (pipeline.name === 'cache' && notesOn(request)?.[controlled]) controlOf(response)?.skip('nested')
     sendReply(response, opening.reply, request.method ?? 'GET')
     return false
   }
@@ -120,8 +119,7 @@ function follow<Request extends IncomingMessage, Response extends ServerResponse
     notesFor(request)[controlled] = true
   }
   if (change) {
-    overlayHeaders(request, change)
-    if (change.reads) host.watch(request, response, change.reads)
+    host.change(request, change, response)
     if (change.decode) decodeBody(request, response, change.decode)
   }
   intercept(response, request.method ?? 'GET', exchange)

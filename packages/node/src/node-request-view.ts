@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { RequestProperty, RequestView } from '@sluice/core'
 import { splitTarget } from '@sluice/core'
 import { refreshWith, ticketOf } from './refresh.ts'
+import { fieldsBehind } from './watch/fields.ts'
 
 /** Anything node's HTTP servers hand out: HTTP/1.1, or HTTP/2 through the compatibility API. */
 export type NodeRequest = IncomingMessage & { originalUrl?: string }
@@ -21,7 +22,7 @@ export class NodeRequestView implements RequestView {
   constructor(request: NodeRequest, target: string = request.originalUrl ?? request.url ?? '/') {
     this.request = request
     this.method = request.method ?? 'GET'
-    this.headers = request.headers
+    this.headers = fieldsBehind(request.headers) as NodeRequest['headers']
     this.ticket = ticketOf(request)
     // Routers that strip their prefix from `url` keep the whole target elsewhere.
     const { path, query } = splitTarget(target)
@@ -59,8 +60,19 @@ export class NodeRequestView implements RequestView {
   }
 
   header(name: string): string | undefined {
-    const value = this.headers[name]
-    return Array.isArray(value) ? value.join(', ') : value
+    // A field may be called what every object has.
+    const value: unknown = Object.hasOwn(this.headers, name) ? this.headers[name] : undefined
+    if (typeof value === 'string' || value === undefined) return value
+    // Schemas of Fastify's turn values into numbers.
+    return Array.isArray(value) ? value.join(', ') : String(value)
+  }
+
+  fieldNames(): readonly string[] {
+    return Object.keys(this.headers)
+  }
+
+  root(name: string): object | undefined {
+    return name === 'req' ? this.request : undefined
   }
 
   property(name: RequestProperty): unknown {

@@ -3,13 +3,18 @@ import { isSluiceError, SluiceError } from '../base/errors.ts'
 import type { Events, SluiceEvents } from '../base/events.ts'
 import { isPromise, type MaybePromise } from '../base/maybe-promise.ts'
 import { OwnReads } from '../exchange/reads/own-reads.ts'
+import type { RequestView } from '../exchange/request-view.ts'
 import type { CacheRecord } from './entry/record.ts'
-import { guardAdvice } from './fill/guard.ts'
 import { Fills } from './fill/single-flight.ts'
 import { Forms } from './forms/forms.ts'
 import { RenderedHeads } from './lookup/reply.ts'
+import { Outcomes } from './outcomes.ts'
+import { Reports } from './reports.ts'
 import { newCounters } from './stats.ts'
 import type { CacheStore, FillEnd, InvalidateMode, SetOutcome, Vacancy, Variant } from './store/store.ts'
+import { Identities } from './terms/identities.ts'
+import { TermTexts } from './terms/term-texts.ts'
+import { Witnesses } from './witness/witnesses.ts'
 
 /** What all caches of one instance share: the store, the fills under way, the counters, and how trouble is reported. */
 export class CacheCore {
@@ -21,7 +26,10 @@ export class CacheCore {
   readonly forms: Forms
   readonly heads = new RenderedHeads()
   readonly ownReads = new OwnReads()
-  readonly #printed = new Set<string>()
+  readonly texts = new TermTexts(new Identities())
+  readonly witnesses = new Witnesses(this)
+  readonly outcomes = new Outcomes()
+  readonly reports: Reports
 
   constructor(store: CacheStore, clock: Clock, events: Events<SluiceEvents>) {
     this.store = store
@@ -29,6 +37,7 @@ export class CacheCore {
     this.events = events
     this.fills = new Fills(clock)
     this.forms = new Forms(this)
+    this.reports = new Reports(events)
   }
 
   /** Runs a function of the application's. `undefined`, and an event, where it throws. */
@@ -93,23 +102,13 @@ export class CacheCore {
   }
 
   /** Counts a response that was not stored. */
-  refused(reason: string, route: string | undefined): void {
+  refused(reason: string, view: RequestView): void {
+    this.outcomes.refused(view, reason)
     const { refused } = this.counters
     // Reasons of handlers' own (`skip('…')`) must not grow the table without end.
     const counted = reason in refused || Object.keys(refused).length < 100 ? reason : 'other'
     refused[counted] = (refused[counted] ?? 0) + 1
-    if (this.events.wants('refused')) this.events.emit('refused', { route, reason })
-  }
-
-  /** The guard found something. In development the first time per route is printed with the line to write. */
-  reportUnkeyed(route: string, fields: readonly string[]): void {
-    const advice = guardAdvice(fields)
-    this.events.emit('guard', { route, fields, advice })
-    const mode = process.env.NODE_ENV
-    if ((mode !== undefined && mode !== 'development') || this.#printed.has(route) || this.#printed.size > 1000) return
-    this.#printed.add(route)
-    const names = fields.map((field) => field.replace('@', 'req.')).join(', ')
-    console.warn(`sluice: ${route} was not stored: its handler read ${names}, which the key does not cover. ${advice}`)
+    if (this.events.wants('refused')) this.events.emit('refused', { route: view.route, reason })
   }
 
   #report(code: 'ERR_SLUICE_STORE' | 'ERR_SLUICE_CALLBACK', what: string, cause: unknown): SluiceError {

@@ -1,5 +1,6 @@
 import type { MaybePromise } from '../base/maybe-promise.ts'
 import type { Fields } from '../http/fields/fields.ts'
+import type { ReadObserver } from './reads/read-observer.ts'
 import type { RequestView } from './request-view.ts'
 
 /**
@@ -55,8 +56,8 @@ export interface ResponseHead {
 export type BodyPlan =
   /** Send it on and tell no more (but `onClose`). */
   | { readonly mode: 'pass' }
-  /** Send it on as it comes and copy it beside, up to `limit` bytes; past that the copy is dropped. */
-  | { readonly mode: 'tee'; readonly limit: number }
+  /** Send it on as it comes and copy it beside, up to `limit` bytes; past that the copy is dropped, which is told once. */
+  | { readonly mode: 'tee'; readonly limit: number; readonly dropped?: (() => void) | undefined }
   /** For a whole body: give it to `onBody` and send what that answers. */
   | { readonly mode: 'hold' }
   /** Drop the handler's head and body and send this in their place. */
@@ -99,6 +100,8 @@ export interface RequestChange {
   /** Request fields as the handler is to see them; `undefined` hides one. Names in lower case. */
   readonly fields?: Readonly<Record<string, string | undefined>> | undefined
   readonly reads?: ReadObserver | undefined
+  /** The cookies the handler is to see; all others are hidden from it. `undefined`: it sees all. */
+  readonly cookies?: readonly string[] | undefined
   /** Reads the body decoded. Only where nothing has read it yet. */
   readonly decode?: BodyDecoding | undefined
 }
@@ -114,14 +117,6 @@ export interface BodyDecoding {
    * exchange is then asked in `onHead` or `onError`, and has the answer.
    */
   failed(reason: 'too-large' | 'malformed', cause?: unknown): Error
-}
-
-/**
- * Told what the handler reads of the request. `name` is a field name in lower case, or one of `@user`, `@session`,
- * `@cookies`, `@ip`. `*`: it enumerated the fields.
- */
-export interface ReadObserver {
-  read(name: string): void
 }
 
 /** What a handler can say about its own response. On routes without a cache it does nothing. */

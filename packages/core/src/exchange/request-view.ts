@@ -23,6 +23,10 @@ export interface RequestView {
   readonly route: string | undefined
   /** The combined value of a request field as the client sent it. `name` in lower case. */
   header(name: string): string | undefined
+  /** The names of all request fields, in lower case. */
+  fieldNames?(): readonly string[]
+  /** An object that the framework or middleware keeps values on, by the name users know it by: `req`, `res.locals`, `ctx.state`. */
+  root?(name: string): object | undefined
   /** What the framework has parsed or attached, under the name Express gives it. */
   property(name: RequestProperty): unknown
   /** The fields whose values `scheme` and `authority` were made of, in lower case: reading these adds nothing. */

@@ -83,10 +83,10 @@ export class Engine {
       maxBytes: byteSize('cache.maxBytes', settings.maxBytes ?? '64mb'),
       // Routes say themselves how large a body may be; the store refuses only what it could not hold.
       maxEntryBytes: byteSize('cache.maxBytes', settings.maxBytes ?? '64mb'),
-      maxVariants: settings.maxVariants ?? 64,
+      maxVariants: settings.maxVariants ?? 16,
       report,
     })
-    const { maxBytes: _, maxVariants: __, ...defaults } = settings
+    const { maxBytes: _, ...defaults } = settings
     this.cache = new ResponseCache(store, this.clock, this.events, defaults)
     this.limiter = createLimiter({
       limits: options.limits,

@@ -53,7 +53,9 @@ export class SharedMemoStore implements MemoStore {
   }
 
   set(key: string, entry: MemoEntry, begun: MemoVacancy): MaybePromise<MemoSetOutcome> {
-    return this.#store.set(this.#prefix + key, plain, this.#record(key, entry), begun.position as Vacancy)
+    const outcome = this.#store.set(this.#prefix + key, plain, this.#record(key, entry), begun.position as Vacancy)
+    // What has no variants has never too many.
+    return outcome as MaybePromise<MemoSetOutcome>
   }
 
   delete(key: string): MaybePromise<void> {

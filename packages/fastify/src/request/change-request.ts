@@ -1,27 +1,40 @@
 import type { IncomingMessage } from 'node:http'
 import type { RequestChange, ResponseControl } from '@sluice/core'
-import { identityProperties, overlayHeaders, watchProperties } from '@sluice/node'
+import {
+  changeNodeRequest,
+  type KnownObject,
+  nodeRequest,
+  overlayHeaders,
+  requestStands,
+  watchObject,
+} from '@sluice/node'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+
+const knownRaw = nodeRequest('request.raw')
+
+/** What Fastify keeps on a request, and what of it is in the key. */
+const ofFastify: readonly string[] = (
+  'params query raw server url originalUrl method routeOptions is404 socket signal headers additionalHeaders mediaType ' +
+  'validationError page routeSchema routerPath routerMethod routeConfig context isMultipart sessionStore'
+).split(' ')
+
+const knownRequest: KnownObject = {
+  root: 'request',
+  own: new Set(ofFastify),
+  derived: new Set(['host', 'hostname', 'port', 'protocol']),
+  address: new Set(['ip', 'ips']),
+  delivery: new Set(),
+  stands: { body: requestStands.body!, cookies: requestStands.cookies! },
+}
 
 /** Lets the handler see the request as an exchange wants it to, and tells the exchange what it reads of it. */
 export function changeRequest(request: FastifyRequest, change: RequestChange): void {
   const { raw } = request
-  if (change.reads) {
-    // Fastify works these out of the fields at each access; whoever reads them has read the address, not the fields.
-    pin(request, 'ip')
-    pin(request, 'ips')
-  }
   // With a schema for headers the request has an object of its own, in which the raw fields and the coerced ones are.
-  if (request.headers !== raw.headers) overlayHeaders(request as unknown as IncomingMessage, change)
-  overlayHeaders(raw as IncomingMessage, change)
-  if (change.reads) watchProperties(request, watched, change.reads)
-}
-
-const watched = Object.freeze({ ...identityProperties, ip: '@ip', ips: '@ip' })
-
-function pin(request: FastifyRequest, name: 'ip' | 'ips'): void {
-  if (Object.hasOwn(request, name)) return
-  Object.defineProperty(request, name, { configurable: true, writable: true, value: request[name] })
+  const own = request.headers !== raw.headers
+  const watch = changeNodeRequest(raw as IncomingMessage, change, request, knownRaw)
+  if (own) overlayHeaders(request as unknown as IncomingMessage, change, watch)
+  if (watch) watchObject(watch, request, knownRequest)
 }
 
 /**

@@ -52,6 +52,11 @@ export class FastifyView extends NodeRequestView implements RequestView {
     return value
   }
 
+  override root(name: string): object | undefined {
+    if (name === 'request') return this.#request
+    return name === 'request.raw' ? this.#request.raw : undefined
+  }
+
   override refresh(ticket: object): Promise<void> {
     // Injected requests came by no server: they go through the same function as those that did.
     return refreshWith(this.request, this.headers, ticket, this.#request.server.routing as never)

@@ -135,6 +135,8 @@ function obey(opening: Opening, stage: Stage, request: FastifyRequest, reply: Fa
     if (opening.kind === 'proceed') opening.exchange?.onClose('aborted')
     return false
   }
+  // A cache around this one does not know what its answers are tagged with.
+  if (stage.pipeline.name === 'cache') passageOf(reply)?.control?.skip('nested')
   if (opening.kind === 'reply') {
     sendAnswer(reply, opening.reply)
     return false

@@ -1,3 +1,4 @@
+import type { RequestWatch } from '@sluice/node'
 import type { Context } from 'koa'
 
 /**
@@ -23,4 +24,18 @@ export function cookiesOf(ctx: Context, header: string | undefined): object {
 
 function unquote(value: string): string {
   return value.length > 1 && value.startsWith('"') && value.endsWith('"') ? value.slice(1, -1) : value
+}
+
+type CookieJar = Context['cookies']
+
+/** Koa's cookies, of which it is told which were read by name; who reads the field itself is seen there. */
+export function watchedCookies(watch: RequestWatch, value: unknown): unknown {
+  const jar = value as CookieJar | undefined
+  if (typeof jar?.get !== 'function') return value
+  const get: CookieJar['get'] = (name, options) => {
+    watch.cookie(name)
+    return watch.silently(() => jar.get(name, options))
+  }
+  // Everything else, setting above all, is as it was.
+  return Object.create(jar, { get: { value: get, enumerable: true } }) as CookieJar
 }

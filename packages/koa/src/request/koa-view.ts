@@ -67,6 +67,14 @@ export class KoaView extends NodeRequestView implements RequestView {
     }
   }
 
+  override root(name: string): object | undefined {
+    const ctx = this.#ctx
+    if (name === 'ctx') return ctx
+    if (name === 'ctx.state') return ctx.state
+    if (name === 'ctx.request') return ctx.request
+    return name === 'ctx.req' ? ctx.req : undefined
+  }
+
   override refresh(ticket: object): Promise<void> {
     // A mounted application shares the context of the one it is mounted in, so this is the outermost.
     const { app, req, originalUrl } = this.#ctx

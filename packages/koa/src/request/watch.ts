@@ -1,15 +1,51 @@
 import {
-  identityProperties,
-  overlayHeaders,
-  type ReadObserver,
+  canBeWatched,
+  changeNodeRequest,
+  type KnownObject,
+  nodeRequest,
   type RequestChange,
-  watchProperties,
-  watchProperty,
+  type RequestWatch,
+  requestStands,
+  watchedValue,
+  watchObject,
 } from '@sluice/node'
 import type { Context } from 'koa'
+import { watchedCookies } from './cookies.ts'
 
-/** Where authentication and session middleware leave what they found, on the context and on its state. */
-const names: Readonly<Record<string, string>> = Object.freeze({ user: '@user', auth: '@user', session: '@session' })
+const knownReq = nodeRequest('ctx.req')
+
+/** What Koa keeps on its objects, and what of the request is in the key. */
+const ofKoa: readonly string[] = (
+  'app req res ctx request response originalUrl state respond body status message length type lastModified etag ' +
+  'headerSent writable query querystring idempotent socket search method path url accept header headers charset ' +
+  'rawBody _accept _querycache memoizedURL sluice page compress mountPath matched _matchedRoute _matchedRouteName ' +
+  'router routerPath newRouterPath routerName params captures sessionOptions'
+).split(' ')
+
+const derived = new Set(['host', 'hostname', 'URL', 'href', 'origin', 'protocol', 'secure', 'subdomains'])
+const address = new Set(['ip', 'ips'])
+const delivery = new Set(['fresh', 'stale'])
+
+const knownContext: KnownObject = {
+  root: 'ctx',
+  own: new Set(ofKoa),
+  derived,
+  address,
+  delivery,
+  stands: { cookies: watchedCookies },
+}
+
+const knownRequest: KnownObject = {
+  root: 'ctx.request',
+  own: new Set(ofKoa.filter((name) => name !== 'body')),
+  derived,
+  address,
+  delivery,
+  stands: { body: requestStands.body! },
+}
+
+/** Which parts of the state are looked into: those in which a user or a session stands. */
+const followed: ReadonlySet<string> = new Set(['user', 'auth', 'session'])
 
 /**
  * Lets the middleware behind see the request as the exchange wants them to. The answer gives the middleware in front
@@ -19,9 +55,9 @@ export function changeRequest(ctx: Context, change: RequestChange): () => void {
   const { headers } = ctx.req
   // Koa remembers it: made now, whoever reads it has read the address, and not also the field it came from.
   void ctx.ip
-  overlayHeaders(ctx.req, change)
+  const watch = changeNodeRequest(ctx.req, change, ctx, knownReq)
   lookInto(ctx, ctx.req.headers)
-  if (change.reads) watchContext(ctx, change.reads)
+  if (watch) watchContext(ctx, watch)
   return () => {
     ctx.req.headers = headers
     lookInto(ctx, headers)
@@ -35,31 +71,10 @@ function lookInto(ctx: Context, headers: object): void {
 }
 
 /** Tells the observer of what is read that was made of the request. Header fields are watched on `ctx.req` already. */
-function watchContext(ctx: Context, reads: ReadObserver): void {
-  ctx.state = watchState(ctx.state, reads)
-  watchProperties(ctx, names, reads)
-  // Passport, and whatever comes through koa-connect.
-  watchProperties(ctx.req, identityProperties, reads)
-  watchProperty(ctx.request, 'ip', '@ip', reads)
-}
-
-/** A proxy, and no accessors: templates are given the state, and must find in it what there is and nothing else. */
-function watchState(state: object, reads: ReadObserver): object {
-  const note = (name: string | symbol): void => {
-    if (typeof name === 'string' && Object.hasOwn(names, name)) reads.read(names[name]!)
-  }
-  return new Proxy(state, {
-    get(target, name) {
-      note(name)
-      return Reflect.get(target, name)
-    },
-    has(target, name) {
-      note(name)
-      return Reflect.has(target, name)
-    },
-    getOwnPropertyDescriptor(target, name) {
-      note(name)
-      return Reflect.getOwnPropertyDescriptor(target, name)
-    },
-  })
+function watchContext(ctx: Context, watch: RequestWatch): void {
+  const at = { root: 'ctx.state', path: [] }
+  if (canBeWatched(ctx.state)) ctx.state = watchedValue(watch, ctx.state, at, ([first]) => followed.has(first ?? ''))
+  else watch.hidden(at.root, at.path, ctx.state)
+  watchObject(watch, ctx.request, knownRequest)
+  watchObject(watch, ctx, knownContext)
 }

@@ -34,6 +34,9 @@ export class Compactor {
       ownTag: record.ownTag,
       tags: record.tags.length ? record.tags.map(ownText) : none,
       target: { ...target, authority: this.#fields([target.authority])[0]!, path: ownText(target.path) },
+      reason: record.reason,
+      witness: record.witness,
+      promise: record.promise,
     }
   }
 

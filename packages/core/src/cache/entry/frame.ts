@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib'
-import type { CacheRecord, RecordTarget, StoredForm } from './record.ts'
+import type { CacheRecord, DownstreamPromise, RecordTarget, StoredForm, Witness } from './record.ts'
 
 /**
  * A record as bytes: what the shared store and the snapshot hold. Bodies stand in it as they are; a hit that comes as a
@@ -35,6 +35,7 @@ export function encodeRecord(record: CacheRecord, room = 0): Buffer {
       [target.scheme, target.authority, target.path, target.query, target.route, target.params],
       // What is at the end and absent is read as absent: frames without it stay what they are.
       forms.map(({ coding, etag, body, best }) => [coding, etag, body.byteLength, ...(best ? [true] : [])]),
+      ...extrasOf(record),
     ]),
   )
   const length = forms.reduce((sum, form) => sum + form.body.byteLength, headAt + head.length)
@@ -114,6 +115,7 @@ export function readHead(bytes: Uint8Array, from = 0): FrameHead | undefined {
     ownTag: (flags & flag.ownTag) !== 0,
     tags: head!.tags,
     target: head!.target,
+    ...head!.extras,
   }
   if (timesOf(record).some(Number.isNaN)) return undefined
   return { frameBytes: frame.length, headBytes: bodiesAt, record, forms }
@@ -145,6 +147,9 @@ export function recordFrom({ record, forms }: FrameHead, bytes: Uint8Array, from
     ownTag: record.ownTag,
     tags: record.tags,
     target: record.target,
+    reason: record.reason,
+    witness: record.witness,
+    promise: record.promise,
   }
 }
 
@@ -169,17 +174,68 @@ function checksum(frame: Buffer): number {
   return crc32(frame.subarray(checkedFrom))
 }
 
+/** What few records have; at the end of the head, and nothing where there is none of it. */
+type Extras = Pick<CacheRecord, 'reason' | 'witness' | 'promise'>
+
+function extrasOf({ reason, witness, promise }: CacheRecord): unknown[] {
+  if (reason === undefined && witness === undefined && promise === undefined) return []
+  const { of, visitor, state } = witness ?? {}
+  const { scope, clientMs, cdnMs, noTransform } = promise ?? {}
+  return [
+    [reason ?? null, witness ? [of, visitor, state] : null, promise ? [scope, clientMs, cdnMs, noTransform] : null],
+  ]
+}
+
+/** `undefined` for what nobody has written. */
+function readExtras(listed: unknown): Extras | undefined {
+  if (listed === undefined) return {}
+  if (!Array.isArray(listed) || listed.length !== 3) return undefined
+  const [reason, witness, promise] = listed as [unknown, unknown, unknown]
+  if (
+    !isTextOrNull(reason) ||
+    !(witness === null || isWitness(witness)) ||
+    !(promise === null || isPromiseList(promise))
+  ) {
+    return undefined
+  }
+  return {
+    reason: reason ?? undefined,
+    witness: witness ? { of: witness[0], visitor: witness[1], state: witness[2] } : undefined,
+    promise: promise
+      ? { scope: promise[0], clientMs: promise[1], cdnMs: promise[2] ?? undefined, noTransform: promise[3] }
+      : undefined,
+  }
+}
+
+function isWitness(list: unknown): list is [string[], string, Witness['state']] {
+  if (!Array.isArray(list) || list.length !== 3) return false
+  const [of, visitor, state] = list as unknown[]
+  return isTexts(of) && typeof visitor === 'string' && (state === 'first' || state === 'contradicted')
+}
+
+function isPromiseList(list: unknown): list is [DownstreamPromise['scope'], number, number | null, boolean] {
+  if (!Array.isArray(list) || list.length !== 4) return false
+  const [scope, clientMs, cdnMs, noTransform] = list as unknown[]
+  const isScope = scope === 'public' || scope === 'private'
+  return isScope && isMs(clientMs) && (cdnMs === null || isMs(cdnMs)) && typeof noTransform === 'boolean'
+}
+
+const isMs = (value: unknown): value is number => typeof value === 'number' && value >= 0
+
 interface Head {
   readonly fields: readonly string[]
   readonly tags: readonly string[]
   readonly target: RecordTarget
   readonly forms: readonly unknown[]
+  readonly extras: Extras
 }
 
 function parseHead(text: string): Head | undefined {
   const head = parseJson(text)
   if (!Array.isArray(head)) return undefined
-  const [fields, tags, target, forms] = head as unknown[]
+  const [fields, tags, target, forms, listed] = head as unknown[]
+  const extras = readExtras(listed)
+  if (!extras) return undefined
   if (!isTexts(fields) || fields.length % 2 !== 0 || !isTexts(tags) || !Array.isArray(forms)) return undefined
   if (!Array.isArray(target) || target.length !== 6 || !target.every(isTextOrNull)) return undefined
   const [scheme, authority, path, query, route, params] = target
@@ -196,6 +252,7 @@ function parseHead(text: string): Head | undefined {
       params: params ?? undefined,
     },
     forms,
+    extras,
   }
 }
 

@@ -16,6 +16,10 @@ export const overheadPerVariant = 160
 /** Likewise for what stands under a key that has variants. */
 export const overheadPerMarker = 340
 
+/** What a witness takes, its hash and list included, and a promise. */
+const witnessBytes = 240
+const promiseBytes = 72
+
 /** What a pointer in a list takes, and the header of a string. */
 const overheadPerText = 24
 
@@ -41,6 +45,8 @@ export function recordBytes(record: CacheRecord): number {
   for (const form of record.forms) bytes += form.body.byteLength + optional(form.etag)
   for (const text of record.fields) bytes += textBytes(text)
   for (const text of record.tags) bytes += textBytes(text)
+  if (record.witness) bytes += witnessBytes
+  if (record.promise) bytes += promiseBytes
   return bytes + textBytes(target.path) + optional(target.query) + optional(target.params) + optional(target.route)
 }
 

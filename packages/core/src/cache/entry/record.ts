@@ -31,6 +31,31 @@ export interface CacheRecord {
   /** The user's tags. The tags every entry has (its URL, its route) are derived from `target`. */
   readonly tags: readonly string[]
   readonly target: RecordTarget
+  /** The reason phrase, where the handler gave one of its own. */
+  readonly reason?: string | undefined
+  /** Whose it is until somebody else is given the same; `undefined`: everybody's who asks for what its key and terms say. */
+  readonly witness?: Witness | undefined
+  /** What caches further on may do without asking; `undefined`: nothing. */
+  readonly promise?: DownstreamPromise | undefined
+}
+
+/** One visitor has been given this response, and no other has confirmed it. */
+export interface Witness {
+  /** The request fields in which a visitor's credentials stand that are not among the terms of the response. */
+  readonly of: readonly string[]
+  /** A hash of what they held; empty for a visitor without credentials. */
+  readonly visitor: string
+  /** `contradicted`: another visitor was given something else, so it stays this one's. */
+  readonly state: 'first' | 'contradicted'
+}
+
+/** What `Cache-Control` and `CDN-Cache-Control` are made of at each hit. Milliseconds. */
+export interface DownstreamPromise {
+  readonly scope: 'public' | 'private'
+  readonly clientMs: number
+  /** `undefined`: a CDN is told nothing. */
+  readonly cdnMs: number | undefined
+  readonly noTransform: boolean
 }
 
 export interface StoredForm {

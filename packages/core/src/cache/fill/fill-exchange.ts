@@ -1,7 +1,5 @@
 import { chain, type MaybePromise } from '../../base/maybe-promise.ts'
 import { type Duration, durationMs } from '../../base/units.ts'
-import { ResponseContext } from '../../exchange/context.ts'
-import { encoderOf } from '../../exchange/encoder.ts'
 import type {
   BodyPlan,
   Exchange,
@@ -11,35 +9,34 @@ import type {
   ResponseControl,
   ResponseHead,
 } from '../../exchange/exchange.ts'
-import { addVary } from '../../exchange/merge-fields.ts'
 import { isPaged, watchQuery } from '../../exchange/reads/query-watch.ts'
+import { isField } from '../../exchange/reads/term.ts'
 import { parseCacheControl } from '../../http/caching/cache-control.ts'
-import { parseGroups } from '../../http/caching/cache-groups.ts'
 import type { Fields } from '../../http/fields/fields.ts'
-import type { CacheCore } from '../cache-core.ts'
 import type { CacheRecord } from '../entry/record.ts'
 import type { Lookup } from '../lookup/lookup.ts'
 import { fieldOf, replyFrom, replyWith } from '../lookup/reply.ts'
 import { type Failure, staleIfError } from '../lookup/stale-if-error.ts'
 import { advertise } from '../policy/advertise.ts'
-import { cacheKey } from '../policy/key.ts'
 import type { CachePolicy } from '../policy/options.ts'
-import { Judge } from '../policy/storability.ts'
-import { variantOf } from '../policy/variant.ts'
+import { Storability } from '../policy/storability.ts'
 import { type StatusParts, statusLine } from '../status-line.ts'
-import { fillRequest, Guard, watchParameters } from './guard.ts'
+import { Reads } from '../terms/reads.ts'
 import { ownFields } from './handler-fields.ts'
-import { codingOf, confirmRecord, makeRecord, type ResponseTerms, responseTerms, type Times } from './make-record.ts'
+import { handlerRequest, validatorsOf, watchParameters } from './handler-request.ts'
+import { confirmRecord, type ResponseTerms, responseTerms, type Times } from './make-record.ts'
 import type { FillResult } from './single-flight.ts'
+import { endsStale, isLineByLine } from './statuses.ts'
+import { Storing } from './storing.ts'
 
-/** One run of a handler on behalf of the cache: sees to what becomes of its response. */
+/** One run of a handler on behalf of the cache: judges its response, and sees to what becomes of it. */
 export class FillExchange implements Exchange {
   readonly request: RequestChange
   readonly control: ResponseControl
-  readonly #core: CacheCore
   readonly #lookup: Lookup
-  readonly #guard: Guard
-  readonly #judge: Judge
+  readonly #reads: Reads
+  readonly #storability: Storability
+  readonly #storing: Storing
   readonly #startedAt: number
   readonly #tags: string[] = []
   #overrideMs: number | undefined
@@ -48,26 +45,30 @@ export class FillExchange implements Exchange {
   readonly #asked: boolean
   /** It answered 5xx, and something stored may stand in. */
   #failed = false
-  #storing = false
+  #stores = false
   /** Set by `onHead` when the response may be stored: its terms, and the handler's own fields. */
   #storable: { readonly terms: ResponseTerms; readonly own: Fields } | undefined
 
   constructor(lookup: Lookup) {
     const { core, view, policy, stale, answersConditions } = lookup
-    this.#core = core
     this.#lookup = lookup
-    this.#guard = new Guard(core.ownReads)
-    this.#judge = new Judge(lookup, this.#guard)
+    this.#reads = new Reads(core.texts, core.ownReads)
+    // What other handlers of this key have read, as it is before this one runs.
+    for (const term of lookup.spec?.fields ?? []) {
+      if (!isField(term)) this.#reads.keep(term, core.texts.of(lookup, term))
+    }
+    this.#storability = new Storability(lookup, this.#reads)
+    this.#storing = new Storing(lookup, this.#reads, this.#storability)
     this.#startedAt = core.clock.now()
     if (isPaged(view)) this.#skipped = 'behind-paginate'
     // A key function stands in place of the query: what of that it covers is its author's to know.
-    if (policy.query && !policy.key) watchQuery(view, watchParameters(policy.query, this.#guard))
+    if (policy.query && !policy.key) watchQuery(view, watchParameters(policy.query, this.#reads))
     const validators = answersConditions ? validatorsOf(stale) : {}
     this.#asked = validators.etag !== undefined || validators.lastModified !== undefined
-    this.request = answersConditions ? fillRequest(this.#guard, validators) : { reads: this.#guard }
+    this.request = handlerRequest(lookup, this.#reads, validators)
     this.control = {
       ttl: (ttl: Duration) => {
-        this.#overrideMs = durationMs('ttl', ttl)
+        this.#overrideMs = lifetimeGiven(ttl)
       },
       tag: (...tags) => {
         this.#tags.push(...tags.map(String))
@@ -79,41 +80,56 @@ export class FillExchange implements Exchange {
   }
 
   onHead(head: ResponseHead): BodyPlan {
-    return this.#core.ownReads.during(() => this.#plan(head))
+    return this.#lookup.core.ownReads.during(() => this.#plan(head))
+  }
+
+  /** Sessions that save themselves and loggers read the request while the head is written: that is not the handler. */
+  quiet<T>(run: () => T): T {
+    return this.#lookup.core.ownReads.during(run)
   }
 
   #plan(head: ResponseHead): BodyPlan {
     // What is read behind a whole body does not shape it (loggers); a body in pieces is still being made.
-    if (head.body === 'whole') this.#guard.close()
-    const { stale, policy, key, status } = this.#lookup
+    if (head.body === 'whole') this.#reads.close()
+    const { stale, policy, key, status, core } = this.#lookup
     if (stale && head.status === 304 && this.#asked) return this.#confirm(head, stale)
-    if (stale && head.status >= 500 && head.body === 'whole' && this.#core.clock.now() < stale.ifErrorUntil) {
+    if (stale && head.status >= 500 && head.body === 'whole' && core.clock.now() < stale.ifErrorUntil) {
       this.#failed = true
       return { mode: 'hold' }
     }
     const own = ownFields(head)
-    const terms = responseTerms(head, policy, this.#overrideMs, this.#core.clock.wall())
+    const terms = responseTerms(head, policy, this.#overrideMs, core.clock.wall())
     const reason = this.#refusal(head, own, terms)
     if (reason !== undefined) return this.#pass(head, reason)
     this.#storable = { terms, own }
     if (head.body === 'whole') return { mode: 'hold' }
-    // The head goes out before the body is known: no validator, and no claim that it was stored.
-    advertise(head.fields, policy, this.#judge.scope)
+    // Who waits for it would wait for its end.
+    if (isLineByLine(head.fields)) this.#settle('unshared')
+    // The head goes out before the body is known: no validator, and no claim that reads to come could take back.
+    advertise(head.fields, policy, {
+      scope: policy.guard === 'off' ? this.#storability.scope(head) : 'private',
+      vary: this.#storability.downstreamVary(head),
+      lifetimeMs: terms.lifetimeMs,
+      status: head.status,
+    })
     head.fields.append('cache-status', statusLine(policy, key, status))
-    return { mode: 'tee', limit: policy.maxEntryBytes }
+    const dropped = (): void => this.#settle('unshared')
+    return { mode: 'tee', limit: policy.maxEntryBytes, dropped }
   }
 
   onBody(head: ResponseHead, body: Uint8Array): MaybePromise<Reply> {
     if (this.#failed) {
       return chain(this.#staleIfError({ status: head.status }), (reply) => reply ?? this.#asItIs(head, body, 'status'))
     }
-    this.#guard.close()
-    this.#storing = true
-    const { own } = this.#storable!
-    return chain(this.#store(head, body), (outcome) => {
+    this.#reads.close()
+    this.#stores = true
+    const { own, terms } = this.#storable!
+    const answer = { head, own, body, terms, tags: this.#tags, times: this.#times() }
+    return chain(this.#storing.store(answer), (outcome) => {
       if (typeof outcome === 'string') return this.#asItIs(head, body, outcome)
-      const { policy, key, status, view } = this.#lookup
-      this.#core.counters.stored++
+      const { policy, key, status, view, core } = this.#lookup
+      core.counters.stored++
+      core.outcomes.stored(view, this.#storability.terms(head))
       this.#settle(outcome.staleAt > outcome.storedAt ? 'stored' : 'unshared')
       return replyWith(outcome, view, own, statusLine(policy, key, { ...status, stored: true }))
     })
@@ -132,20 +148,21 @@ export class FillExchange implements Exchange {
   }
 
   onClose(outcome: Outcome): void {
-    if (this.#storing) return
+    if (this.#stores) return
     this.#settle(outcome === 'aborted' ? 'abandoned' : outcome === 'failed' ? 'failed' : 'unshared')
   }
 
   #settle(result: FillResult): void {
-    this.#lookup.fill?.settle(result)
-    this.#core.release(this.#lookup.vacancy, result === 'unshared' || result === 'failed' ? 'unshared' : 'given-up')
+    const { fill, core, vacancy } = this.#lookup
+    fill?.settle(result)
+    core.release(vacancy, result === 'unshared' || result === 'failed' ? 'unshared' : 'given-up')
   }
 
   /** What the handler says of its response comes first, then every rule. */
   #refusal(head: ResponseHead, own: Fields, terms: ResponseTerms): string | undefined {
     if (this.#skipped !== undefined) return this.#skipped
-    if (this.#overrideMs === 0) return 'ttl-zero'
-    return this.#judge.refusal(head, own, terms) ?? (this.#lookup.mayStore ? undefined : 'follower')
+    if (this.#overrideMs !== undefined && this.#overrideMs <= 0) return 'ttl-zero'
+    return this.#storability.refusal(head, own, terms) ?? this.#lookup.notStored
   }
 
   #pass(head: ResponseHead, reason: string): BodyPlan {
@@ -170,7 +187,10 @@ export class FillExchange implements Exchange {
   }
 
   #refused(reason: string, status: number): void {
-    this.#core.refused(reason, this.#lookup.view.route)
+    const { core, view, stale, key } = this.#lookup
+    core.refused(reason, view)
+    // What was stored is not so any more, and is not for later either: neither stale nor in place of an error.
+    if (stale && endsStale(reason, status)) void core.ask('delete', () => core.store.delete(key.key))
     // A purge came between: what others wait for is worth another fill, by one of them.
     this.#settle(status >= 500 ? 'failed' : reason === 'purged' ? 'abandoned' : 'unshared')
   }
@@ -184,7 +204,7 @@ export class FillExchange implements Exchange {
 
   /** The handler says that what is stored is still right (RFC 9111 §4.3.4). */
   #confirm(head: ResponseHead, stale: CacheRecord): BodyPlan {
-    const { view, policy, key, vacancy } = this.#lookup
+    const { view, policy, key, vacancy, core } = this.#lookup
     const own = ownFields(head)
     const times = this.#times()
     const terms = responseTerms(
@@ -194,15 +214,16 @@ export class FillExchange implements Exchange {
       times.wall,
     )
     const record = confirmRecord(stale, own, terms, policy, times)
-    this.#core.counters.revalidated++
+    core.counters.revalidated++
     const control = parseCacheControl(own.get('cache-control'))
     const parts: StatusParts = { fwd: 'stale', fwdStatus: 304 }
     if (control.has('no-store') || control.has('private') || this.#skipped !== undefined) {
+      void core.ask('delete', () => core.store.delete(key.key))
       this.#settle('unshared')
     } else {
-      this.#storing = true
-      const variant = variantOf(view, this.#judge.varyFields(head), record.forms[0]!.coding)
-      void chain(this.#core.put(key.key, variant, record, vacancy!), (outcome) =>
+      this.#stores = true
+      const variant = this.#storing.variant(head, record.forms[0]!.coding)
+      void chain(core.put(key.key, variant, record, vacancy!), (outcome) =>
         this.#settle(outcome === 'stored' && record.staleAt > record.storedAt ? 'stored' : 'unshared'),
       )
     }
@@ -210,52 +231,20 @@ export class FillExchange implements Exchange {
     return reply ? { mode: 'replace', reply } : { mode: 'pass' }
   }
 
-  /** Stores the response. The record, or the reason why not. */
-  #store(head: ResponseHead, body: Uint8Array): MaybePromise<CacheRecord | string> {
-    const { view, policy, key, vacancy } = this.#lookup
-    const { terms, own } = this.#storable!
-    const declared = head.fields.get('content-length')
-    if (declared !== undefined && Number(declared) !== body.byteLength) return 'incomplete'
-    const unkeyed = head.body === 'pieces' ? this.#judge.unkeyed(head) : undefined
-    if (unkeyed !== undefined) return unkeyed
-    const response = new ResponseContext(view, head.status, head.fields, body)
-    const tags = this.#core.attempt('tags', () => this.#allTags(response, own))
-    if (!tags) return 'callback'
-    if (policy.storeIf && !this.#core.attempt('storeIf', () => policy.storeIf!(response))) return 'store-if'
-    const shared = this.#judge.mayShare(head.fields)
-    advertise(own, policy, this.#judge.scope)
-    // Stored with it, for a 304 says it too and has no type that shows it.
-    if (encoderOf(view)?.recipe.varies(own.get('content-type'))) addVary(own, 'Accept-Encoding')
-    const times = this.#times()
-    const made = makeRecord({ view, policy, status: head.status, fields: own, body, terms, times, tags, shared })
-    const variant = variantOf(view, this.#judge.varyFields(head), codingOf(head.fields))
-    // A user who signed in (or out) while the handler ran would otherwise be stored under somebody else's key.
-    const again = key.covered ? this.#core.guarded('varyBy', () => cacheKey(view, policy, key.route)) : key
-    return chain(again, (now) => {
-      if (now?.key !== key.key) return 'key-changed'
-      return chain(this.#core.forms.forNew(made, view), (record) =>
-        chain(this.#core.put(key.key, variant, record, vacancy!), (outcome) =>
-          outcome === 'stored' ? record : outcome === 'fenced' ? 'purged' : 'store-refused',
-        ),
-      )
-    })
-  }
-
-  #allTags(response: ResponseContext, own: Fields): string[] {
-    const { policy } = this.#lookup
-    const given = typeof policy.tags === 'function' ? policy.tags(response) : policy.tags
-    const tags = [...given, ...this.#tags]
-    for (const tag of tags) {
-      if (typeof tag !== 'string' || tag === '') throw new TypeError('a tag must be a non-empty string')
-    }
-    // RFC 9875: groups are tags in a standard's clothes.
-    return [...new Set([...tags, ...parseGroups(own.lines('cache-groups'))])]
-  }
-
   #times(): Times {
-    return { startedAt: this.#startedAt, now: this.#core.clock.now(), wall: this.#core.clock.wall() }
+    const { clock } = this.#lookup.core
+    return { startedAt: this.#startedAt, now: clock.now(), wall: clock.wall() }
   }
 }
+
+/** `.ttl()` at run time: less than nothing is nothing, and what has no end is long; neither is worth a 500. */
+function lifetimeGiven(ttl: Duration): number {
+  if (typeof ttl !== 'number') return durationMs('ttl', ttl)
+  return Number.isNaN(ttl) ? 0 : Math.min(Math.max(Math.round(ttl), 0), longestMs)
+}
+
+/** A year: what is longer comes to the same (RFC 9111 §1.2.2 caps seconds at 2^31, which is 68 years). */
+const longestMs = 31_536_000_000
 
 /** The stored fields with those of a 304 laid over them: what the freshness of the confirmed response is read from. */
 function mergedTerms(stale: CacheRecord, own: Fields, policy: CachePolicy): Fields {
@@ -265,16 +254,6 @@ function mergedTerms(stale: CacheRecord, own: Fields, policy: CachePolicy): Fiel
     if (!merged.has(name) && stored !== undefined) merged.set(name, stored)
   }
   return merged
-}
-
-/** What the handler can confirm a stored response by; nothing for a tag it never saw. */
-function validatorsOf(stale: CacheRecord | undefined): {
-  etag?: string | undefined
-  lastModified?: string | undefined
-} {
-  if (!stale) return {}
-  const tags = stale.ownTag ? [] : stale.forms.flatMap((form) => form.etag ?? [])
-  return { etag: tags.length ? tags.join(', ') : undefined, lastModified: fieldOf(stale.fields, 'last-modified') }
 }
 
 function statusOf(error: unknown): number {

@@ -124,12 +124,13 @@ export function makeRecord(source: RecordSource): CacheRecord {
   const { fields, body, policy, times } = source
   const given = fields.get('etag')
   const tag = given !== undefined && isEntityTag(given) ? given : undefined
+  const etag = tag ?? madeTag(body, policy.etag)
   const hasValidator = tag !== undefined || fields.has('last-modified')
   return {
     kind: 'record',
     status: source.status,
     fields: storedFields(fields),
-    forms: [{ coding: codingOf(fields), body, etag: tag ?? strongTag(body) }],
+    forms: [{ coding: codingOf(fields), body, etag }],
     ownTag: tag === undefined,
     fillMs: times.now - times.startedAt,
     shared: source.shared,
@@ -137,6 +138,15 @@ export function makeRecord(source: RecordSource): CacheRecord {
     target: targetOf(source.view, policy),
     ...lifetimeOf(fields, source.terms, policy, times, hasValidator),
   }
+}
+
+/** @param how - the route's `etag` */
+function madeTag(body: Uint8Array, how: CachePolicy['etag']): string | undefined {
+  if (typeof how === 'boolean') return how ? strongTag(body) : undefined
+  const tag = `"${how(body)}"`
+  if (!isEntityTag(tag))
+    throw new TypeError(`\`etag\` must answer text without quotes, spaces and controls, not ${tag}`)
+  return tag
 }
 
 /**

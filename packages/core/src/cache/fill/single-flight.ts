@@ -12,6 +12,8 @@ export type FillResult = 'stored' | 'unshared' | 'failed' | 'abandoned' | 'timeo
 /** A handler that runs for one key while others wait for what it brings. */
 export interface Fill {
   readonly key: string
+  /** With which Authorization the handler was asked: who sends another does not wait for what may be this one's. */
+  readonly authorization: string | undefined
   readonly settled: boolean
   /** Ends the wait of all followers. Only the first call counts. */
   settle(result: FillResult): void
@@ -46,22 +48,29 @@ export class Fills {
   /**
    * Begins a fill that others can follow. There must be none running for the key.
    *
-   * @param unattended - no client's connection will end it, so its time runs from the start
+   * @param how.unattended - no client's connection will end it, so its time runs from the start
    */
-  lead(key: string, timeoutMs: number, unattended = false): Fill {
-    const fill = new RunningFill(key, this.#clock, timeoutMs, (result) => {
+  lead(key: string, how: FillSettings): Fill {
+    const fill = new RunningFill(key, this.#clock, how, (result) => {
       this.#running.delete(key)
       if (result === 'unshared' || result === 'failed') this.#unshared.set(key, this.#clock.now() + sideBySideMs)
       else if (result === 'stored') this.#unshared.delete(key)
     })
     this.#running.set(key, fill)
-    if (unattended) fill.startTimer()
+    if (how.unattended) fill.startTimer()
     return fill
   }
 }
 
+interface FillSettings {
+  readonly timeoutMs: number
+  readonly authorization: string | undefined
+  readonly unattended?: boolean
+}
+
 class RunningFill implements Fill {
   readonly key: string
+  readonly authorization: string | undefined
   #result: FillResult | undefined
   #waiting: ((result: FillResult) => void)[] = []
   #stopTimer: Cancel | undefined
@@ -69,10 +78,11 @@ class RunningFill implements Fill {
   readonly #timeoutMs: number
   readonly #onSettled: (result: FillResult) => void
 
-  constructor(key: string, clock: Clock, timeoutMs: number, onSettled: (result: FillResult) => void) {
+  constructor(key: string, clock: Clock, how: FillSettings, onSettled: (result: FillResult) => void) {
     this.key = key
     this.#clock = clock
-    this.#timeoutMs = timeoutMs
+    this.#timeoutMs = how.timeoutMs
+    this.authorization = how.authorization
     this.#onSettled = onSettled
   }
 

@@ -8,6 +8,8 @@ import type { RequestDirectives } from '../policy/request-directives.ts'
 import { isSameSpec, secondaryKey } from '../policy/variant.ts'
 import type { StatusParts } from '../status-line.ts'
 import type { Vacancy, VariantSelector, VariantSpec } from '../store/store.ts'
+import type { TermTexts } from '../terms/term-texts.ts'
+import { credentialFields, visitorOf } from '../witness/visitor.ts'
 
 /** What all look-ups of one `sluice.cache(...)` share. */
 export interface LookupCache {
@@ -29,10 +31,12 @@ export class Lookup {
   readonly policy: CachePolicy
   readonly view: RequestView
   readonly hitLine: (ttl: number) => string
+  #credentials: string | undefined
   key: CacheKey = noKey
   /** The secondary key, as it was last selected. */
   variant = ''
-  #spec: VariantSpec | undefined
+  /** What the store knows of the key's variants. */
+  spec: VariantSpec | undefined
   /** What is stored and no longer fresh: to be confirmed, replaced, or to stand in for an error. */
   stale: CacheRecord | undefined
   /** What a fill may present to the store: where it stands in the order of invalidations, and its lease. */
@@ -46,8 +50,10 @@ export class Lookup {
   directives: RequestDirectives | undefined
   /** Why the request goes to its handler. */
   status: StatusParts = { fwd: 'uri-miss' }
-  /** The answer may be stored: not that of a follower that has waited too long. */
-  mayStore = true
+  /** What another visitor was given, and nobody has confirmed: to be compared with what this one is given. */
+  compared: CacheRecord | undefined
+  /** Why the answer must not be stored, whatever it is: that of a follower that has waited too long, say. */
+  notStored: string | undefined
   /** The client's own conditions are ours to answer; not of requests that are passed on as they came. */
   answersConditions = true
 
@@ -60,21 +66,41 @@ export class Lookup {
 
   /** The secondary key of this request under what a store knows of the key. */
   readonly select: VariantSelector = (spec) => {
-    this.#spec = spec
-    this.variant = secondaryKey(this.view, spec)
+    this.spec = spec
+    this.variant = secondaryKey(this, spec)
     return this.variant
   }
 
   /** Selects the same variant when this request is long gone. */
   selector(): VariantSelector {
-    const { variant, view } = this
-    const known = this.#spec
-    return (spec) => (known && isSameSpec(spec, known) ? variant : secondaryKey(view, spec))
+    const { variant, spec: known } = this
+    return (spec) => (known && isSameSpec(spec, known) ? variant : secondaryKey(this, spec))
   }
 
   /** Primary and secondary key as one text: what fills and forms are kept under in this process. */
   get variantKey(): string {
     return `${this.key.key}${this.variant}`
+  }
+
+  get texts(): TermTexts {
+    return this.core.texts
+  }
+
+  /** Who asks, by all the credentials there are. Empty for nobody. */
+  get credentials(): string {
+    this.#credentials ??= visitorOf(this, this.core.texts, credentialFields)
+    return this.#credentials
+  }
+
+  /** What may make the answer this visitor's own; `undefined` too where the answer is the same whoever asks. */
+  get authorization(): string | undefined {
+    return this.policy.public || this.key.covered?.has('@identity') ? undefined : this.view.header('authorization')
+  }
+
+  /** The route, told apart from the same one under another cache; `undefined` where the host has not matched one. */
+  get routeName(): string | undefined {
+    const { route } = this.view
+    return route === undefined ? undefined : `${this.policy.keyPrefix}${route}`
   }
 
   /** A refresh is a request of its own, which only hosts that can make one can do, and only for GET. */
@@ -90,7 +116,10 @@ export class Lookup {
 
   /** Credentials were sent, and nothing says yet that the answer is the same for everybody. */
   get needsAuthorization(): boolean {
-    if (this.policy.public || this.view.header('authorization') === undefined) return false
+    const { policy } = this
+    if (policy.public || this.view.header('authorization') === undefined) return false
+    // Then it is that visitor's own until another has been given the same.
+    if (policy.witness && policy.mode === 'route') return false
     const { covered } = this.key
     return !covered?.has('@identity') && !covered?.has('authorization')
   }

@@ -28,7 +28,11 @@ export function refreshBehind(lookup: Lookup, stale: CacheRecord): Fill | undefi
     if (running) core.release(vacancy)
     return running
   }
-  const fill = fills.lead(variantKey, policy.timeoutMs, true)
+  const fill = fills.lead(variantKey, {
+    timeoutMs: policy.timeoutMs,
+    authorization: lookup.authorization,
+    unattended: true,
+  })
   counters.refreshes++
   const ticket: Ticket = { policy, key: lookup.key.key, fill, stale, vacancy }
   void view.refresh!(ticket).then(() => {

@@ -8,7 +8,8 @@ import { bestCoding } from '../../http/selection/codings.ts'
 import { evaluateConditional, fields304 } from '../../http/selection/conditional.ts'
 import { codedTag } from '../../http/selection/etag.ts'
 import { ifRangeHolds, singleRange } from '../../http/selection/range.ts'
-import type { CacheRecord, StoredForm } from '../entry/record.ts'
+import type { CacheRecord, DownstreamPromise, StoredForm } from '../entry/record.ts'
+import { cacheControl, cdnCacheControl } from '../policy/advertise.ts'
 
 /**
  * The head of a form as the last hit rendered it: it changes once a second (Age, ttl), and a hot entry is sent thousands
@@ -152,7 +153,7 @@ function bestForm(forms: readonly StoredForm[], view: RequestView): StoredForm |
 
 function head(record: CacheRecord, form: StoredForm, now: number, statusLine: string): readonly string[] {
   return [
-    ...record.fields,
+    ...(record.promise ? promisedFields(record, record.promise, now) : record.fields),
     'Date',
     formatHttpDate(record.dateMs),
     'Age',
@@ -161,6 +162,19 @@ function head(record: CacheRecord, form: StoredForm, now: number, statusLine: st
     'Cache-Status',
     statusLine,
   ]
+}
+
+/** The stored fields, with what is left now of what caches further on were promised. */
+function promisedFields(record: CacheRecord, promise: DownstreamPromise, now: number): string[] {
+  const age = ageOf(record, now)
+  const leftMs = record.staleAt - now
+  const fields = [...record.fields]
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i]!.toLowerCase()
+    if (name === 'cache-control') fields[i + 1] = cacheControl(promise, age, leftMs)
+    if (name === 'cdn-cache-control') fields[i + 1] = cdnCacheControl(promise, age, leftMs)
+  }
+  return fields
 }
 
 /** Whole seconds (RFC 9111 §4.2.3 current_age). */

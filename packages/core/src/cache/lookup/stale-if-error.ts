@@ -1,6 +1,7 @@
 import { chain, type MaybePromise } from '../../base/maybe-promise.ts'
 import type { Reply } from '../../exchange/exchange.ts'
 import { statusLine } from '../status-line.ts'
+import { isForVisitor } from '../witness/witness.ts'
 import type { Lookup } from './lookup.ts'
 import { replyFrom } from './reply.ts'
 
@@ -22,6 +23,7 @@ export function staleIfError(lookup: Lookup, failure: Failure): MaybePromise<Rep
     (record) => {
       const now = core.clock.now()
       if (record?.kind !== 'record' || now >= record.ifErrorUntil) return undefined
+      if (!isForVisitor(lookup, record)) return undefined
       const ttl = Math.floor((record.staleAt - now) / 1000)
       const { status, detail } = failure
       const line = statusLine(policy, key, { fwd: 'stale', fwdStatus: status, ttl, ...(detail ? { detail } : {}) })

@@ -1,5 +1,6 @@
 import { chain, type MaybePromise } from '../../base/maybe-promise.ts'
 import type { Opening, Reply } from '../../exchange/exchange.ts'
+import { notesFor, notesOn } from '../../exchange/request-state.ts'
 import type { CacheRecord } from '../entry/record.ts'
 import { FillExchange } from '../fill/fill-exchange.ts'
 import { PassExchange } from '../fill/pass-exchange.ts'
@@ -8,6 +9,7 @@ import { type CacheKey, cacheKey, type NoKey } from '../policy/key.ts'
 import { requestDirectives } from '../policy/request-directives.ts'
 import { type StatusParts, statusLine } from '../status-line.ts'
 import type { Vacancy, Wants } from '../store/store.ts'
+import { isForVisitor } from '../witness/witness.ts'
 import type { Lookup } from './lookup.ts'
 import { refreshBehind } from './refresh.ts'
 import { replyFrom, replyToHit } from './reply.ts'
@@ -71,6 +73,7 @@ function decide(lookup: Lookup, found: CacheRecord | Vacancy | undefined): Maybe
     return directives?.onlyIfCached ? gatewayTimeout(lookup) : miss(lookup)
   }
   lookup.vacancy = undefined
+  if (found.witness && !isForVisitor(lookup, found)) return otherVisitor(lookup, found)
   if (!found.shared && lookup.needsAuthorization) return runAlone(lookup, { fwd: 'bypass', detail: 'authorization' })
   lookup.now = lookup.core.clock.now()
   const { now } = lookup
@@ -79,6 +82,21 @@ function decide(lookup: Lookup, found: CacheRecord | Vacancy | undefined): Maybe
   if (now < found.staleAt || !directives?.accepts(found, now)) return stale(lookup, found)
   lookup.release()
   return hit(lookup, found)
+}
+
+/** It was made for another visitor, and nobody knows yet that it is everybody's; or it is known not to be. */
+function otherVisitor(lookup: Lookup, record: CacheRecord): MaybePromise<Opening> {
+  lookup.status = { fwd: 'miss' }
+  if (lookup.directives?.onlyIfCached) return gatewayTimeout(lookup)
+  lookup.vacancy = vacancyOf(lookup, record)
+  if (record.witness!.state === 'contradicted') {
+    lookup.core.counters.misses++
+    lookup.notStored = 'contradicted'
+    lookup.release()
+    return run(lookup)
+  }
+  if (lookup.core.clock.now() < record.staleAt) lookup.compared = record
+  return miss(lookup)
 }
 
 /** What a fill may present, as far as the look-up has told. */
@@ -158,11 +176,26 @@ function miss(lookup: Lookup): MaybePromise<Opening> {
   const running = fills.running(variantKey)
   if (running) {
     lookup.release()
-    return wait(lookup, running)
+    const goesOn = running.authorization !== lookup.authorization || takeOver(lookup, running)
+    return goesOn ? run(lookup) : wait(lookup, running)
   }
-  lookup.fill = fills.lead(variantKey, lookup.policy.timeoutMs)
+  lookup.fill = fills.lead(variantKey, { timeoutMs: lookup.policy.timeoutMs, authorization: lookup.authorization })
   return vacancy?.lease === 'held' ? follow(lookup, lookup.fill) : run(lookup)
 }
+
+/**
+ * Two caches around one handler must not wait for each other: the fill that this very request began further out goes on
+ * here, and brings those who wait what is stored here.
+ */
+function takeOver(lookup: Lookup, running: Fill): boolean {
+  const outer = notesOn(lookup.view.native)?.[outerKey] as Lookup | undefined
+  if (outer?.fill !== running) return false
+  lookup.fill = running
+  outer.fill = undefined
+  return true
+}
+
+const outerKey = Symbol('sluice.lookup')
 
 // wait
 
@@ -179,8 +212,8 @@ function waited(lookup: Lookup, result: FillResult): MaybePromise<Opening> {
   const { stale: held } = lookup
   const goOn = (): MaybePromise<Opening> => {
     lookup.status = { fwd: held ? 'stale' : 'uri-miss' }
-    lookup.mayStore = result !== 'timeout'
-    lookup.stale = lookup.vacancy = undefined
+    lookup.notStored = result === 'timeout' ? 'follower' : undefined
+    lookup.stale = lookup.vacancy = lookup.compared = undefined
     return run(lookup)
   }
   if (!held || result === 'unshared') return goOn()
@@ -211,7 +244,7 @@ function follow(lookup: Lookup, fill: Fill): MaybePromise<Opening> {
     const overdue = vacancy.lease === 'held'
     fill.settle(overdue ? 'timeout' : 'unshared')
     lookup.fill = undefined
-    lookup.mayStore = !overdue
+    lookup.notStored = overdue ? 'follower' : undefined
     return run(lookup)
   })
 }
@@ -229,6 +262,7 @@ export function run(lookup: Lookup): MaybePromise<Opening> {
       return bypass(lookup, 'store')
     }
     lookup.vacancy = position
+    notesFor(lookup.view.native)[outerKey] = lookup
     return { kind: 'proceed', exchange: new FillExchange(lookup) }
   })
 }

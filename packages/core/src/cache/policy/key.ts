@@ -138,7 +138,7 @@ function bodyKey(view: RequestView): string | undefined {
 }
 
 /** Text that only an equal value gives; `undefined` for what has none (instances, functions). Object keys are sorted. */
-function canonicalText(value: unknown): string | undefined {
+export function canonicalText(value: unknown): string | undefined {
   if (value === null || typeof value === 'boolean' || typeof value === 'number') return `${value};`
   if (typeof value === 'string') return `${value.length}"${value}`
   if (typeof value === 'undefined') return 'u;'

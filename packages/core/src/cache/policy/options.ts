@@ -62,11 +62,34 @@ export interface CacheOptions {
   /** Guess a freshness of 10 % of the time since Last-Modified where the handler says none (RFC 9111 §4.2.2). Default `false`. */
   heuristic?: boolean | undefined
   /**
-   * What happens when the handler reads something of the request that neither key nor Vary covers. `true`: the response
-   * is not stored. `{ ignore }`: these fields do not shape the answer. `'warn'`, `'off'`: **unsafe**, one user's answer
-   * may go to another. Default: `true` with a `ttl`, `'off'` without.
+   * What the handler reads of the request is part of what its answer is found again by; where it is somebody's (credentials,
+   * a user, an address) or cannot be told, the answer is not stored (`true`). `{ ignore }`: fields, or places such as
+   * `req.t`, that do not shape it. `'warn'`, `'off'`: **unsafe**, one user's answer may go to another. Default: `true`
+   * with a `ttl`, `'off'` without.
    */
   guard?: boolean | 'warn' | 'off' | { readonly ignore: readonly string[] } | undefined
+  /**
+   * What this route's handler answers is given to visitors with other credentials only when two of them were given the
+   * same: one more run of the handler per key. `false`: as soon as it is stored. **Unsafe** where something the watch
+   * cannot see shapes the answer (AsyncLocalStorage, a closure). Not asked where `public` or the handler's own
+   * Cache-Control say that it is everybody's. Default `true`.
+   */
+  witness?: boolean | undefined
+  /**
+   * How many answers to one URL are kept, told apart by what the handler read of the request. Of more, none is stored, and
+   * the advice tells how to have fewer. Default `16`.
+   */
+  maxVariants?: number | undefined
+  /**
+   * The cookies that can shape an answer. The handler sees these and no others, so that a visitor with cookies of an
+   * analytics script is no different from one without. Default: all.
+   */
+  cookies?: readonly string[] | undefined
+  /**
+   * The entity tag of answers whose handler gave none: `true`: a hash of the body; `false`: none; or a function of the
+   * bytes that answers an opaque tag, without quotes. Default `true`.
+   */
+  etag?: boolean | ((body: Uint8Array) => string) | undefined
   /** The name `Cache-Status` and `stats()` use for this cache. Default `'Sluice'`. */
   name?: string | undefined
   /** Put the key into `Cache-Status`. **Unsafe** in public: it shows what the key is made of. Default `false`. */
@@ -79,8 +102,6 @@ export interface CacheOptions {
 export interface CacheSettings extends CacheOptions {
   /** How much memory the in-memory store may take: bodies, heads and keys. Default `'64mb'`. */
   maxBytes?: ByteSize | undefined
-  /** How many variants of one URL (`Vary`) are kept. Default `64`. */
-  maxVariants?: number | undefined
 }
 
 /** A route's options, resolved once. Frozen; the hot path reads only this. */
@@ -112,6 +133,10 @@ export interface CachePolicy {
   readonly heuristic: boolean
   readonly guard: 'on' | 'warn' | 'off'
   readonly ignored: ReadonlySet<string>
+  readonly witness: boolean
+  readonly maxVariants: number
+  readonly cookies: readonly string[] | undefined
+  readonly etag: boolean | ((body: Uint8Array) => string)
   readonly name: string
   readonly showKey: boolean
   readonly targets: readonly string[]
@@ -127,6 +152,12 @@ const fieldNames = (value: unknown): string | undefined =>
     ? undefined
     : 'must be an array of field names'
 
+/** Field names, and places such as `req.t` or `res.locals.title`. */
+const ignorable = (value: unknown): string | undefined =>
+  Array.isArray(value) && value.every((v) => typeof v === 'string' && /^[^\s,;]+$/.test(v))
+    ? undefined
+    : 'must be an array of field names'
+
 const varyRule = (value: unknown): string | undefined => {
   const parts = Array.isArray(value) ? value : [value]
   return parts.every((p) => typeof p === 'function' || (typeof p === 'string' && token.test(p)))
@@ -137,7 +168,7 @@ const varyRule = (value: unknown): string | undefined => {
 const guardRule = (value: unknown): string | undefined => {
   if (typeof value === 'boolean' || value === 'warn' || value === 'off') return undefined
   const isObject = typeof value === 'object' && value !== null && Object.keys(value).every((k) => k === 'ignore')
-  return isObject && fieldNames((value as { ignore?: unknown }).ignore) === undefined
+  return isObject && ignorable((value as { ignore?: unknown }).ignore) === undefined
     ? undefined
     : "must be true, false, 'warn', 'off' or { ignore: [field names] }"
 }
@@ -167,6 +198,13 @@ const routeSchema: Schema<CacheOptions> = {
   honourRequest: rule.boolean,
   heuristic: rule.boolean,
   guard: guardRule,
+  witness: rule.boolean,
+  maxVariants: rule.positiveInteger,
+  cookies: (v) =>
+    Array.isArray(v) && v.every((name) => typeof name === 'string' && token.test(name))
+      ? undefined
+      : 'must be an array of cookie names',
+  etag: rule.either(rule.boolean, rule.function),
   name: (v) =>
     typeof v === 'string' && /^[\x20-\x7e]+$/.test(v) ? undefined : 'must be a non-empty string of printable ASCII',
   showKey: rule.boolean,
@@ -176,7 +214,6 @@ const routeSchema: Schema<CacheOptions> = {
 const settingsSchema: Schema<CacheSettings> = {
   ...routeSchema,
   maxBytes: rule.readableBy(byteSize),
-  maxVariants: rule.positiveInteger,
 }
 
 /** Checks `createSluice({ cache })`. @throws SluiceError */
@@ -206,7 +243,7 @@ export function resolveCachePolicy(options: CacheOptions, defaults: CacheSetting
   }
   const guard = guardMode(o.guard, mode)
   return Object.freeze({
-    keyPrefix: joinParts([o.name, mode, guard, o.public ? 'public' : undefined, ...(o.query ?? [])]),
+    keyPrefix: keyPrefix(o, mode, guard),
     mode,
     ttlMs: ttlMs ?? 0,
     clientTtlMs: ms('clientTtl') ?? 0,
@@ -232,6 +269,10 @@ export function resolveCachePolicy(options: CacheOptions, defaults: CacheSetting
     heuristic: o.heuristic ?? false,
     guard,
     ignored: new Set(typeof o.guard === 'object' ? o.guard.ignore.map((f) => f.toLowerCase()) : []),
+    witness: o.witness ?? true,
+    maxVariants: o.maxVariants ?? 16,
+    cookies: o.cookies && [...o.cookies],
+    etag: o.etag ?? true,
     name: o.name ?? 'Sluice',
     showKey: o.showKey ?? false,
     targets: (o.targets ?? ['sluice-cache-control', 'cdn-cache-control']).map((t) => t.toLowerCase()),
@@ -242,6 +283,13 @@ function guardMode(guard: CacheOptions['guard'], mode: CachePolicy['mode']): Cac
   if (guard === undefined) return mode === 'route' ? 'on' : 'off'
   if (guard === 'warn') return 'warn'
   return guard === false || guard === 'off' ? 'off' : 'on'
+}
+
+/** What two caches that decide differently about one URL differ in. */
+function keyPrefix(o: CacheOptions, mode: CachePolicy['mode'], guard: CachePolicy['guard']): string {
+  const unsafe = `${o.public ? 'public' : ''}${o.witness === false ? 'alone' : ''}`
+  const cookies = o.cookies ? joinParts([...o.cookies].sort()) : undefined
+  return joinParts([o.name, mode, guard, unsafe === '' ? undefined : unsafe, cookies, ...(o.query ?? [])])
 }
 
 /** `undefined` in the upper object does not hide a default. */

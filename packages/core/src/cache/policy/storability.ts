@@ -1,123 +1,172 @@
 import type { ResponseHead } from '../../exchange/exchange.ts'
-import type { RequestView } from '../../exchange/request-view.ts'
+import { isField, placeOf, type Term } from '../../exchange/reads/term.ts'
+import { parseCacheControl } from '../../http/caching/cache-control.ts'
 import { notStorable } from '../../http/caching/storable.ts'
 import { parseVary } from '../../http/caching/vary.ts'
 import type { Fields } from '../../http/fields/fields.ts'
 import type { CacheCore } from '../cache-core.ts'
-import { deliveryFields, type Guard, identityReads, isQueryRead } from '../fill/guard.ts'
 import { allowsAuthorization, type ResponseTerms } from '../fill/make-record.ts'
-import type { CacheKey } from './key.ts'
-import type { CachePolicy } from './options.ts'
+import { hostFields } from '../terms/fields.ts'
+import { judgeReads, type ReadBy, type ReadTerms, type Refused } from '../terms/judge-reads.ts'
+import type { Reads } from '../terms/reads.ts'
 
-/** Where a client names the host it wants; HTTP/2 has a field of its own. */
-const hostFields: readonly string[] = ['host', ':authority']
+/** How much of a request an answer may depend on: what reads more is no answer to anybody else. */
+const mostTerms = 64
+
+const noReads: ReadTerms = Object.freeze({ terms: [], refused: [], unseen: false })
 
 /** Of the request's look-up, what the judgement is about. */
-interface Judged {
+interface Judged extends ReadBy {
   readonly core: CacheCore
-  readonly view: RequestView
-  readonly policy: CachePolicy
-  readonly key: CacheKey
 }
 
 /** Decides what the response to one request may be used for: stored or not, for whom, and told apart by what. */
-export class Judge {
-  readonly #core: CacheCore
-  readonly #view: RequestView
-  readonly #policy: CachePolicy
-  readonly #key: CacheKey
-  readonly #guard: Guard
+export class Storability {
+  readonly #lookup: Judged
+  readonly #reads: Reads
+  #reported = false
 
-  constructor({ core, view, policy, key }: Judged, guard: Guard) {
-    this.#core = core
-    this.#view = view
-    this.#policy = policy
-    this.#key = key
-    this.#guard = guard
+  constructor(lookup: Judged, reads: Reads) {
+    this.#lookup = lookup
+    this.#reads = reads
   }
 
   /** Why the response must not be stored; `undefined` when it may. */
-  refusal(head: ResponseHead, own: Fields, terms: ResponseTerms): string | undefined {
-    const policy = this.#policy
+  refusal(head: ResponseHead, own: Fields, said: ResponseTerms): string | undefined {
+    const { policy, view, key } = this.#lookup
+    const authorized = policy.public || this.identified || key.covered?.has('authorization') === true
     // No body to store: a HEAD response never becomes the entry of a GET.
-    if (this.#view.method === 'HEAD') return 'head'
+    if (view.method === 'HEAD') return 'head'
     const rules = {
-      explicit: terms.explicit,
+      explicit: said.explicit,
       ttlRoute: policy.mode === 'route',
       negativeTtl: policy.negativeTtlMs !== undefined,
-      authorizationCovered: policy.public || this.#identified || this.#covers('authorization'),
-      directives: terms.directives,
+      // One that a second witness must confirm is for its own visitor until then.
+      authorizationCovered: authorized || (policy.witness && policy.mode === 'route'),
+      directives: said.directives,
       methods: policy.methods,
     }
-    const reason = notStorable(this.#view, { status: head.status, fields: judgedFields(head, own) }, rules)
+    const reason = notStorable(view, { status: head.status, fields: judgedFields(head, own) }, rules)
     if (reason !== undefined) return reason
     if (head.length !== undefined && head.length > policy.maxEntryBytes) return 'too-large'
     return this.unkeyed(head)
   }
 
-  /** What the guard has to say. */
+  /** What the reads of the handler forbid. */
   unkeyed(head: ResponseHead): string | undefined {
-    const fields = this.#uncovered(head)
-    if (fields.length === 0) return undefined
-    this.#core.reportUnkeyed(this.#view.route ?? this.#view.path, fields)
-    if (this.#policy.guard === 'warn') return undefined
-    return isQueryRead(fields[0]!) ? 'unkeyed-query' : `unkeyed-${fields[0]!.replace('@', '')}`
-  }
-
-  #uncovered(head: ResponseHead): string[] {
-    // Vary says nothing of the query: a parameter that was left out of the key is watched for whoever decides on storing.
-    if (this.#policy.guard === 'off') return this.#guard.uncovered((name) => !isQueryRead(name))
-    const vary = parseVary(head.fields.get('vary'))
-    return this.#guard.uncovered((name) => vary.includes(name) || this.#covers(name))
-  }
-
-  #covers(name: string): boolean {
-    return (
-      deliveryFields.has(name) ||
-      hostFields.includes(name) ||
-      this.#policy.ignored.has(name) ||
-      this.#key.covered?.has(name) === true ||
-      this.#view.keyedFields.includes(name) ||
-      (identityReads.has(name) && this.#identified)
-    )
-  }
-
-  /** The key names the user. */
-  get #identified(): boolean {
-    return this.#key.covered?.has('@identity') === true
+    const { view, policy, core } = this.#lookup
+    // The handler looked at which part was asked for, and may have made that one (RFC 9110 §14.2).
+    if (view.header('range') !== undefined && this.#reads.fields.has('range')) return 'range'
+    const { refused, terms } = this.#judged(head)
+    if (refused.length > 0) {
+      if (!this.#reported) core.reports.unkeyed(view, refused)
+      this.#reported = true
+      if (policy.guard !== 'warn') return reasonOf(refused[0]!)
+    }
+    return terms.length > mostTerms ? 'terms' : undefined
   }
 
   /**
-   * The fields that tell variants apart. What earlier middleware put into Vary concerns fields that it sets afresh on each
-   * hit, so it counts only when the handler read that field too, or when reads do not count. A handler that read the
-   * client's Host makes its answer a variant by it: the key has only the host that matters.
+   * What tells the variants of this response apart: what its handler read, and the fields it named in Vary. A field that a
+   * key function has read is told apart by what that made of it. What earlier middleware put into Vary concerns fields
+   * that it sets afresh on each hit, so it counts only when the handler read that field too, or when reads do not count.
    */
-  varyFields(head: ResponseHead): readonly string[] {
+  terms(head: ResponseHead): readonly Term[] {
+    const { policy, key } = this.#lookup
     const all = parseVary(head.fields.get('vary'))
     if (all === '*') return []
     const before = parseVary(head.before.get('vary'))
-    const named =
-      this.#policy.guard === 'off' ? all : all.filter((name) => !before.includes(name) || this.#guard.has(name))
-    const hosts = hostFields.filter((name) => this.#guard.has(name) && !this.#view.keyedFields.includes(name))
-    return hosts.length ? [...new Set([...named, ...hosts])].sort() : named
+    const named = all.filter((name) => {
+      if (key.covered?.has(name)) return false
+      return (
+        policy.guard === 'off' || !before.includes(name) || this.#reads.fields.has(name) || this.#reads.fields.has('*')
+      )
+    })
+    const { terms } = this.#judged(head)
+    return terms.length ? [...new Set([...named, ...terms])].sort() : named
+  }
+
+  /** What caches further on must tell apart too: the fields among the terms, and credentials where nobody's presence was read. */
+  downstreamVary(head: ResponseHead): readonly string[] {
+    const fields = new Set<string>()
+    const { covered } = this.#lookup.key
+    for (const name of covered ?? []) if (isField(name) && !name.startsWith('cookie.')) fields.add(name)
+    for (const term of this.terms(head)) {
+      if (isField(term)) {
+        if (term !== '*' && !hostFields.includes(term)) fields.add(term)
+        continue
+      }
+      const { root } = placeOf(term)
+      if (root === 'body') continue
+      fields.add('cookie')
+      // What stands on the framework's objects was made of some credential.
+      if (root !== 'cookie') fields.add('authorization')
+    }
+    return [...fields]
+  }
+
+  /** A response for one user is `private` to every cache but this one, and so is one they could not tell apart. */
+  scope(head: ResponseHead): 'public' | 'private' {
+    const { policy, key } = this.#lookup
+    if (policy.public) return 'public'
+    const { terms, unseen } = this.#judged(head)
+    const personal = key.covered !== undefined && [...key.covered].some(isPersonal)
+    return personal || unseen || terms.includes('*') ? 'private' : 'public'
   }
 
   /** Whether it may answer requests with `Authorization`. A handler that was watched has not looked at it. */
   mayShare(fields: Fields): boolean {
-    const { guard } = this.#policy
-    return this.#policy.public || this.#identified || guard === 'on' || allowsAuthorization(fields)
+    const { guard } = this.#lookup.policy
+    return this.#lookup.policy.public || this.identified || guard === 'on' || allowsAuthorization(fields)
   }
 
-  /** A response for one user is `private` to every cache but this one. */
-  get scope(): 'public' | 'private' {
-    if (this.#policy.public) return 'public'
-    const personal = this.#identified || this.#key.covered?.has('authorization') || this.#sentCredentials
-    return personal ? 'private' : 'public'
+  /**
+   * The handler itself says that it may be kept, and for how long, or that it is for everybody: its word (RFC 9111), and
+   * a route's TTL is ours.
+   */
+  declaresItself(head: ResponseHead): boolean {
+    if (this.#lookup.policy.mode === 'handler') return true
+    const field = head.fields.get('cache-control')
+    if (field === undefined || field === head.before.get('cache-control')) return false
+    const control = parseCacheControl(field)
+    return control.has('public') || control.has('s-maxage') || control.has('max-age')
   }
 
-  get #sentCredentials(): boolean {
-    return this.#view.header('authorization') !== undefined
+  /** The key names the user. */
+  get identified(): boolean {
+    return this.#lookup.key.covered?.has('@identity') === true
   }
+
+  #judged(head: ResponseHead): ReadTerms {
+    const { policy } = this.#lookup
+    if (policy.guard === 'off') return this.#queryAlone()
+    const vary = parseVary(head.fields.get('vary'))
+    const judged = judgeReads(this.#reads, this.#lookup)
+    // What the handler names in Vary it has declared.
+    const refused = judged.refused.filter(({ name }) => !vary.includes(name))
+    return refused.length === judged.refused.length ? judged : { ...judged, refused }
+  }
+
+  /** Vary says nothing of the query: a parameter that was left out of the key is watched for whoever decides on storing. */
+  #queryAlone(): ReadTerms {
+    const names = [...this.#reads.fields].filter((name) => name.startsWith('?'))
+    return names.length ? { ...noReads, refused: names.map((name) => ({ name, why: 'query' as const })) } : noReads
+  }
+}
+
+/** Of what a key function has read: whether it tells one person from another. */
+function isPersonal(name: string): boolean {
+  return name.startsWith('@') || name === 'cookie' || name.startsWith('cookie.') || name === 'authorization'
+}
+
+/** As `Cache-Status` says it. */
+function reasonOf({ name, why }: Refused): string {
+  if (why === 'query') return 'unkeyed-query'
+  if (why === 'hidden') return 'unwatchable'
+  if (isField(name)) return `unkeyed-${name}`
+  const { root, path } = placeOf(name)
+  if (root === 'cookie') return 'unkeyed-cookie'
+  return `unkeyed-${(path[0] ?? root).replace(/[^\w.-]/g, '')}`
 }
 
 /** The fields that decide on storing. Cookies that earlier middleware set are not stored, so they forbid nothing. */

@@ -23,7 +23,7 @@ export interface MemoryCacheStoreOptions {
   readonly maxBytes: number
   /** What one entry may take, head, key and bookkeeping included. Default: seven eighths of `maxBytes`. Bytes. */
   readonly maxEntryBytes?: number
-  /** How many variants a key may have; of one more, the oldest is dropped. Default: 64. */
+  /** How many variants a key may have where the caller does not say; of more, none is stored. Default: 16. */
   readonly maxVariants?: number
   /** How many invalidated tags are remembered (see {@link TagClock}). Default: 100,000, in an eighth of `maxBytes`. */
   readonly maxTags?: number
@@ -91,7 +91,7 @@ export class MemoryCacheStore implements CacheStore {
   #closed = false
 
   constructor(options: MemoryCacheStoreOptions) {
-    const { maxBytes, maxEntryBytes = maxBytes, maxVariants = 64, maxTags = 100_000 } = options
+    const { maxBytes, maxEntryBytes = maxBytes, maxVariants = 16, maxTags = 100_000 } = options
     const maxTagBytes = maxBytes / 8
     this.#clock = options.clock
     this.#maxBytes = maxBytes
@@ -129,7 +129,10 @@ export class MemoryCacheStore implements CacheStore {
     const spec = joinSpecs(held?.kind === 'marker' ? held.spec : undefined, variant.spec)
     const own = this.#compact.record(record)
     const holder: Holder = { kind: 'holder', record: own, checked: this.#tags.position }
-    return spec === undefined ? this.#setPlain(key, holder) : this.#setVariant(key, spec, variant.select(spec), holder)
+    if (spec === undefined) return this.#setPlain(key, holder)
+    const secondary = variant.select(spec)
+    const full = held?.kind === 'marker' && held.spec === spec && this.#isFull(held, secondary, variant.most)
+    return full ? 'full' : this.#setVariant(key, spec, { secondary, holder })
   }
 
   addForm(key: string, select: VariantSelector, of: CacheRecord, form: StoredForm): boolean {
@@ -229,16 +232,27 @@ export class MemoryCacheStore implements CacheStore {
     return 'stored'
   }
 
-  #setVariant(key: string, spec: VariantSpec, secondary: string, holder: Holder): SetOutcome {
+  /** Whether the key has no room for this variant: what nobody wants any more makes some. */
+  #isFull(marker: Marker, secondary: string, most = this.#maxVariants): boolean {
+    if (marker.variants.size < most || marker.variants.has(secondary)) return false
+    for (const place of [...marker.variants.values()]) {
+      const holder = this.#lru.peek(place)
+      if (holder?.kind === 'holder' && this.#usable(place, holder) === undefined) return false
+    }
+    return true
+  }
+
+  #setVariant(
+    key: string,
+    spec: VariantSpec,
+    { secondary, holder }: { secondary: string; holder: Holder },
+  ): SetOutcome {
     const size = recordBytes(holder.record) + overheadPerVariant + textBytes(secondary)
     const markerSize = overheadPerMarker + specBytes(spec) + textBytes(key)
     if (size + markerSize > this.#maxEntryBytes) return 'refused'
     const marker = this.#marker(key, spec, markerSize)
     const place = marker.variants.get(secondary) ?? { marker, secondary }
-    if (!marker.variants.has(secondary)) {
-      if (marker.variants.size >= this.#maxVariants) this.#evictOldestVariant(marker)
-      marker.variants.set(secondary, place)
-    }
+    marker.variants.set(secondary, place)
     this.#put(place, holder, size)
     return 'stored'
   }
@@ -260,15 +274,6 @@ export class MemoryCacheStore implements CacheStore {
     this.#entries++
     this.#lru.set(place, holder, { size })
     this.#keepCap()
-  }
-
-  #evictOldestVariant(marker: Marker): void {
-    for (const place of marker.variants.values()) {
-      const holder = this.#lru.peek(place) as Holder
-      this.#lru.delete(place)
-      this.#evicted(holder.record)
-      return
-    }
   }
 
   #keepCap(): void {

@@ -66,8 +66,11 @@ export interface CacheStore {
 
 export type InvalidateMode = 'purge' | 'expire'
 
-/** `stored`; `fenced`: invalidated since the fill began; `refused`: too large, or the store does not take it now. */
-export type SetOutcome = 'stored' | 'fenced' | 'refused'
+/**
+ * `stored`; `fenced`: invalidated since the fill began; `full`: the key has as many variants as it may; `refused`: too
+ * large, or the store does not take it now.
+ */
+export type SetOutcome = 'stored' | 'fenced' | 'full' | 'refused'
 
 /** The store is known to be out, and has said so: nobody has to be told again. */
 export type StoreOut = undefined
@@ -97,8 +100,9 @@ export interface Vacancy {
   readonly lease?: LeaseState | undefined
 }
 
-/** What tells the variants of a key apart: request field names in lower case, sorted, and content codings seen. */
+/** What tells the variants of a key apart: the terms of the request that handlers have read, and content codings seen. */
 export interface VariantSpec {
+  /** Field names in lower case and names of other terms, sorted. To a store they are texts. */
   readonly fields: readonly string[]
   /** Codings the handler itself produced, in the order they were seen; empty where it never encoded. */
   readonly codings: readonly string[]
@@ -111,6 +115,8 @@ export type VariantSelector = (spec: VariantSpec) => string
 export interface Variant {
   readonly spec: VariantSpec
   readonly select: VariantSelector
+  /** How many variants the key may have, this one included; of more, none is stored. Default: what the store was made with. */
+  readonly most?: number | undefined
 }
 
 export interface StoreUsage {

@@ -159,13 +159,13 @@ export class RedisCacheStore implements CacheStore {
     const staleMs = Math.min(Math.max(Math.ceil(record.staleAt - now), 0), endsMs)
     const tags = tagHashes(recordTags(record))
     const token = position.token ?? ''
-    const { maxVariants } = this.#options
+    const most = variant.most ?? this.#options.maxVariants
     let { spec } = position
     for (let attempt = 0; attempt < attempts; attempt++) {
       const joined = joinSpecs(parseSpec(spec), variant.spec)
       const next = specText(joined)
       const at = next === '' ? place.own : this.lanes.variant(place, variant.select(joined))
-      const args = [position.epoch, position.n, spec, next, at.name, tags, staleMs, endsMs, maxVariants, token]
+      const args = [position.epoch, position.n, spec, next, at.name, tags, staleMs, endsMs, most, token]
       const answer = await this.#write(
         lane,
         vacancy,
@@ -176,6 +176,10 @@ export class RedisCacheStore implements CacheStore {
       if (outcome === 'F') {
         this.release(vacancy, 'given-up')
         return 'fenced'
+      }
+      if (outcome === 'M') {
+        this.release(vacancy, 'unshared')
+        return 'full'
       }
       if (outcome === 'K') {
         this.#hints.note(id, next)

@@ -89,17 +89,6 @@ local function dropAll(entry)
   for _, variant in ipairs(variantsOf(entry)) do dropFrame(entry, variant) end
   redis.call('UNLINK', entry)
 end
-local function dropOldest(entry, most)
-  while (redis.call('HLEN', entry) - 2) / 2 > most do
-    local oldest, first
-    for _, variant in ipairs(variantsOf(entry)) do
-      local order = tonumber(redis.call('HGET', entry, 'o' .. variant))
-      if not first or order < first then oldest, first = variant, order end
-    end
-    redis.call('HDEL', entry, 'm' .. oldest, 'o' .. oldest)
-    dropFrame(entry, oldest)
-  end
-end
 `
 
 /** Where the lane stands, and whether what a meta stands for may be given out. */
@@ -124,6 +113,24 @@ local function judge(m)
   if age < 0 then age = 0 end
   if age >= ends then return nil end
   return age, expiredAge, stamp, age >= stale
+end
+`
+
+/** Whether a key has no room for this variant: what may not be given out any more makes some. */
+const room = `
+local function isFull(entry, variant, most)
+  if redis.call('HEXISTS', entry, 'm' .. variant) == 1 then return false end
+  local held = variantsOf(entry)
+  if #held < most then return false end
+  local full = true
+  for _, one in ipairs(held) do
+    if not judge(redis.call('HGET', entry, 'm' .. one)) then
+      redis.call('HDEL', entry, 'm' .. one, 'o' .. one)
+      dropFrame(entry, one)
+      full = false
+    end
+  end
+  return full
 end
 `
 
@@ -215,13 +222,14 @@ return { e, n, redis.call('HGET', KEYS[2], 's') or '' }
  * from now on, 9 variant under it, 10 tags, 11 stale after ms, 12 deleted after ms, 13 most variants, 14 token of the
  * lease, 15 the frame, with its stamp in front.
  *
- * Answers `K` stored, `F` fenced, or `S` and the spec when that is another.
+ * Answers `K` stored, `F` fenced, `M` when there are as many variants already, or `S` and the spec when that is another.
  */
 export const store = script(
   prelude,
   names,
+  judging,
+  room,
   `
-local e, n, f = lane()
 local at = tonumber(ARGV[6])
 if e ~= ARGV[5] or at < f or at > n then return { e, n, 'F' } end
 if at < n then
@@ -230,14 +238,14 @@ if at < n then
 end
 local spec = redis.call('HGET', KEYS[2], 's') or ''
 if spec ~= ARGV[7] then return { e, n, 'S', spec } end
-if spec ~= ARGV[8] then dropAll(KEYS[2]) end
 local variant, ends = ARGV[9], tonumber(ARGV[12])
+if spec ~= ARGV[8] then dropAll(KEYS[2])
+elseif isFull(KEYS[2], variant, tonumber(ARGV[13])) then return { e, n, 'M' } end
 local m = struct.pack(meta, n, timeMs(), tonumber(ARGV[11]), ends, string.sub(ARGV[15], 1, 16), #e, e) .. ARGV[10]
 -- A little longer than anybody wants it: what decides is the time in the meta.
 redis.call('SET', KEYS[3], ARGV[15], 'PX', ends + 5000)
 local order = redis.call('HINCRBY', KEYS[2], 'q', 1)
 redis.call('HSET', KEYS[2], 's', ARGV[8], 'm' .. variant, m, 'o' .. variant, order)
-dropOldest(KEYS[2], tonumber(ARGV[13]))
 keep(KEYS[2], ends + 5000)
 keep(KEYS[1], math.max(ends + 86400000, keepMs))
 if ARGV[14] ~= '' and redis.call('GET', KEYS[4]) == ARGV[14] then

@@ -1,0 +1,33 @@
+import { LRUCache } from 'lru-cache'
+import type { Term } from '../exchange/reads/term.ts'
+import type { RequestView } from '../exchange/request-view.ts'
+
+/** What became of the last answer of a route. */
+export interface Outcome {
+  readonly stored: boolean
+  /** Why it was not stored: the word of `Cache-Status`. */
+  readonly reason?: string | undefined
+  /** What it is told apart by. */
+  readonly terms: readonly Term[]
+}
+
+const rememberedRoutes = 1_000
+
+/** What became of the last answer of each route, for `explain`. */
+export class Outcomes {
+  readonly #last = new LRUCache<string, Outcome>({ max: rememberedRoutes })
+
+  stored(view: RequestView, terms: readonly Term[]): void {
+    this.#last.set(nameOf(view), { stored: true, terms })
+  }
+
+  refused(view: RequestView, reason: string): void {
+    this.#last.set(nameOf(view), { stored: false, reason, terms: [] })
+  }
+
+  of(view: RequestView): Outcome | undefined {
+    return this.#last.get(nameOf(view))
+  }
+}
+
+const nameOf = (view: RequestView): string => `${view.method} ${view.route ?? view.path}`

@@ -1,0 +1,92 @@
+import type { OwnReads } from '../../exchange/reads/own-reads.ts'
+import type { Input, ReadObserver } from '../../exchange/reads/read-observer.ts'
+import { inputTerm, type Place, placeOf, type Term } from '../../exchange/reads/term.ts'
+import type { TermTexts } from './term-texts.ts'
+
+/**
+ * What a handler read of its request while it made its answer, each with the value that a look-up for the same request
+ * would find: what stood there before the handler ran, whatever was put there since.
+ */
+export class Reads implements ReadObserver {
+  /** Fields by name, `@ip`, `?parameter` of our own stages, and `*`. */
+  readonly fields = new Set<string>()
+  readonly inputs = new Map<Term, Input>()
+  readonly #texts = new Map<Term, string>()
+  readonly #written = new Map<Term, unknown>()
+  readonly #termTexts: TermTexts
+  readonly #own: OwnReads | undefined
+  #closed = false
+
+  /** @param own - tells when it is a limiter behind the cache that reads, and not the handler */
+  constructor(termTexts: TermTexts, own?: OwnReads) {
+    this.#termTexts = termTexts
+    this.#own = own
+  }
+
+  read(name: string): void {
+    if (this.#listens) this.fields.add(name)
+  }
+
+  input(input: Input): void {
+    if (!this.#listens) return
+    const { term, value, late } = input
+    const known = this.inputs.get(term)
+    // Of several reads of one place the one counts that says most: a value that is somebody's, or that came late.
+    if (!known || (!known.hidden && (late || isSet(value)))) this.inputs.set(term, input)
+    if (!late && !this.#texts.has(term)) this.#capture(term, value)
+  }
+
+  written(term: Term, before: unknown): void {
+    if (!this.#written.has(term)) this.#written.set(term, before)
+  }
+
+  /** What a look-up found at this term, kept before the handler changes it. */
+  keep(term: Term, text: string): void {
+    this.#texts.set(term, text)
+  }
+
+  /** The text of a term before the handler ran; `undefined` where nothing is known of it: then it is as it was. */
+  text(term: Term): string | undefined {
+    return this.#texts.get(term) ?? this.#textBefore(term)
+  }
+
+  /** Runs what reads the request on somebody else's behalf: a session that saves itself, a logger. */
+  quiet<T>(run: () => T): T {
+    return this.#own ? this.#own.during(run) : run()
+  }
+
+  /** The whole answer is there: what is read from now on does not shape it. */
+  close(): void {
+    this.#closed = true
+  }
+
+  get #listens(): boolean {
+    return !this.#closed && this.#own?.now !== true
+  }
+
+  #capture(term: Term, value: unknown): void {
+    const place = placeOf(term)
+    // These are made of the request each time they are asked for.
+    if (place.root !== 'cookie' && place.root !== 'body') this.#texts.set(term, this.#textOf(place, value))
+  }
+
+  #textOf(place: Place, value: unknown): string {
+    return place.names ? this.#termTexts.walk(value, { ...place, path: [] }) : this.#termTexts.value(value, place)
+  }
+
+  /** From what was written over, at this place or on the way to it. */
+  #textBefore(term: Term): string | undefined {
+    if (this.#written.size === 0) return undefined
+    const place = placeOf(term)
+    for (let length = place.path.length; length > 0; length--) {
+      const above = inputTerm(place.root, place.path.slice(0, length))
+      if (this.#written.has(above)) return this.#termTexts.walk(this.#written.get(above), place, length)
+    }
+    return undefined
+  }
+}
+
+/** Whether a value is more than the absence of one. */
+export function isSet(value: unknown): boolean {
+  return value !== undefined && value !== null && value !== false && value !== ''
+}

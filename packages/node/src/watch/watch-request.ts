@@ -1,0 +1,33 @@
+import type { IncomingMessage } from 'node:http'
+import type { RequestChange } from '@sluice/core'
+import { overlayHeaders } from './fields.ts'
+import { nodeRequest } from './known-objects.ts'
+import { type KnownObject, watchObject } from './object.ts'
+import { RequestWatch } from './request-watch.ts'
+import { watchSocket } from './socket.ts'
+
+const req = nodeRequest('req')
+
+/**
+ * Lets the stages behind see a node request as an exchange wants them to, and tells the exchange what they read of it.
+ *
+ * @param native - the framework's own request: what everything that is watched of it is found by
+ * @param known - how the framework calls it. Default: `req`
+ * @returns the watch, where anybody wants to know
+ */
+export function changeNodeRequest(
+  request: IncomingMessage,
+  change: RequestChange,
+  native: object = request,
+  known: KnownObject = req,
+): RequestWatch | undefined {
+  const watch = change.reads && RequestWatch.of(native)
+  if (change.reads) watch!.listen(change.reads)
+  overlayHeaders(request, change, watch)
+  if (!watch) return undefined
+  watch.visibleCookies = change.cookies
+  watchObject(watch, request, known)
+  const letGo = watchSocket(request.socket, watch)
+  request.once('close', letGo)
+  return watch
+}
