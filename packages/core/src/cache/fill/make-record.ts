@@ -130,7 +130,9 @@ export function makeRecord(source: RecordSource): CacheRecord {
     status: source.status,
     fields: storedFields(fields),
     forms: [{ coding: codingOf(fields), body, etag: tag ?? strongTag(body) }],
-    ownTag: tag === undefined,
+    // RFC 9110 §13.2.1: conditions are about a 200. Frameworks derive a tag from the body alone, so their 304 would say
+    // of a stored 404 with the same text that it is still right.
+    ownTag: tag === undefined || source.status !== 200,
     fillMs: times.now - times.startedAt,
     shared: source.shared,
     tags: source.tags,
