@@ -62,11 +62,14 @@ export function responseTerms(
   const negative = policy.mode === 'route' && (response.status === 404 || response.status === 410)
   const routeMs = policy.mode === 'route' ? (negative ? policy.negativeTtlMs : policy.ttlMs) : undefined
   const lifetimeMs = overrideMs ?? routeMs ?? said.lifetimeMs
-  const forbidden = said.neverStale || said.noCache
+  // Under a route's TTL a `no-cache` that names fields forbids as one that does not: what goes out of such a route is
+  // advertised anew, and further caches would keep what this one leaves out.
+  const noCache = policy.mode === 'route' ? said.directives.has('no-cache') : said.noCache
+  const forbidden = said.neverStale || noCache
   const whileRevalidate = policy.staleWhileRevalidateMs ?? said.staleWhileRevalidateMs ?? 0
   const ifError = policy.staleIfErrorMs ?? said.staleIfErrorMs ?? 0
   return {
-    lifetimeMs: said.noCache ? 0 : lifetimeMs,
+    lifetimeMs: noCache ? 0 : lifetimeMs,
     explicit: overrideMs !== undefined || routeMs !== undefined || said.explicit,
     mustRevalidate: forbidden,
     directives: said.directives,
@@ -128,7 +131,7 @@ export function makeRecord(source: RecordSource): CacheRecord {
   return {
     kind: 'record',
     status: source.status,
-    fields: storedFields(fields),
+    fields: storedFields(fields, source.terms.directives),
     forms: [{ coding: codingOf(fields), body, etag: tag ?? strongTag(body) }],
     // RFC 9110 §13.2.1: conditions are about a 200. Frameworks derive a tag from the body alone, so their 304 would say
     // of a stored 404 with the same text that it is still right.
@@ -152,7 +155,7 @@ export function confirmRecord(
   policy: CachePolicy,
   times: Times,
 ): CacheRecord {
-  const update = storedFields(fields)
+  const update = storedFields(fields, terms.directives)
   const replaced = new Set(update.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase()))
   const kept: string[] = []
   for (let i = 0; i < stale.fields.length; i += 2) {
@@ -174,8 +177,8 @@ export function codingOf(fields: Fields): string {
 }
 
 /** A flat list, with the fields left out that a hit computes, or that were one connection's or one client's. */
-function storedFields(fields: Fields): string[] {
-  const left = unstoredFields(fields)
+function storedFields(fields: Fields, governing: CacheControl): string[] {
+  const left = unstoredFields(fields, governing)
   const flat: string[] = []
   for (const [name, value] of fields) {
     if (!left.has(name) && !ofForm.has(name)) flat.push(displayName(name), value)

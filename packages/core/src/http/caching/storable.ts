@@ -1,6 +1,7 @@
 import type { Fields } from '../fields/fields.ts'
 import { type CacheControl, parseCacheControl } from './cache-control.ts'
 import { heuristicStatuses } from './freshness.ts'
+import { withheldFields } from './unstored-fields.ts'
 import { parseVary } from './vary.ts'
 
 /** Why a response is not stored. Stable: it appears in `Cache-Status`, in events and in `stats()`. */
@@ -65,7 +66,7 @@ export function notStorable(
     refusedMethod(request.method, rules) ??
     refusedStatus(request, response.status, rules) ??
     refusedDirective(response, rules) ??
-    refusedFields(request, response.fields, rules) ??
+    refusedFields(request, response, rules) ??
     refusedFreshness(response, rules)
   )
 }
@@ -95,31 +96,55 @@ function refusedStatus(request: RequestLike, status: number, rules: StorableRule
 const preconditions = ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since']
 
 /**
- * `no-store` and `private` (RFC 9111 §5.2.2.5, §5.2.2.7), with an argument or without. `must-understand` does not undo a
- * `no-store` here, as §5.2.2.3 would allow: a handler that says `no-store` is obeyed.
+ * `no-store` and `private` (RFC 9111 §5.2.2.5, §5.2.2.7). Beside `must-understand`, `no-store` is for caches that do not
+ * know the status (§5.2.2.3), and a `private` that names fields forbids to store those. Neither exception holds under a
+ * route's TTL, which the handler may not know of: there both forbid.
  *
  * Where a targeted field governs, `Cache-Control` speaks to other caches and is ignored (RFC 9213 §2.2; its §3.1 pairs
  * `CDN-Cache-Control: max-age=600` with `Cache-Control: no-store`). Not so if the targeted field leaves the lifetime
  * to the route: then either of them can forbid storing.
  */
 function refusedDirective(response: ResponseLike, rules: StorableRules): NotStorable | undefined {
-  const { directives } = rules
-  const alone = directives.targeted && rules.explicit && !rules.ttlRoute
-  const fields = alone ? [directives] : [directives, parseCacheControl(response.fields.get('cache-control'))]
-  if (fields.some((field) => field.has('no-store'))) return 'no-store'
-  if (fields.some((field) => field.has('private'))) return 'private'
+  const fields = speaking(response, rules)
+  const understood = understoodStatuses.has(response.status)
+  for (const field of fields) {
+    const excepted = !rules.ttlRoute && understood && field.has('must-understand')
+    if (field.has('no-store') && !excepted) return 'no-store'
+  }
+  if (fields.some((field) => field.has('private') && (rules.ttlRoute || !withheldFields(field, 'private')))) {
+    return 'private'
+  }
   // RFC 9111 §5.2.2.3: stored only by a cache that knows what the status asks of it.
-  const unknown = !understoodStatuses.has(response.status)
-  return unknown && fields.some((field) => field.has('must-understand')) ? 'must-understand' : undefined
+  return !understood && fields.some((field) => field.has('must-understand')) ? 'must-understand' : undefined
 }
 
-function refusedFields(request: RequestLike, fields: Fields, rules: StorableRules): NotStorable | undefined {
+/** The directives that have a say: those that govern, and unless they are alone, those of `Cache-Control`. */
+function speaking(response: ResponseLike, { directives, explicit, ttlRoute }: StorableRules): CacheControl[] {
+  if (directives.targeted && explicit && !ttlRoute) return [directives]
+  return [directives, parseCacheControl(response.fields.get('cache-control'))]
+}
+
+function refusedFields(request: RequestLike, response: ResponseLike, rules: StorableRules): NotStorable | undefined {
+  const { fields } = response
   // RFC 9111 §4.1: `*` never matches any request.
   if (parseVary(fields.get('vary')) === '*') return 'vary-star'
-  // RFC 9111 §7.3 leaves it to the server to forbid; a cookie given to everybody is never what was meant.
-  if (fields.has('set-cookie') || fields.has('set-cookie2')) return 'set-cookie'
+  if (fields.has('set-cookie') && !withheld(response, rules, 'set-cookie')) return 'set-cookie'
+  // No user agent has obeyed this one since RFC 6265 (2011). Where the handler says that its answer is fresh, it is a field
+  // like any other; what only the route's TTL stores might still be somebody's.
+  if (fields.has('set-cookie2') && rules.ttlRoute) return 'set-cookie'
   if (request.header('authorization') !== undefined && !mayShareAuthorized(rules)) return 'authorization'
   return isEventStream(fields) ? 'event-stream' : undefined
+}
+
+/**
+ * Whether the response itself keeps a field out of what is stored of it (RFC 9111 §5.2.2.7). RFC 9111 §7.3 leaves it to
+ * the server to forbid the storing of cookies; one given to everybody is never what was meant.
+ */
+function withheld(response: ResponseLike, rules: StorableRules, name: string): boolean {
+  if (rules.ttlRoute) return false
+  return speaking(response, rules).some((field) =>
+    (['private', 'no-cache'] as const).some((directive) => withheldFields(field, directive)?.includes(name)),
+  )
 }
 
 /** RFC 9111 §3.5 */
