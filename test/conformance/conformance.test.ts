@@ -31,7 +31,7 @@ describeHosts('conformance (http-tests/cache-tests)', (host) => {
     expect(unexpected).toEqual([])
     // What passes is no longer open.
     expect(passed.filter(({ id }) => id in openCases)).toEqual([])
-    expect(required).toBeGreaterThanOrEqual(158)
-    expect(optimal).toBeGreaterThanOrEqual(94)
+    expect(required).toBeGreaterThanOrEqual(159)
+    expect(optimal).toBeGreaterThanOrEqual(96)
   }, 60_000)
 })

@@ -40,10 +40,12 @@ describe('notStorable (RFC 9111 §3)', () => {
     ['a 500 with only an entity tag', { status: 500, headers: { etag: '"a"' } }, 'not-fresh'],
     ['a 302 with only an entity tag', { status: 302, headers: { etag: '"a"' } }, 'not-fresh'],
     [
-      'a 302 with public and an entity tag',
+      'a 302 with public and an entity tag: nothing confirms it (RFC 9110 §13.2.1)',
       { status: 302, headers: { 'cache-control': 'public', etag: '"a"' } },
-      undefined,
+      'not-fresh',
     ],
+    ['a 404 with only an entity tag', { status: 404, headers: { etag: '"a"' } }, 'not-fresh'],
+    ['a 404 found fresh by a heuristic', { status: 404, rules: { guessed: true } }, undefined],
 
     ['HEAD never becomes a GET entry (RFC 9110 §9.3.2)', { method: 'HEAD', headers: fresh }, 'method'],
     ['HEAD, even if listed', { method: 'HEAD', headers: fresh, rules: { methods: ['HEAD'] } }, 'method'],

@@ -13,8 +13,8 @@ import type {
 } from '../../exchange/exchange.ts'
 import { addVary } from '../../exchange/merge-fields.ts'
 import { isPaged, watchQuery } from '../../exchange/reads/query-watch.ts'
-import { parseCacheControl } from '../../http/caching/cache-control.ts'
 import { parseGroups } from '../../http/caching/cache-groups.ts'
+import { refusedDirective } from '../../http/caching/storable.ts'
 import type { Fields } from '../../http/fields/fields.ts'
 import type { CacheCore } from '../cache-core.ts'
 import type { CacheRecord } from '../entry/record.ts'
@@ -187,17 +187,13 @@ export class FillExchange implements Exchange {
     const { view, policy, key, vacancy } = this.#lookup
     const own = ownFields(head)
     const times = this.#times()
-    const terms = responseTerms(
-      { status: stale.status, fields: mergedTerms(stale, own, policy) },
-      policy,
-      this.#overrideMs,
-      times.wall,
-    )
+    const merged = { status: stale.status, fields: mergedTerms(stale, own, policy) }
+    const terms = responseTerms(merged, policy, this.#overrideMs, times.wall)
     const record = confirmRecord(stale, own, terms, policy, times)
     this.#core.counters.revalidated++
-    const control = parseCacheControl(own.get('cache-control'))
     const parts: StatusParts = { fwd: 'stale', fwdStatus: 304 }
-    if (control.has('no-store') || control.has('private') || this.#skipped !== undefined) {
+    const rules = { directives: terms.directives, explicit: terms.explicit, ttlRoute: policy.mode === 'route' }
+    if (refusedDirective(merged, rules) !== undefined || this.#skipped !== undefined) {
       this.#settle('unshared')
     } else {
       this.#storing = true
@@ -267,12 +263,16 @@ function mergedTerms(stale: CacheRecord, own: Fields, policy: CachePolicy): Fiel
   return merged
 }
 
-/** What the handler can confirm a stored response by; nothing for a tag it never saw. */
+/**
+ * What the handler can confirm a stored response by; nothing for a tag it never saw, nor where it was not a 200 that is
+ * stored: conditions are about that (RFC 9110 §13.2.1). Frameworks derive a tag from the body alone, so that their 304
+ * would say of a stored 404 with the same text that it is still right.
+ */
 function validatorsOf(stale: CacheRecord | undefined): {
   etag?: string | undefined
   lastModified?: string | undefined
 } {
-  if (!stale) return {}
+  if (stale?.status !== 200) return {}
   const tags = stale.ownTag ? [] : stale.forms.flatMap((form) => form.etag ?? [])
   return { etag: tags.length ? tags.join(', ') : undefined, lastModified: fieldOf(stale.fields, 'last-modified') }
 }

@@ -6,7 +6,9 @@ import { unstoredFields } from '../../http/caching/unstored-fields.ts'
 import { displayName } from '../../http/fields/field-case.ts'
 import type { Fields } from '../../http/fields/fields.ts'
 import { parseHttpDate } from '../../http/fields/http-date.ts'
+import { trimOws } from '../../http/fields/lists.ts'
 import { splitAuthority } from '../../http/locate.ts'
+import { isNegotiated } from '../../http/selection/codings.ts'
 import { isEntityTag, strongTag } from '../../http/selection/etag.ts'
 import type { CacheRecord, RecordTarget } from '../entry/record.ts'
 import { type RouteParams, serializeParams } from '../entry/record-tags.ts'
@@ -127,15 +129,13 @@ export function makeRecord(source: RecordSource): CacheRecord {
   const { fields, body, policy, times } = source
   const given = fields.get('etag')
   const tag = given !== undefined && isEntityTag(given) ? given : undefined
-  const hasValidator = tag !== undefined || fields.has('last-modified')
+  const hasValidator = source.status === 200 && (tag !== undefined || fields.has('last-modified'))
   return {
     kind: 'record',
     status: source.status,
     fields: storedFields(fields, source.terms.directives),
     forms: [{ coding: codingOf(fields), body, etag: tag ?? strongTag(body) }],
-    // RFC 9110 §13.2.1: conditions are about a 200. Frameworks derive a tag from the body alone, so their 304 would say
-    // of a stored 404 with the same text that it is still right.
-    ownTag: tag === undefined || source.status !== 200,
+    ownTag: tag === undefined,
     fillMs: times.now - times.startedAt,
     shared: source.shared,
     tags: source.tags,
@@ -171,9 +171,13 @@ export function confirmRecord(
   }
 }
 
-/** Content codings of the body as the handler left it, in lower case. */
+/**
+ * The content codings of the body as the handler left it, in lower case. `identity` also for one that nobody negotiates:
+ * that is a field like any other.
+ */
 export function codingOf(fields: Fields): string {
-  return fields.get('content-encoding')?.trim().toLowerCase() || 'identity'
+  const given = fields.get('content-encoding')
+  return given !== undefined && isNegotiated(given) ? trimOws(given).toLowerCase() : 'identity'
 }
 
 /** A flat list, with the fields left out that a hit computes, or that were one connection's or one client's. */
@@ -181,13 +185,15 @@ function storedFields(fields: Fields, governing: CacheControl): string[] {
   const left = unstoredFields(fields, governing)
   const flat: string[] = []
   for (const [name, value] of fields) {
-    if (!left.has(name) && !ofForm.has(name)) flat.push(displayName(name), value)
+    if (!left.has(name) && !isOfForm(name, value)) flat.push(displayName(name), value)
   }
   return flat
 }
 
-/** These belong to the form and not to the response: each coding has its own. */
-const ofForm: ReadonlySet<string> = new Set(['etag', 'content-encoding', 'content-length'])
+/** Whether a field belongs to the form and not to the response: each coding has its own. */
+function isOfForm(name: string, value: string): boolean {
+  return name === 'etag' || name === 'content-length' || (name === 'content-encoding' && isNegotiated(value))
+}
 
 function targetOf(view: RequestView, policy: CachePolicy): RecordTarget {
   const params = view.property('params')

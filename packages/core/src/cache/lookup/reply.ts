@@ -4,7 +4,7 @@ import type { RequestView } from '../../exchange/request-view.ts'
 import { displayName } from '../../http/fields/field-case.ts'
 import type { Fields } from '../../http/fields/fields.ts'
 import { formatHttpDate } from '../../http/fields/http-date.ts'
-import { bestCoding } from '../../http/selection/codings.ts'
+import { bestCoding, isNegotiated } from '../../http/selection/codings.ts'
 import { evaluateConditional, fields304 } from '../../http/selection/conditional.ts'
 import { codedTag } from '../../http/selection/etag.ts'
 import { ifRangeHolds, singleRange } from '../../http/selection/range.ts'
@@ -105,7 +105,7 @@ export function replyWith(record: CacheRecord, view: RequestView, own: Fields, s
   const form = chooseForm(record, view) ?? record.forms[0]!
   const fields: string[] = []
   for (const [name, value] of own) {
-    if (!computed.has(name)) fields.push(displayName(name), value)
+    if (!isComputed(name, value)) fields.push(displayName(name), value)
   }
   // RFC 9211 §2: each cache adds its member behind those of the caches nearer to the origin.
   const status = [...own.lines('cache-status'), statusLine].join(', ')
@@ -123,8 +123,12 @@ function answer(record: CacheRecord, form: StoredForm, view: RequestView, fields
   return { status: record.status, fields, body: bodyless(record.status) ? undefined : form.body }
 }
 
-/** Set from the record, whatever the handler said. */
-const computed = new Set(['date', 'etag', 'cache-status', 'content-encoding', 'content-length', 'transfer-encoding'])
+/** Whether the record sets the field, whatever the handler said. */
+function isComputed(name: string, value: string): boolean {
+  return computed.has(name) || (name === 'content-encoding' && isNegotiated(value))
+}
+
+const computed = new Set(['date', 'etag', 'cache-status', 'content-length', 'transfer-encoding'])
 
 function chooseForm(record: CacheRecord, view: RequestView): StoredForm | undefined {
   const { forms } = record

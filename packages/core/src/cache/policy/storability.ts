@@ -43,6 +43,7 @@ export class Judge {
     if (this.#view.method === 'HEAD') return 'head'
     const rules = {
       explicit: terms.explicit,
+      guessed: !terms.explicit && terms.lifetimeMs > 0,
       ttlRoute: policy.mode === 'route',
       negativeTtl: policy.negativeTtlMs !== undefined,
       authorizationCovered: policy.public || this.#identified || this.#covers('authorization'),

@@ -23,7 +23,7 @@ const codingsOf = (spec: VariantSpec): readonly string[] =>
   spec.codings.length ? [...spec.codings, 'identity'] : spec.codings
 
 function keyUnder(view: RequestView, spec: VariantSpec, coding: string | undefined): string {
-  const values = spec.fields.map((field) => normaliseFieldValue(view.header(field)))
+  const values = spec.fields.map((field) => normaliseFieldValue(view.header(field), field))
   return spec.codings.length ? joinParts([...values, coding]) : joinParts(values)
 }
 

@@ -1,6 +1,5 @@
 import type { Fields } from '../fields/fields.ts'
 import { type CacheControl, parseCacheControl } from './cache-control.ts'
-import { heuristicStatuses } from './freshness.ts'
 import { withheldFields } from './unstored-fields.ts'
 import { parseVary } from './vary.ts'
 
@@ -23,6 +22,8 @@ export type NotStorable =
 export interface StorableRules {
   /** The response says itself how long it is fresh ({@link Freshness.explicit}). */
   readonly explicit: boolean
+  /** It does not, but a heuristic finds it fresh (RFC 9111 §4.2.2). */
+  readonly guessed?: boolean | undefined
   /** The route gives it a time to live. */
   readonly ttlRoute: boolean
   /** The route gives 404 and 410 one too. */
@@ -104,7 +105,7 @@ const preconditions = ['if-match', 'if-none-match', 'if-modified-since', 'if-unm
  * `CDN-Cache-Control: max-age=600` with `Cache-Control: no-store`). Not so if the targeted field leaves the lifetime
  * to the route: then either of them can forbid storing.
  */
-function refusedDirective(response: ResponseLike, rules: StorableRules): NotStorable | undefined {
+export function refusedDirective(response: ResponseLike, rules: DirectiveRules): NotStorable | undefined {
   const fields = speaking(response, rules)
   const understood = understoodStatuses.has(response.status)
   for (const field of fields) {
@@ -118,8 +119,10 @@ function refusedDirective(response: ResponseLike, rules: StorableRules): NotStor
   return !understood && fields.some((field) => field.has('must-understand')) ? 'must-understand' : undefined
 }
 
+type DirectiveRules = Pick<StorableRules, 'directives' | 'explicit' | 'ttlRoute'>
+
 /** The directives that have a say: those that govern, and unless they are alone, those of `Cache-Control`. */
-function speaking(response: ResponseLike, { directives, explicit, ttlRoute }: StorableRules): CacheControl[] {
+function speaking(response: ResponseLike, { directives, explicit, ttlRoute }: DirectiveRules): CacheControl[] {
   if (directives.targeted && explicit && !ttlRoute) return [directives]
   return [directives, parseCacheControl(response.fields.get('cache-control'))]
 }
@@ -157,10 +160,12 @@ function isEventStream(fields: Fields): boolean {
   return /^[ \t]*text\/event-stream[ \t]*(?:[;,]|$)/i.test(fields.get('content-type') ?? '')
 }
 
-/** Only what is explicitly fresh, has the route's TTL, or can be revalidated (RFC 9111 §3, last item). */
+/**
+ * Only what is fresh or can be revalidated (RFC 9111 §3, last item). Of what is not a 200 no 304 can say that it is still
+ * right (RFC 9110 §13.2.1).
+ */
 function refusedFreshness({ status, fields }: ResponseLike, rules: StorableRules): NotStorable | undefined {
-  if (rules.explicit || rules.ttlRoute) return undefined
+  if (rules.explicit || rules.guessed || rules.ttlRoute) return undefined
   const hasValidator = fields.has('etag') || fields.has('last-modified')
-  const byDefault = heuristicStatuses.has(status) || rules.directives.has('public')
-  return hasValidator && byDefault ? undefined : 'not-fresh'
+  return hasValidator && status === 200 ? undefined : 'not-fresh'
 }
