@@ -9,5 +9,4 @@ export const openCases: Readonly<Record<string, string>> = {
   'partial-store-partial-reuse-partial-suffix': 'a 206 is not stored',
   'partial-store-partial-complete': 'a 206 is not stored',
   'conditional-lm-fresh-no-lm': 'the condition names a time before the stored Date: RFC 9110 §13.1.3 answers 200',
-  'vary-normalise-lang-select': 'variants are not selected by Content-Language',
 }

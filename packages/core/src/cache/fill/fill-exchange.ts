@@ -197,7 +197,8 @@ export class FillExchange implements Exchange {
       this.#settle('unshared')
     } else {
       this.#storing = true
-      const variant = variantOf(view, this.#judge.varyFields(head), record.forms[0]!.coding)
+      const selected = { coding: record.forms[0]!.coding, language: fieldOf(record.fields, 'content-language') }
+      const variant = variantOf(view, this.#judge.varyFields(head), selected, this.#lookup.spec)
       void chain(this.#core.put(key.key, variant, record, vacancy!), (outcome) =>
         this.#settle(outcome === 'stored' && record.staleAt > record.storedAt ? 'stored' : 'unshared'),
       )
@@ -224,7 +225,8 @@ export class FillExchange implements Exchange {
     if (encoderOf(view)?.recipe.varies(own.get('content-type'))) addVary(own, 'Accept-Encoding')
     const times = this.#times()
     const made = makeRecord({ view, policy, status: head.status, fields: own, body, terms, times, tags, shared })
-    const variant = variantOf(view, this.#judge.varyFields(head), codingOf(head.fields))
+    const selected = { coding: codingOf(head.fields), language: head.fields.get('content-language') }
+    const variant = variantOf(view, this.#judge.varyFields(head), selected, this.#lookup.spec)
     // A user who signed in (or out) while the handler ran would otherwise be stored under somebody else's key.
     const again = key.covered ? this.#core.guarded('varyBy', () => cacheKey(view, policy, key.route)) : key
     return chain(again, (now) => {

@@ -32,7 +32,8 @@ export class Lookup {
   key: CacheKey = noKey
   /** The secondary key, as it was last selected. */
   variant = ''
-  #spec: VariantSpec | undefined
+  /** What the store knew of the key then: how its variants are told apart. */
+  spec: VariantSpec | undefined
   /** What is stored and no longer fresh: to be confirmed, replaced, or to stand in for an error. */
   stale: CacheRecord | undefined
   /** What a fill may present to the store: where it stands in the order of invalidations, and its lease. */
@@ -60,15 +61,14 @@ export class Lookup {
 
   /** The secondary key of this request under what a store knows of the key. */
   readonly select: VariantSelector = (spec) => {
-    this.#spec = spec
+    this.spec = spec
     this.variant = secondaryKey(this.view, spec)
     return this.variant
   }
 
   /** Selects the same variant when this request is long gone. */
   selector(): VariantSelector {
-    const { variant, view } = this
-    const known = this.#spec
+    const { variant, view, spec: known } = this
     return (spec) => (known && isSameSpec(spec, known) ? variant : secondaryKey(view, spec))
   }
 

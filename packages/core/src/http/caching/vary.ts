@@ -1,5 +1,5 @@
-import { isToken, splitList, splitParameters, trimOws } from '../fields/lists.ts'
-import { isWeight, weightOf } from '../fields/weight.ts'
+import { isToken, splitList, trimOws } from '../fields/lists.ts'
+import { readPreferences } from '../selection/languages.ts'
 
 /**
  * The request fields a response depends on (RFC 9110 §12.5.5): lower-cased, sorted, each once. Without
@@ -45,16 +45,8 @@ const preferenceFields: ReadonlySet<string> = new Set(['accept-language', 'accep
 
 /** The members in the order of the alphabet. `undefined` where one cannot be read, or two contradict each other. */
 function normalisePreferences(value: string): string | undefined {
-  const weights = new Map<string, number>()
-  for (const member of splitList(value)) {
-    const [name = '', ...parameters] = splitParameters(member)
-    const weight = parameters.length === 0 ? 1 : weightOf(parameters[0]!)
-    const isReadable = isToken(name) && parameters.length <= 1 && parameters.every(isWeight) && !Number.isNaN(weight)
-    const range = name.toLowerCase()
-    if (!isReadable || (weights.get(range) ?? weight) !== weight) return undefined
-    weights.set(range, weight)
-  }
-  if (weights.size === 0) return undefined
+  const weights = readPreferences(value)
+  if (!weights?.size) return undefined
   const members = Array.from(weights, ([range, weight]) => (weight === 1 ? range : `${range};q=${weight}`))
   return members.sort().join(',')
 }
