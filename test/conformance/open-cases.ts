@@ -2,7 +2,6 @@
 export const openCases: Readonly<Record<string, string>> = {
   'headers-store-Set-Cookie': 'never: somebody’s cookie is nobody else’s',
   'other-set-cookie': 'as headers-store-Set-Cookie',
-  'method-POST': 'the answer to a POST is not stored for GET',
   'partial-store-partial-reuse-partial': 'a 206 is not stored',
   'partial-store-partial-reuse-partial-byterange': 'a 206 is not stored',
   'partial-store-partial-reuse-partial-absent': 'a 206 is not stored',

@@ -195,7 +195,8 @@ function isOfForm(name: string, value: string): boolean {
   return name === 'etag' || name === 'content-length' || (name === 'content-encoding' && isNegotiated(value))
 }
 
-function targetOf(view: RequestView, policy: CachePolicy): RecordTarget {
+/** What a response to this request answers. */
+export function targetOf(view: RequestView, policy: CachePolicy): RecordTarget {
   const params = view.property('params')
   return {
     scheme: view.scheme,
