@@ -27,6 +27,7 @@ import type { CachePolicy } from '../policy/options.ts'
 import { Judge } from '../policy/storability.ts'
 import { variantOf } from '../policy/variant.ts'
 import { type StatusParts, statusLine } from '../status-line.ts'
+import { storePart } from './combine.ts'
 import { fillRequest, Guard, watchParameters } from './guard.ts'
 import { ownFields } from './handler-fields.ts'
 import { codingOf, confirmRecord, makeRecord, type ResponseTerms, responseTerms, type Times } from './make-record.ts'
@@ -231,6 +232,7 @@ export class FillExchange implements Exchange {
     const again = key.covered ? this.#core.guarded('varyBy', () => cacheKey(view, policy, key.route)) : key
     return chain(again, (now) => {
       if (now?.key !== key.key) return 'key-changed'
+      if (made.status === 206) return storePart(this.#lookup, made, variant)
       return chain(this.#core.forms.forNew(made, view), (record) =>
         chain(this.#core.put(key.key, variant, record, vacancy!), (outcome) =>
           outcome === 'stored' ? record : outcome === 'fenced' ? 'purged' : 'store-refused',

@@ -134,7 +134,8 @@ export function makeRecord(source: RecordSource): CacheRecord {
     kind: 'record',
     status: source.status,
     fields: storedFields(fields, source.terms.directives),
-    forms: [{ coding: codingOf(fields), body, etag: tag ?? strongTag(body) }],
+    // A tag made of a part's bytes would be the tag of something else.
+    forms: [{ coding: codingOf(fields), body, etag: tag ?? (source.status === 206 ? undefined : strongTag(body)) }],
     ownTag: tag === undefined,
     fillMs: times.now - times.startedAt,
     shared: source.shared,

@@ -17,6 +17,12 @@ export interface LookupCache {
   readonly hitLine: (ttl: number) => string
 }
 
+/** Where a part of a request's representation stands, and what may be presented to store it there. */
+export interface PartPlace {
+  readonly key: string
+  readonly vacancy: Vacancy
+}
+
 /** Before the key is known. */
 const noKey: CacheKey = Object.freeze({ key: '', covered: undefined, route: undefined })
 
@@ -38,6 +44,8 @@ export class Lookup {
   stale: CacheRecord | undefined
   /** What a fill may present to the store: where it stands in the order of invalidations, and its lease. */
   vacancy: Vacancy | undefined
+  /** Where a part of the representation may be stored, if the answer turns out to be one. */
+  part: PartPlace | undefined
   /** Others in this process wait for what this request brings. */
   fill: Fill | undefined
   /** How often this request has waited for others already. */

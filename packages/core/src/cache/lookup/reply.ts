@@ -7,7 +7,7 @@ import { formatHttpDate } from '../../http/fields/http-date.ts'
 import { bestCoding, isNegotiated } from '../../http/selection/codings.ts'
 import { evaluateConditional, fields304 } from '../../http/selection/conditional.ts'
 import { codedTag } from '../../http/selection/etag.ts'
-import { ifRangeHolds, singleRange } from '../../http/selection/range.ts'
+import { ifRangeHolds, parseContentRange, singleRange } from '../../http/selection/range.ts'
 import type { CacheRecord, StoredForm } from '../entry/record.ts'
 
 /**
@@ -93,6 +93,19 @@ export function replyToHit(
 export function replyFrom(record: CacheRecord, view: RequestView, now: number, statusLine: string): Reply | undefined {
   const form = chooseForm(record, view)
   return form && answer(record, form, view, head(record, form, now, statusLine))
+}
+
+/** The 206 that a stored part gives, if it has all of the one range the request asks for, and its `If-Range` holds. */
+export function replyFromPart(part: CacheRecord, view: RequestView, now: number, line: string): Reply | undefined {
+  const form = chooseForm(part, view)
+  const held = parseContentRange(fieldOf(part.fields, 'content-range'))
+  const range = held && singleRange(view.header('range'), held.length)
+  if (!form || !range || range === 'unsatisfiable' || range.start < held.start || range.end > held.end) return undefined
+  if (!ifRangeHolds(view.header('if-range'), form.etag, fieldOf(part.fields, 'last-modified'), part.dateMs)) {
+    return undefined
+  }
+  const body = form.body.subarray(range.start - held.start, range.end - held.start + 1)
+  return partOf(head(part, form, now, line), body, range.start, held.length)
 }
 
 /**
@@ -221,18 +234,18 @@ function ranged(record: CacheRecord, form: StoredForm, view: RequestView, fields
     const kept = without(fields, unsatisfiableDrops)
     return { status: 416, fields: [...kept, 'Content-Range', `bytes */${length}`, 'Content-Length', '0'], body: empty }
   }
-  const body = form.body.subarray(range.start, range.end + 1)
-  const kept = without(fields, lengthOnly)
-  const contentRange = `bytes ${range.start}-${range.end}/${length}`
-  return {
-    status: 206,
-    fields: [...kept, 'Content-Range', contentRange, 'Content-Length', String(body.byteLength)],
-    body,
-  }
+  return partOf(fields, form.body.subarray(range.start, range.end + 1), range.start, length)
+}
+
+/** A 206 (RFC 9110 §15.3.7). `of`: how many bytes the whole has. */
+function partOf(fields: readonly string[], body: Uint8Array, start: number, of: number): Reply {
+  const range = `bytes ${start}-${start + body.byteLength - 1}/${of}`
+  const kept = without(fields, ofPart)
+  return { status: 206, fields: [...kept, 'Content-Range', range, 'Content-Length', String(body.byteLength)], body }
 }
 
 const empty: Uint8Array = new Uint8Array(0)
-const lengthOnly = new Set(['content-length'])
+const ofPart = new Set(['content-length', 'content-range'])
 const unsatisfiableDrops = new Set(['content-length', 'content-type', 'content-encoding', 'etag', 'last-modified'])
 
 function without(fields: readonly string[], names: ReadonlySet<string>): string[] {

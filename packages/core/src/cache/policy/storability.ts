@@ -3,6 +3,7 @@ import type { RequestView } from '../../exchange/request-view.ts'
 import { notStorable } from '../../http/caching/storable.ts'
 import { parseVary } from '../../http/caching/vary.ts'
 import type { Fields } from '../../http/fields/fields.ts'
+import { parseContentRange } from '../../http/selection/range.ts'
 import type { CacheCore } from '../cache-core.ts'
 import { deliveryFields, type Guard, identityReads, isQueryRead } from '../fill/guard.ts'
 import { allowsAuthorization, type ResponseTerms } from '../fill/make-record.ts'
@@ -18,6 +19,8 @@ interface Judged {
   readonly view: RequestView
   readonly policy: CachePolicy
   readonly key: CacheKey
+  /** Where a part of the response could be stored. */
+  readonly part?: object | undefined
 }
 
 /** Decides what the response to one request may be used for: stored or not, for whom, and told apart by what. */
@@ -27,13 +30,15 @@ export class Judge {
   readonly #policy: CachePolicy
   readonly #key: CacheKey
   readonly #guard: Guard
+  readonly #mayBePart: boolean
 
-  constructor({ core, view, policy, key }: Judged, guard: Guard) {
+  constructor({ core, view, policy, key, part }: Judged, guard: Guard) {
     this.#core = core
     this.#view = view
     this.#policy = policy
     this.#key = key
     this.#guard = guard
+    this.#mayBePart = part !== undefined
   }
 
   /** Why the response must not be stored; `undefined` when it may. */
@@ -44,6 +49,7 @@ export class Judge {
     const rules = {
       explicit: terms.explicit,
       guessed: !terms.explicit && terms.lifetimeMs > 0,
+      part: this.#isPart(head, terms),
       ttlRoute: policy.mode === 'route',
       negativeTtl: policy.negativeTtlMs !== undefined,
       authorizationCovered: policy.public || this.#identified || this.#covers('authorization'),
@@ -54,6 +60,14 @@ export class Judge {
     if (reason !== undefined) return reason
     if (head.length !== undefined && head.length > policy.maxEntryBytes) return 'too-large'
     return this.unkeyed(head)
+  }
+
+  /** One part of a whole that would have room here, as long as it says. */
+  #isPart(head: ResponseHead, terms: ResponseTerms): boolean {
+    if (head.status !== 206 || !this.#mayBePart || terms.lifetimeMs <= 0) return false
+    const range = parseContentRange(head.fields.get('content-range'))
+    if (!range || range.length > this.#policy.maxEntryBytes) return false
+    return head.length === undefined || head.length === range.end - range.start + 1
   }
 
   /** What the guard has to say. */

@@ -24,6 +24,8 @@ export interface StorableRules {
   readonly explicit: boolean
   /** It does not, but a heuristic finds it fresh (RFC 9111 §4.2.2). */
   readonly guessed?: boolean | undefined
+  /** It is one part of which the cache knows where it belongs (RFC 9111 §3.3); only where it is explicitly fresh. */
+  readonly part?: boolean | undefined
   /** The route gives it a time to live. */
   readonly ttlRoute: boolean
   /** The route gives 404 and 410 one too. */
@@ -83,8 +85,8 @@ function refusedMethod(method: string, rules: StorableRules): NotStorable | unde
 }
 
 function refusedStatus(request: RequestLike, status: number, rules: StorableRules): NotStorable | undefined {
-  // RFC 9111 §3.3: incomplete responses are not kept here.
-  if (status === 206) return 'partial'
+  // RFC 9111 §3.3: incomplete responses are kept only as what they are.
+  if (status === 206) return rules.part && rules.explicit ? undefined : 'partial'
   // RFC 9111 §3: "the response status code is final". 304 updates an entry and is none; RFC 6585 §4: 429 is never stored.
   if (!(status >= 200 && status <= 599) || status === 304 || status === 429) return 'status'
   // These two answer a field of the request that the key does not cover: the next request may not have it.
