@@ -1,3 +1,4 @@
+import type { Backend } from '@sluice/core'
 import { type Answer, type AppSpec, type TestApp, type TestHost, turn, until } from '../hosts/harness/host.ts'
 import { type Case, type Line, pauseSeconds, type Request } from './case.ts'
 import { type Arrival, lineText, Origin } from './origin.ts'
@@ -9,26 +10,36 @@ export type Verdict = string | undefined
  * Runs the cases on a host and tells what became of each. An application has one clock, and a case says where time
  * passes: those with the same pauses share an application and go through their requests side by side.
  */
-export async function runCases(host: TestHost, cases: readonly Case[]): Promise<ReadonlyMap<string, Verdict>> {
+export async function runCases(
+  host: TestHost,
+  cases: readonly Case[],
+  backend?: () => Backend,
+): Promise<ReadonlyMap<string, Verdict>> {
   const groups = new Map<string, Case[]>()
   for (const one of cases) {
     const shape = one.requests.map((request) => (request.pause ? 'p' : '-')).join('')
     groups.set(shape, [...(groups.get(shape) ?? []), one])
   }
   const verdicts = new Map<string, Verdict>()
-  for (const group of groups.values()) await runGroup(host, group, verdicts)
+  const boot = (origin: Origin): Promise<TestApp> => host.boot(specOf(origin, backend?.()))
+  for (const group of groups.values()) await runGroup(boot, group, verdicts)
   return verdicts
 }
 
 const methods = ['GET', 'POST', 'PUT', 'DELETE', 'M-SEARCH']
 
-async function runGroup(host: TestHost, cases: readonly Case[], verdicts: Map<string, Verdict>): Promise<void> {
+const specOf = (origin: Origin, backend: Backend | undefined): AppSpec => ({
+  sluice: { cache: { heuristic: true }, backend },
+  routes: methods.map((method) => ({ method, path: '/:id', cache: {}, handler: origin.handler })),
+})
+
+async function runGroup(
+  boot: (origin: Origin) => Promise<TestApp>,
+  cases: readonly Case[],
+  verdicts: Map<string, Verdict>,
+): Promise<void> {
   const origin = new Origin(cases)
-  const spec: AppSpec = {
-    sluice: { cache: { heuristic: true } },
-    routes: methods.map((method) => ({ method, path: '/:id', cache: {}, handler: origin.handler })),
-  }
-  const app = await host.boot(spec)
+  const app = await boot(origin)
   origin.clock = app.clock
   const runs = cases.map((one) => new Run(one, app, origin))
   const [{ requests }] = cases as [Case]
