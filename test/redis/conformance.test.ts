@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals'
 import type { Backend } from '@sluice/core'
 import { allCases } from '../conformance/cases.ts'
 import { openCases } from '../conformance/open-cases.ts'
+import { partsSuite } from '../conformance/parts.ts'
 import { runCases } from '../conformance/runner.ts'
 import { describeHosts } from '../hosts/harness/host.ts'
 import { client } from './one-client.ts'
@@ -25,3 +26,5 @@ describeHosts(
   },
   ({ name }) => ['node:http', 'Fastify 5'].includes(name),
 )
+
+describeHosts('parts on Redis (RFC 9111 §3.3, §3.4)', partsSuite(backend), ({ name }) => name === 'node:http')
