@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { preferredLanguage } from '../../packages/core/src/http/selection/languages.ts'
+import { FieldValues } from '../../packages/core/src/cache/policy/field-values.ts'
+import { preferredLanguage, readPreferences } from '../../packages/core/src/http/selection/languages.ts'
 
 test.each<[name: string, header: string | undefined, available: string[], language: string | undefined]>([
   ['the greatest weight', 'fr;q=0.5, de', ['de', 'en', 'fr'], 'de'],
@@ -22,7 +23,7 @@ test.each<[name: string, header: string | undefined, available: string[], langua
   ['absent', undefined, ['de'], undefined],
   ['nothing to choose from', 'de', [], undefined],
 ])('preferredLanguage, %s', (_name, header, available, language) => {
-  expect(preferredLanguage(header, available)).toBe(language)
+  expect(preferredLanguage(readPreferences(header ?? ''), available)).toBe(language)
 })
 
 test('it never throws, and answers what there is', () => {
@@ -30,8 +31,46 @@ test('it never throws, and answers what there is', () => {
   const members = fc.array(fc.tuple(tags, fc.constantFrom('', ';q=0', ';q=1', ';q=0.5', ';q=2', ';x')))
   fc.assert(
     fc.property(members, fc.subarray(['de', 'en', 'de-ch']), (list, available) => {
-      const language = preferredLanguage(list.map((pair) => pair.join('')).join(', '), available)
+      const language = preferredLanguage(readPreferences(list.map((pair) => pair.join('')).join(', ')), available)
       if (language !== undefined) expect(available).toContain(language)
+    }),
+  )
+})
+
+test.each<[name: string, a: string, b: string, same: boolean]>([
+  ['order', 'en, de', 'de, en', true],
+  ['case', 'en-GB, De', 'EN-gb, dE', true],
+  ['whitespace', 'en,de', ' en ,   de', true],
+  ['a weight of one', 'en, de;q=0.5', 'en;q=1.0, de;Q=0.500', true],
+  ['weights', 'en, de;q=0.5', 'en, de;q=0.4', false],
+  ['what is refused', 'en, de;q=0', 'en', false],
+  ['the same twice', 'en, EN, de', 'de, en', true],
+  ['the same with two weights says nothing', 'en;q=0.5, en;q=0.4', 'en;q=0.4, en;q=0.5', false],
+  ['subtags', 'en-GB', 'en', false],
+  ['a weight that is none', 'en;q=2, de', 'de, en;q=2', false],
+  ['another parameter', 'en;x=1, de', 'de, en;x=1', false],
+  ['what is no language', 'a b, de', 'de, a b', false],
+  ['any', '*, de', 'de, *', true],
+  ['empty members', 'en,,de', 'de, en', true],
+  ['nothing', '', ',', false],
+])('preferences (RFC 9110 §12.5.4), %s', (_name, a, b, same) => {
+  const values = new FieldValues()
+  for (const name of ['accept-language', 'accept-charset']) {
+    // Twice: what is remembered is what was read.
+    for (const _ of [1, 2]) expect(values.normalise(name, a) === values.normalise(name, b)).toBe(same)
+  }
+  // Of other fields nothing is known.
+  const isSpace = a.replace(/[ \t]/g, '') === b.replace(/[ \t]/g, '')
+  expect(values.normalise('accept', a) === values.normalise('accept', b)).toBe(isSpace)
+})
+
+test('reading again what was read changes nothing, and absent is a value', () => {
+  const values = new FieldValues()
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), (value) => {
+      const once = values.normalise('accept-language', value)
+      expect(values.normalise('accept-language', once.slice(1))).toBe(once)
+      expect(values.normalise('accept-language', undefined)).not.toBe(once)
     }),
   )
 })

@@ -8,6 +8,7 @@ import { guardAdvice } from './fill/guard.ts'
 import { Fills } from './fill/single-flight.ts'
 import { Forms } from './forms/forms.ts'
 import { RenderedHeads } from './lookup/reply.ts'
+import { FieldValues } from './policy/field-values.ts'
 import { newCounters } from './stats.ts'
 import type { CacheStore, FillEnd, InvalidateMode, SetOutcome, Vacancy, Variant } from './store/store.ts'
 
@@ -21,6 +22,7 @@ export class CacheCore {
   readonly forms: Forms
   readonly heads = new RenderedHeads()
   readonly ownReads = new OwnReads()
+  readonly fieldValues = new FieldValues()
   readonly #printed = new Set<string>()
 
   constructor(store: CacheStore, clock: Clock, events: Events<SluiceEvents>) {

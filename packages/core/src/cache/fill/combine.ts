@@ -12,13 +12,13 @@ import type { SetOutcome, Variant } from '../store/store.ts'
  * The part, or the reason why not.
  */
 export function storePart(lookup: Lookup, part: CacheRecord, variant: Variant): MaybePromise<CacheRecord | string> {
-  const { core, view, key, vacancy, part: place } = lookup
+  const { core, key, vacancy, part: place } = lookup
   const range = rangeOf(part)
   if (!place || !vacancy || !range) return 'partial'
   if (part.forms[0]!.body.byteLength !== range.end - range.start + 1) return 'incomplete'
   const told = (outcome: SetOutcome | undefined): CacheRecord | string =>
     outcome === 'stored' ? part : outcome === 'fenced' ? 'purged' : 'store-refused'
-  const held = core.ask('read', () => core.store.get(place.key, (spec) => secondaryKey(view, spec)))
+  const held = core.ask('read', () => core.store.get(place.key, (spec) => secondaryKey(lookup, spec)))
   return chain(held, (older) => {
     const joined = (older?.kind === 'record' ? combine(older, part) : undefined) ?? part
     if (joined.status === 206) return chain(core.put(place.key, variant, joined, place.vacancy), told)

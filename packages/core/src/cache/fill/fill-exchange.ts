@@ -199,7 +199,7 @@ export class FillExchange implements Exchange {
     } else {
       this.#storing = true
       const selected = { coding: record.forms[0]!.coding, language: fieldOf(record.fields, 'content-language') }
-      const variant = variantOf(view, this.#judge.varyFields(head), selected, this.#lookup.spec)
+      const variant = variantOf(this.#lookup, this.#judge.varyFields(head), selected)
       void chain(this.#core.put(key.key, variant, record, vacancy!), (outcome) =>
         this.#settle(outcome === 'stored' && record.staleAt > record.storedAt ? 'stored' : 'unshared'),
       )
@@ -227,7 +227,7 @@ export class FillExchange implements Exchange {
     const times = this.#times()
     const made = makeRecord({ view, policy, status: head.status, fields: own, body, terms, times, tags, shared })
     const selected = { coding: codingOf(head.fields), language: head.fields.get('content-language') }
-    const variant = variantOf(view, this.#judge.varyFields(head), selected, this.#lookup.spec)
+    const variant = variantOf(this.#lookup, this.#judge.varyFields(head), selected)
     // A user who signed in (or out) while the handler ran would otherwise be stored under somebody else's key.
     const again = key.covered ? this.#core.guarded('varyBy', () => cacheKey(view, policy, key.route)) : key
     return chain(again, (now) => {

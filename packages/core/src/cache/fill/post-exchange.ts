@@ -133,7 +133,7 @@ export class PostExchange implements Exchange {
     const record = makeRecord({ view, policy, status: 200, fields: own, body, terms, times, tags, shared })
     const vary = parseVary(head.fields.get('vary'))
     const selected = { coding: codingOf(head.fields), language: head.fields.get('content-language') }
-    const variant = variantOf(view, vary === '*' ? [] : vary, selected)
+    const variant = variantOf({ core: this.#core, view }, vary === '*' ? [] : vary, selected)
     const stored = this.#core.put(targetKey(view, policy), variant, record, vacancy) === 'stored'
     if (stored) this.#core.counters.stored++
     return stored

@@ -70,14 +70,14 @@ export class Lookup {
   /** The secondary key of this request under what a store knows of the key. */
   readonly select: VariantSelector = (spec) => {
     this.spec = spec
-    this.variant = secondaryKey(this.view, spec)
+    this.variant = secondaryKey(this, spec)
     return this.variant
   }
 
   /** Selects the same variant when this request is long gone. */
   selector(): VariantSelector {
-    const { variant, view, spec: known } = this
-    return (spec) => (known && isSameSpec(spec, known) ? variant : secondaryKey(view, spec))
+    const { variant, core, view, spec: known } = this
+    return (spec) => (known && isSameSpec(spec, known) ? variant : secondaryKey({ core, view }, spec))
   }
 
   /** Primary and secondary key as one text: what fills and forms are kept under in this process. */

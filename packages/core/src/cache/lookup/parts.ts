@@ -27,7 +27,7 @@ export function wantsPart(lookup: Lookup): boolean {
 export function lookUpPart(lookup: Lookup): MaybePromise<Reply | undefined> {
   const { core, view, policy } = lookup
   const key = `part;${lookup.key.key}`
-  const found = core.ask('read', () => core.store.get(key, (spec) => secondaryKey(view, spec)))
+  const found = core.ask('read', () => core.store.get(key, (spec) => secondaryKey(lookup, spec)))
   return chain(found, (record) => {
     if (record === undefined) return undefined
     if (record.kind === 'vacancy') {

@@ -1,18 +1,26 @@
 import { joinParts } from '../../exchange/client/by.ts'
 import type { RequestView } from '../../exchange/request-view.ts'
-import { normaliseFieldValue } from '../../http/caching/vary.ts'
 import { bestCoding } from '../../http/selection/codings.ts'
 import { preferredLanguage } from '../../http/selection/languages.ts'
 import type { Variant, VariantSpec } from '../store/store.ts'
+import type { FieldValues } from './field-values.ts'
 
 /**
  * The secondary key of a request (RFC 9111 §4.1): the normalised values of the fields Vary names and, where handlers
  * encoded the body themselves, the one of the codings held that this client likes best. Where answers say their language,
  * the one that this client prefers to every other stands in place of all its preferences.
  */
-export function secondaryKey(view: RequestView, spec: VariantSpec): string {
-  const coding = bestCoding(view.header('accept-encoding'), codingsOf(spec))
-  return keyUnder(view, spec, { coding, language: languageOf(view, spec) })
+export function secondaryKey(request: Requested, spec: VariantSpec): string {
+  const coding = bestCoding(request.view.header('accept-encoding'), codingsOf(spec))
+  return keyUnder(request, spec, { coding, language: languageOf(request, spec) })
+}
+
+/** Whose variants: a look-up, say. */
+export interface Requested {
+  readonly core: { readonly fieldValues: FieldValues }
+  readonly view: RequestView
+  /** What is known of the key already. */
+  readonly spec?: VariantSpec | undefined
 }
 
 /** What a response is, beside the fields that it depends on. */
@@ -25,24 +33,17 @@ export interface Selected {
 /**
  * The variant a response is: the same key its own request would select, but under the coding and the language it really
  * has.
- *
- * @param known - what is known of the key already
  */
-export function variantOf(
-  view: RequestView,
-  fields: readonly string[],
-  response: Selected,
-  known?: VariantSpec,
-): Variant {
+export function variantOf(request: Requested, fields: readonly string[], response: Selected): Variant {
   const { coding } = response
   const codings = coding === 'identity' ? [] : [coding]
   const language = response.language?.toLowerCase()
-  const marks = fields.includes(languageField) && language !== undefined && mayMark(language, known)
+  const marks = fields.includes(languageField) && language !== undefined && mayMark(language, request.spec)
   return {
     spec: { fields: marks ? [...fields, `${languageMark}${language}`] : fields, codings },
     // What this client prefers may be another language than the one it got: nobody else is to be given that for it.
     select: (spec) =>
-      keyUnder(view, spec, { coding, language: languageOf(view, spec) === language ? language : undefined }),
+      keyUnder(request, spec, { coding, language: languageOf(request, spec) === language ? language : undefined }),
   }
 }
 
@@ -65,10 +66,11 @@ function languagesOf(spec: VariantSpec): string[] {
   return spec.fields.filter((name) => name.startsWith(languageMark)).map((name) => name.slice(languageMark.length))
 }
 
-function languageOf(view: RequestView, spec: VariantSpec): string | undefined {
+function languageOf({ core, view }: Requested, spec: VariantSpec): string | undefined {
   if (!spec.fields.includes(languageField)) return undefined
   const languages = languagesOf(spec)
-  return languages.length === 0 ? undefined : preferredLanguage(view.header(languageField), languages)
+  if (languages.length === 0) return undefined
+  return preferredLanguage(core.fieldValues.preferences(view.header(languageField)), languages)
 }
 
 /** Once a handler has encoded, an answer without a coding is one of the variants. */
@@ -76,7 +78,7 @@ const codingsOf = (spec: VariantSpec): readonly string[] =>
   spec.codings.length ? [...spec.codings, 'identity'] : spec.codings
 
 function keyUnder(
-  view: RequestView,
+  { core, view }: Requested,
   spec: VariantSpec,
   { coding, language }: { readonly coding: string | undefined; readonly language: string | undefined },
 ): string {
@@ -84,7 +86,7 @@ function keyUnder(
   for (const field of spec.fields) {
     if (field.startsWith(languageMark)) continue
     const isLanguage = field === languageField && language !== undefined
-    values.push(isLanguage ? `=${language}` : normaliseFieldValue(view.header(field), field))
+    values.push(isLanguage ? `=${language}` : core.fieldValues.normalise(field, view.header(field)))
   }
   return spec.codings.length ? joinParts([...values, coding]) : joinParts(values)
 }
