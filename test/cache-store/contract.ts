@@ -2,7 +2,6 @@ import { afterEach, describe, expect, test } from '@jest/globals'
 import type { CacheRecord, StoredForm } from '../../packages/core/src/cache/entry/record.ts'
 import {
   everythingTag,
-  groupTag,
   routeTags,
   serializeParams,
   urlTags,
@@ -307,19 +306,6 @@ export function describeCacheStore(name: string, makeStore: MakeStore): void {
       ['another route', { target: hit }, routeTags('/cities'), false],
       ['its route and parameters', { target: hit }, routeTags(route, { id: 1 }), true],
       ['its route and other parameters', { target: hit }, routeTags(route, { id: '2' }), false],
-      [
-        'its group (RFC 9875)',
-        { tags: [groupTag(target, 'g')] },
-        [groupTag({ scheme: 'HTTP', authority: 'api.test' }, 'g')],
-        true,
-      ],
-      [
-        'the group of another origin',
-        { tags: [groupTag(target, 'g')] },
-        [groupTag({ scheme: 'https', authority: 'api.test' }, 'g')],
-        false,
-      ],
-      ['a tag named like its group', { tags: [groupTag(target, 'g')] }, [userTag('g')], false],
     ]
     test.each(rows)('purging %s', async (_what, over, tags, gone) => {
       const { put, read, store } = await open()

@@ -81,9 +81,26 @@ const directives: readonly Row[] = [
     stored: 'private',
   },
   {
-    rule: '§5.2.2.7: private with a field name is private',
+    rule: '§5.2.2.7: private with a field name is about that field',
     fields: { 'Cache-Control': 'max-age=60, private="X-User"' },
+    stored: true,
+  },
+  {
+    rule: '§5.2.2.7: private with a field name against the route',
+    cache: ttl,
+    fields: { 'Cache-Control': 'private="X-User"' },
     stored: 'private',
+  },
+  {
+    rule: '§5.2.2.3: no-store beside must-understand',
+    fields: { 'Cache-Control': 'max-age=60, no-store, must-understand' },
+    stored: true,
+  },
+  {
+    rule: '§5.2.2.3: no-store beside must-understand against the route',
+    cache: ttl,
+    fields: { 'Cache-Control': 'no-store, must-understand' },
+    stored: 'no-store',
   },
   {
     rule: '§5.2.2.4: no-cache means store and revalidate',
@@ -99,6 +116,11 @@ const directives: readonly Row[] = [
     rule: '§7.3: Set-Cookie, though public',
     fields: { 'Cache-Control': 'public, max-age=9', 'Set-Cookie': 'a=1' },
     stored: 'set-cookie',
+  },
+  {
+    rule: '§5.2.2.7: Set-Cookie that is kept out',
+    fields: { 'Cache-Control': 'max-age=9, private="Set-Cookie"', 'Set-Cookie': 'a=1' },
+    stored: true,
   },
   { rule: 'an event stream', cache: ttl, fields: { 'Content-Type': 'text/event-stream' }, stored: 'event-stream' },
   {
@@ -170,6 +192,40 @@ describeHosts('what is stored of a response (RFC 9111 §3.1)', (host) => {
     expect([hit.cache, hit.header('x-hop'), hit.header('x-end')]).toEqual(['hit', undefined, 'two'])
     expect(hit.header('keep-alive') ?? '').not.toContain('timeout=9')
     expect(hit.header('connection') ?? '').not.toMatch(/x-hop/i)
+  })
+
+  test.each(['private="X-User, Set-Cookie"', 'no-cache="x-user, set-cookie"'])(
+    'fields that %s names are not (§5.2.2.7, §5.2.2.4)',
+    async (directive) => {
+      const fields = {
+        'Cache-Control': `max-age=60, ${directive}`,
+        'X-User': 'alice',
+        'Set-Cookie': 'sid=alice',
+        'X-End': 'two',
+      }
+      const app = await host.boot({ routes: [{ path: '/', cache: {}, handler: says({ fields }) }] })
+      const first = await app.get('/')
+      expect([first.header('x-user'), first.header('set-cookie')]).toEqual(['alice', 'sid=alice'])
+      const hit = await app.get('/')
+      expect([hit.cache, hit.header('x-user'), hit.header('set-cookie')]).toEqual(['hit', undefined, undefined])
+      expect([hit.header('x-end'), hit.header('cache-control')]).toEqual(['two', fields['Cache-Control']])
+    },
+  )
+
+  test.each([true, false])('nor are they where a 304 brings them, naming them again: %p', async (again) => {
+    const fields = { ETag: '"a"', 'X-User': 'alice' }
+    const said = { ...fields, 'Cache-Control': 'max-age=1, private="x-user"' }
+    const handler = counted((c) => {
+      if (c.header('if-none-match')) says({ status: 304, fields: again ? said : fields })(c)
+      else says({ fields: said })(c)
+    })
+    const app = await host.boot({ routes: [{ path: '/', cache: {}, handler }] })
+    await app.get('/')
+    await app.clock.advance(2_000)
+    const confirmed = await app.get('/')
+    expect([confirmed.cache, confirmed.status, handler.runs]).toEqual(['stale', 200, 2])
+    const hit = await app.get('/')
+    expect([hit.cache, hit.text, hit.header('x-user')]).toEqual(['hit', 'hello', undefined])
   })
 
   test('RateLimit fields are not: each hit has its own quota', async () => {

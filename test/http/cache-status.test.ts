@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { parseGroups } from '../../packages/core/src/http/caching/cache-groups.ts'
 import { type CacheStatusParts, cacheStatus } from '../../packages/core/src/http/caching/cache-status.ts'
-import { parseList } from '../../packages/core/src/http/structured/structured.ts'
+import { parseList } from '../../packages/core/src/http/structured/parse.ts'
 
 describe('Cache-Status (RFC 9211)', () => {
   test.each<[line: string, parts: CacheStatusParts]>([

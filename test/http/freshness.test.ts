@@ -39,7 +39,10 @@ describe('lifetime (RFC 9111 §4.2.1)', () => {
     ['two Expires: the earliest', { expires: [at(50), at(5)] }, 5, 'expires'],
     ['two Expires: one unreadable', { expires: [at(50), 'x'] }, 0, 'expires'],
     ['no-cache is never fresh', { 'cache-control': 'max-age=60, no-cache' }, 0, 'max-age'],
-    ['no-cache, qualified, neither', { 'cache-control': 'max-age=60, no-cache="a"' }, 0, 'max-age'],
+    ['§5.2.2.4 no-cache, qualified, is about fields', { 'cache-control': 'max-age=60, no-cache="a"' }, 60, 'max-age'],
+    ['but not beside one that is not', { 'cache-control': 'max-age=60, no-cache="a", no-cache' }, 0, 'max-age'],
+    ['nor with a name that is none', { 'cache-control': 'max-age=60, no-cache="a b"' }, 0, 'max-age'],
+    ['nor of fields it cannot be without', { 'cache-control': 'max-age=60, no-cache="a, Vary"' }, 0, 'max-age'],
     ['Age does not shorten the lifetime', { 'cache-control': 'max-age=60', age: '50' }, 60, 'max-age'],
   ])('%s', (_section, headers, seconds, source) => {
     expect(of(headers)).toMatchObject({ lifetimeMs: seconds * 1000, source, explicit: source !== 'none' })
@@ -139,6 +142,13 @@ describe('heuristic (RFC 9111 §4.2.2)', () => {
     ...[201, 202, 206, 302, 303, 307, 400, 401, 403, 429, 500, 502, 503].map(
       (status): [string, Record<string, string>, number, number] => [`not for ${status}`, modified(1000), status, 0],
     ),
+    ...[201, 302, 403, 503, 599].map((status): [string, Record<string, string>, number, number] => [
+      `§4.2.2: for ${status} where it says public`,
+      { ...modified(1000), 'cache-control': 'public' },
+      status,
+      100,
+    ]),
+    ['private is not public', { ...modified(1000), 'cache-control': 'private' }, 599, 0],
   ])('%s', (_name, headers, status, seconds) => {
     expect(of(headers, status, true)).toMatchObject({ lifetimeMs: seconds * 1000 })
   })
@@ -156,7 +166,7 @@ describe('stale (RFC 9111 §4.2.4, RFC 5861)', () => {
     ['max-age=60, Proxy-Revalidate', true, true],
     ['s-maxage=60', false, true],
     ['max-age=60, no-cache', true, true],
-    ['max-age=60, no-cache="a"', true, true],
+    ['max-age=60, no-cache="a"', false, false],
   ])('%s', (cc, neverStale, neverStaleOnError) => {
     expect(of({ 'cache-control': cc })).toMatchObject({ neverStale, neverStaleOnError })
   })

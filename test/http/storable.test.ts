@@ -40,10 +40,12 @@ describe('notStorable (RFC 9111 §3)', () => {
     ['a 500 with only an entity tag', { status: 500, headers: { etag: '"a"' } }, 'not-fresh'],
     ['a 302 with only an entity tag', { status: 302, headers: { etag: '"a"' } }, 'not-fresh'],
     [
-      'a 302 with public and an entity tag',
+      'a 302 with public and an entity tag: nothing confirms it (RFC 9110 §13.2.1)',
       { status: 302, headers: { 'cache-control': 'public', etag: '"a"' } },
-      undefined,
+      'not-fresh',
     ],
+    ['a 404 with only an entity tag', { status: 404, headers: { etag: '"a"' } }, 'not-fresh'],
+    ['a 404 found fresh by a heuristic', { status: 404, rules: { guessed: true } }, undefined],
 
     ['HEAD never becomes a GET entry (RFC 9110 §9.3.2)', { method: 'HEAD', headers: fresh }, 'method'],
     ['HEAD, even if listed', { method: 'HEAD', headers: fresh, rules: { methods: ['HEAD'] } }, 'method'],
@@ -81,13 +83,47 @@ describe('notStorable (RFC 9111 §3)', () => {
     ['no-store wins over a route TTL', { headers: { 'cache-control': 'no-store' }, rules: ttl }, 'no-store'],
     ['no-store on a second line', { headers: { 'cache-control': ['max-age=60', 'no-store'] } }, 'no-store'],
     [
-      'no-store beside must-understand',
+      'no-store beside must-understand is for caches that do not understand (§5.2.2.3)',
       { headers: { 'cache-control': 'no-store, must-understand, max-age=9' } },
+      undefined,
+    ],
+    [
+      'a status that is not known',
+      { status: 599, headers: { 'cache-control': 'no-store, must-understand, max-age=9' } },
+      'no-store',
+    ],
+    [
+      'no-store for us, must-understand for others',
+      {
+        headers: {
+          'cdn-cache-control': 'max-age=9, no-store',
+          'cache-control': 'no-store, must-understand, max-age=9',
+        },
+      },
+      'no-store',
+    ],
+    [
+      'on a TTL route no-store is obeyed',
+      { headers: { 'cache-control': 'no-store, must-understand' }, rules: ttl },
       'no-store',
     ],
     ['private (§5.2.2.7)', { headers: { 'cache-control': 'private, max-age=60' } }, 'private'],
     ['private wins over a route TTL', { headers: { 'cache-control': 'private' }, rules: ttl }, 'private'],
-    ['private="field"', { headers: { 'cache-control': 'private="x-user", max-age=60' } }, 'private'],
+    [
+      'private="field" is about that field',
+      { headers: { 'cache-control': 'private="x-user", max-age=60' } },
+      undefined,
+    ],
+    ['private="field" on a TTL route', { headers: { 'cache-control': 'private="x-user"' }, rules: ttl }, 'private'],
+    ['private, with and without', { headers: { 'cache-control': 'private="x-user", private, max-age=60' } }, 'private'],
+    ['private=field, on two lines', { headers: { 'cache-control': ['max-age=60, private=a', 'private'] } }, 'private'],
+    ['private of what is no field', { headers: { 'cache-control': 'private="x user", max-age=60' } }, 'private'],
+    ['private of nothing', { headers: { 'cache-control': 'private="", max-age=60' } }, 'private'],
+    [
+      'private of what the rest depends on',
+      { headers: { 'cache-control': 'private="Content-Type", max-age=60' } },
+      'private',
+    ],
     [
       'private, no-store is not rewritten to max-age (apicache)',
       { headers: { 'cache-control': 'private, no-store' }, rules: ttl },
@@ -144,6 +180,30 @@ describe('notStorable (RFC 9111 §3)', () => {
       { headers: { 'cache-control': 'public, max-age=60', 'set-cookie': 'a=1' } },
       'set-cookie',
     ],
+
+    [
+      'Set-Cookie that is kept out (§5.2.2.7)',
+      { headers: { 'cache-control': 'max-age=60, private="Set-Cookie"', 'set-cookie': 'a=1' } },
+      undefined,
+    ],
+    [
+      'Set-Cookie that is kept out (§5.2.2.4)',
+      { headers: { 'cache-control': 'max-age=60, no-cache="set-cookie"', 'set-cookie': 'a=1' } },
+      undefined,
+    ],
+    [
+      'Set-Cookie that is kept out of other caches (RFC 9213)',
+      {
+        headers: {
+          'cdn-cache-control': 'max-age=60',
+          'cache-control': 'max-age=60, private="set-cookie"',
+          'set-cookie': 'a=1',
+        },
+      },
+      'set-cookie',
+    ],
+    ['Set-Cookie2, which no user agent obeys', { headers: { ...fresh, 'set-cookie2': 'a=1' } }, undefined],
+    ['Set-Cookie2 on a TTL route', { headers: { 'set-cookie2': 'a=1' }, rules: ttl }, 'set-cookie'],
 
     ["alice's Authorization (§3.5; apicache, koa-cash)", { request: bob, headers: fresh }, 'authorization'],
     ['Authorization on a TTL route', { request: bob, rules: ttl }, 'authorization'],

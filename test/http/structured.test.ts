@@ -1,24 +1,32 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import * as other from 'structured-headers'
-import * as sf from '../../packages/core/src/http/structured/structured.ts'
-import type { SfBareItem, SfMember } from '../../packages/core/src/http/structured/types.ts'
+import { parseDictionary, parseList } from '../../packages/core/src/http/structured/parse.ts'
+import { sfInteger, sfString, sfTokenOrString } from '../../packages/core/src/http/structured/serialise.ts'
+import type { SfBareItem, SfItem, SfMember } from '../../packages/core/src/http/structured/types.ts'
+import { sfDictionary, sfDisplayString, sfItem, sfList } from './structured-text.ts'
 
 type Kind = 'item' | 'list' | 'dictionary'
 
+/** A list of one that is no list itself (RFC 9651 §4.2.3). */
+function parseItem(value: string): SfItem | undefined {
+  const [first, ...others] = parseList(value) ?? []
+  return first === undefined || others.length > 0 || first.type === 'inner-list' ? undefined : first
+}
+
 function read(kind: Kind, value: string) {
-  if (kind === 'item') return sf.parseItem(value)
-  return kind === 'list' ? sf.parseList(value) : sf.parseDictionary(value)
+  if (kind === 'item') return parseItem(value)
+  return kind === 'list' ? parseList(value) : parseDictionary(value)
 }
 
 /** As it would be sent again; `undefined` where it is invalid. */
 function canonical(kind: Kind, value: string): string | undefined {
-  const item = kind === 'item' ? sf.parseItem(value) : undefined
-  if (item) return sf.sfItem(item)
-  const list = kind === 'list' ? sf.parseList(value) : undefined
-  if (list) return sf.sfList(list)
-  const dictionary = kind === 'dictionary' ? sf.parseDictionary(value) : undefined
-  return dictionary && sf.sfDictionary(dictionary)
+  const item = kind === 'item' ? parseItem(value) : undefined
+  if (item) return sfItem(item)
+  const list = kind === 'list' ? parseList(value) : undefined
+  if (list) return sfList(list)
+  const dictionary = kind === 'dictionary' ? parseDictionary(value) : undefined
+  return dictionary && sfDictionary(dictionary)
 }
 
 function secondOpinion(kind: Kind, value: string): string | undefined {
@@ -115,7 +123,7 @@ describe('RFC 9651 §4.2', () => {
   })
 
   test('values come with their types', () => {
-    const dictionary = sf.parseDictionary('i=1, d=1.0, s="x", t=x, b=?0, y=:AQI=:, w=@5, u=%"%c3%a9"')!
+    const dictionary = parseDictionary('i=1, d=1.0, s="x", t=x, b=?0, y=:AQI=:, w=@5, u=%"%c3%a9"')!
     expect(Object.fromEntries(Array.from(dictionary, ([key, { parameters, ...bare }]) => [key, bare]))).toEqual({
       i: { type: 'integer', value: 1 },
       d: { type: 'decimal', value: 1 },
@@ -234,14 +242,14 @@ describe('properties', () => {
   const member = fc.oneof(item, innerList) as fc.Arbitrary<SfMember>
 
   test('what is written reads back as it was: lists', () => {
-    fc.assert(fc.property(fc.array(member), (list) => expect(sf.parseList(sf.sfList(list))).toEqual(list)))
+    fc.assert(fc.property(fc.array(member), (list) => expect(parseList(sfList(list))).toEqual(list)))
   })
 
   test('what is written reads back as it was: dictionaries', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(key, member)), (pairs) => {
         const dictionary = new Map(pairs)
-        expect(sf.parseDictionary(sf.sfDictionary(dictionary))).toEqual(dictionary)
+        expect(parseDictionary(sfDictionary(dictionary))).toEqual(dictionary)
       }),
     )
   })
@@ -249,9 +257,9 @@ describe('properties', () => {
   test('sfString takes any text and writes a string', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (text) => {
-        expect(sf.parseItem(sf.sfString(text))?.type).toBe('string')
-        expect(['string', 'token']).toContain(sf.parseItem(sf.sfTokenOrString(text))?.type)
-        expect(sf.parseItem(sf.sfDisplayString(text))?.value).toBe(
+        expect(parseItem(sfString(text))?.type).toBe('string')
+        expect(['string', 'token']).toContain(parseItem(sfTokenOrString(text))?.type)
+        expect(parseItem(sfDisplayString(text))?.value).toBe(
           new TextDecoder('utf-8', { ignoreBOM: true }).decode(new TextEncoder().encode(text)),
         )
       }),
@@ -268,35 +276,14 @@ describe('writing (RFC 9651 §4.1)', () => {
     ['100%', '"100%"'],
     ['\ud800', '"%EF%BF%BD"'],
   ])('sfString(%j)', (text, written) => {
-    expect(sf.sfString(text)).toBe(written)
+    expect(sfString(text)).toBe(written)
   })
 
   test.each<[name: string, write: () => string]>([
-    ['a token with a space', () => sf.sfToken('a b')],
-    ['a token that begins with a digit', () => sf.sfToken('1a')],
-    ['an empty token', () => sf.sfToken('')],
-    ['an upper-case key', () => sf.sfKey('A')],
-    ['a fraction as an integer', () => sf.sfInteger(1.5)],
-    ['16 digits', () => sf.sfInteger(1e15)],
-    ['NaN', () => sf.sfInteger(Number.NaN)],
-    ['infinity as a decimal', () => sf.sfDecimal(Number.POSITIVE_INFINITY)],
-    ['NaN as a decimal', () => sf.sfDecimal(Number.NaN)],
-    ['a decimal of 13 digits', () => sf.sfDecimal(1e12)],
-    ['a string that is not ASCII, as an item', () => sf.sfItem({ type: 'string', value: 'é' })],
+    ['a fraction as an integer', () => sfInteger(1.5)],
+    ['16 digits', () => sfInteger(1e15)],
+    ['NaN', () => sfInteger(Number.NaN)],
   ])('%s throws', (_name, write) => {
     expect(write).toThrow(TypeError)
-  })
-
-  test.each<[number, string]>([
-    [1, '1.0'],
-    [0, '0.0'],
-    [-0.5, '-0.5'],
-    [1.0005, '1.0'],
-    [0.0025, '0.002'],
-    [0.0015, '0.002'],
-    [-0.0001, '0.0'],
-    [12.345, '12.345'],
-  ])('sfDecimal(%p)', (value, written) => {
-    expect(sf.sfDecimal(value)).toBe(written)
   })
 })

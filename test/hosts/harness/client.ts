@@ -13,12 +13,15 @@ export class Answer {
   readonly fields: readonly (readonly [name: string, value: string])[]
   /** The 1xx answers before it. */
   readonly interim: readonly number[]
+  /** And their fields. */
+  readonly interimFields: readonly http.IncomingHttpHeaders[]
 
-  constructor(message: http.IncomingMessage, body: Buffer, interim: readonly number[]) {
+  constructor(message: http.IncomingMessage, body: Buffer, interim: readonly http.InformationEvent[]) {
     this.status = message.statusCode!
     this.body = body
     this.trailers = message.trailers
-    this.interim = interim
+    this.interim = interim.map((info) => info.statusCode)
+    this.interimFields = interim.map((info) => info.headers)
     this.fields = pairs(message.rawHeaders)
   }
 
@@ -97,9 +100,9 @@ export class Client {
 
   request(path: string, options: RequestOptions = {}): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      const interim: number[] = []
+      const interim: http.InformationEvent[] = []
       const request = this.#start(path, options)
-      request.on('information', (info) => interim.push(info.statusCode))
+      request.on('information', (info) => interim.push(info))
       request.on('error', reject)
       request.on('response', (message) => {
         const chunks: Buffer[] = []

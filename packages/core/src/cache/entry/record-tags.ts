@@ -18,20 +18,10 @@ function tag(namespace: string, text: string): string {
 /** The tag every record has. */
 export const everythingTag = '*'
 
-/** A tag the user gave; one of {@link groupTag} stays what it is. */
+/** A tag the user gave. The groups of RFC 9875 are such tags too, named by the handler in a field of its response. */
 export function userTag(name: string): string {
-  return name.startsWith(groupNamespace) ? name : tag('t', name)
+  return tag('t', name)
 }
-
-/**
- * A cache group, which belongs to the origin that names it (RFC 9875 §2.2). It stands among the user's tags in a
- * record, told apart by a first character that nobody types.
- */
-export function groupTag(of: { readonly scheme: string; readonly authority: string }, group: string): string {
-  return tag(groupNamespace, joinParts([origin(of.scheme, of.authority), group]))
-}
-
-const groupNamespace = '\0g'
 
 /** Everything a record is invalidated by: its implicit tags and the user's. */
 export function recordTags(record: CacheRecord): string[] {

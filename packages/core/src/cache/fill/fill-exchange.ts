@@ -11,7 +11,7 @@ import type {
 } from '../../exchange/exchange.ts'
 import { isPaged, watchQuery } from '../../exchange/reads/query-watch.ts'
 import { isField } from '../../exchange/reads/term.ts'
-import { parseCacheControl } from '../../http/caching/cache-control.ts'
+import { refusedDirective } from '../../http/caching/storable.ts'
 import type { Fields } from '../../http/fields/fields.ts'
 import type { CacheRecord } from '../entry/record.ts'
 import type { Lookup } from '../lookup/lookup.ts'
@@ -207,22 +207,21 @@ export class FillExchange implements Exchange {
     const { view, policy, key, vacancy, core } = this.#lookup
     const own = ownFields(head)
     const times = this.#times()
-    const terms = responseTerms(
-      { status: stale.status, fields: mergedTerms(stale, own, policy) },
-      policy,
-      this.#overrideMs,
-      times.wall,
-    )
+    const merged = { status: stale.status, fields: mergedTerms(stale, own, policy) }
+    const terms = responseTerms(merged, policy, this.#overrideMs, times.wall)
     const record = confirmRecord(stale, own, terms, policy, times)
     core.counters.revalidated++
-    const control = parseCacheControl(own.get('cache-control'))
     const parts: StatusParts = { fwd: 'stale', fwdStatus: 304 }
-    if (control.has('no-store') || control.has('private') || this.#skipped !== undefined) {
+    const rules = { directives: terms.directives, explicit: terms.explicit, ttlRoute: policy.mode === 'route' }
+    if (refusedDirective(merged, rules) !== undefined || this.#skipped !== undefined) {
       void core.ask('delete', () => core.store.delete(key.key))
       this.#settle('unshared')
     } else {
       this.#stores = true
-      const variant = this.#storing.variant(head, record.forms[0]!.coding)
+      const variant = this.#storing.variant(head, {
+        coding: record.forms[0]!.coding,
+        language: fieldOf(record.fields, 'content-language'),
+      })
       void chain(core.put(key.key, variant, record, vacancy!), (outcome) =>
         this.#settle(outcome === 'stored' && record.staleAt > record.storedAt ? 'stored' : 'unshared'),
       )

@@ -6,14 +6,19 @@ import type { Lookup } from '../lookup/lookup.ts'
 import { fieldOf } from '../lookup/reply.ts'
 import type { Reads } from '../terms/reads.ts'
 
-/** What the handler can confirm a stored response by; nothing for a tag it never saw. */
+/** What the handler can confirm a stored response by. */
 export interface Validators {
   readonly etag?: string | undefined
   readonly lastModified?: string | undefined
 }
 
+/**
+ * Nothing for a tag the handler never saw, nor where it was not a 200 that is stored: conditions are about that
+ * (RFC 9110 §13.2.1). Frameworks derive a tag from the body alone, so that their 304 would say of a stored 404 with the
+ * same text that it is still right.
+ */
 export function validatorsOf(stale: CacheRecord | undefined): Validators {
-  if (!stale) return {}
+  if (stale?.status !== 200) return {}
   const tags = stale.ownTag ? [] : stale.forms.flatMap((form) => form.etag ?? [])
   return { etag: tags.length ? tags.join(', ') : undefined, lastModified: fieldOf(stale.fields, 'last-modified') }
 }

@@ -6,7 +6,9 @@ import { unstoredFields } from '../../http/caching/unstored-fields.ts'
 import { displayName } from '../../http/fields/field-case.ts'
 import type { Fields } from '../../http/fields/fields.ts'
 import { parseHttpDate } from '../../http/fields/http-date.ts'
+import { trimOws } from '../../http/fields/lists.ts'
 import { splitAuthority } from '../../http/locate.ts'
+import { isNegotiated } from '../../http/selection/codings.ts'
 import { isEntityTag, strongTag } from '../../http/selection/etag.ts'
 import type { CacheRecord, RecordTarget } from '../entry/record.ts'
 import { type RouteParams, serializeParams } from '../entry/record-tags.ts'
@@ -62,11 +64,14 @@ export function responseTerms(
   const negative = policy.mode === 'route' && (response.status === 404 || response.status === 410)
   const routeMs = policy.mode === 'route' ? (negative ? policy.negativeTtlMs : policy.ttlMs) : undefined
   const lifetimeMs = overrideMs ?? routeMs ?? said.lifetimeMs
-  const forbidden = said.neverStale || said.noCache
+  // Under a route's TTL a `no-cache` that names fields forbids as one that does not: what goes out of such a route is
+  // advertised anew, and further caches would keep what this one leaves out.
+  const noCache = policy.mode === 'route' ? said.directives.has('no-cache') : said.noCache
+  const forbidden = said.neverStale || noCache
   const whileRevalidate = policy.staleWhileRevalidateMs ?? said.staleWhileRevalidateMs ?? 0
   const ifError = policy.staleIfErrorMs ?? said.staleIfErrorMs ?? 0
   return {
-    lifetimeMs: said.noCache ? 0 : lifetimeMs,
+    lifetimeMs: noCache ? 0 : lifetimeMs,
     explicit: overrideMs !== undefined || routeMs !== undefined || said.explicit,
     mustRevalidate: forbidden,
     directives: said.directives,
@@ -124,12 +129,13 @@ export function makeRecord(source: RecordSource): CacheRecord {
   const { fields, body, policy, times } = source
   const given = fields.get('etag')
   const tag = given !== undefined && isEntityTag(given) ? given : undefined
-  const etag = tag ?? madeTag(body, policy.etag)
-  const hasValidator = tag !== undefined || fields.has('last-modified')
+  // A tag made of a part's bytes would be the tag of something else.
+  const etag = tag ?? (source.status === 206 ? undefined : madeTag(body, policy.etag))
+  const hasValidator = source.status === 200 && (tag !== undefined || fields.has('last-modified'))
   return {
     kind: 'record',
     status: source.status,
-    fields: storedFields(fields),
+    fields: storedFields(fields, source.terms.directives),
     forms: [{ coding: codingOf(fields), body, etag }],
     ownTag: tag === undefined,
     fillMs: times.now - times.startedAt,
@@ -160,7 +166,7 @@ export function confirmRecord(
   policy: CachePolicy,
   times: Times,
 ): CacheRecord {
-  const update = storedFields(fields)
+  const update = storedFields(fields, terms.directives)
   const replaced = new Set(update.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase()))
   const kept: string[] = []
   for (let i = 0; i < stale.fields.length; i += 2) {
@@ -176,25 +182,32 @@ export function confirmRecord(
   }
 }
 
-/** Content codings of the body as the handler left it, in lower case. */
+/**
+ * The content codings of the body as the handler left it, in lower case. `identity` also for one that nobody negotiates:
+ * that is a field like any other.
+ */
 export function codingOf(fields: Fields): string {
-  return fields.get('content-encoding')?.trim().toLowerCase() || 'identity'
+  const given = fields.get('content-encoding')
+  return given !== undefined && isNegotiated(given) ? trimOws(given).toLowerCase() : 'identity'
 }
 
 /** A flat list, with the fields left out that a hit computes, or that were one connection's or one client's. */
-function storedFields(fields: Fields): string[] {
-  const left = unstoredFields(fields)
+function storedFields(fields: Fields, governing: CacheControl): string[] {
+  const left = unstoredFields(fields, governing)
   const flat: string[] = []
   for (const [name, value] of fields) {
-    if (!left.has(name) && !ofForm.has(name)) flat.push(displayName(name), value)
+    if (!left.has(name) && !isOfForm(name, value)) flat.push(displayName(name), value)
   }
   return flat
 }
 
-/** These belong to the form and not to the response: each coding has its own. */
-const ofForm: ReadonlySet<string> = new Set(['etag', 'content-encoding', 'content-length'])
+/** Whether a field belongs to the form and not to the response: each coding has its own. */
+function isOfForm(name: string, value: string): boolean {
+  return name === 'etag' || name === 'content-length' || (name === 'content-encoding' && isNegotiated(value))
+}
 
-function targetOf(view: RequestView, policy: CachePolicy): RecordTarget {
+/** What a response to this request answers. */
+export function targetOf(view: RequestView, policy: CachePolicy): RecordTarget {
   const params = view.property('params')
   return {
     scheme: view.scheme,

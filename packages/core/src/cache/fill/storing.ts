@@ -10,12 +10,13 @@ import type { Lookup } from '../lookup/lookup.ts'
 import { advertise } from '../policy/advertise.ts'
 import { cacheKey } from '../policy/key.ts'
 import type { Storability } from '../policy/storability.ts'
-import { variantOf } from '../policy/variant.ts'
+import { type Selected, variantOf } from '../policy/variant.ts'
 import type { Variant } from '../store/store.ts'
 import type { Reads } from '../terms/reads.ts'
 import { differenceOf } from '../witness/difference.ts'
 import { trustTag } from '../witness/trust.ts'
 import { firstWitness } from '../witness/witness.ts'
+import { storePart } from './combine.ts'
 import { codingOf, makeRecord, type ResponseTerms, type Times } from './make-record.ts'
 
 /** A whole answer that may be stored. */
@@ -72,7 +73,8 @@ export class Storing {
     const again = key.covered ? core.guarded('varyBy', () => cacheKey(view, policy, key.route)) : key
     return chain(again, (now) => {
       if (now?.key !== key.key) return 'key-changed'
-      const variant = this.variant(head, codingOf(head.fields))
+      const selected = { coding: codingOf(head.fields), language: head.fields.get('content-language') }
+      const variant = this.variant(head, selected)
       const { compared } = this.#lookup
       const other = compared && this.#isSameVariant(variant) ? compared : undefined
       return chain(this.#standing(head, other), (standing) => this.#put(answer, variant, { ...standing, tags, other }))
@@ -80,11 +82,11 @@ export class Storing {
   }
 
   /** Which variant of its key the response is. */
-  variant(head: ResponseHead, coding: string): Variant {
+  variant(head: ResponseHead, selected: Selected): Variant {
     const { core, policy } = this.#lookup
     const terms = this.#storability.terms(head)
     const text = (term: string): string => this.#reads.text(term) ?? core.texts.of(this.#lookup, term)
-    return variantOf({ terms, coding, most: policy.maxVariants }, text)
+    return variantOf(this.#lookup, { ...selected, terms, most: policy.maxVariants }, text)
   }
 
   #put(answer: Answer, variant: Variant, made: Made): MaybePromise<CacheRecord | string> {
@@ -97,6 +99,7 @@ export class Storing {
       if (difference) return chain(core.witnesses.contradict(this.#lookup, other, difference), () => 'contradicted')
       core.witnesses.confirm(this.#lookup)
     }
+    if (record.status === 206) return storePart(this.#lookup, record, variant)
     return chain(core.forms.forNew(record, view), (encoded) =>
       chain(core.put(key.key, variant, encoded, vacancy!), (outcome) => {
         if (outcome === 'stored') return encoded

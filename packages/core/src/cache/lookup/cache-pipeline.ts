@@ -5,6 +5,7 @@ import type { RequestView } from '../../exchange/request-view.ts'
 import { isSafeMethod } from '../../http/methods.ts'
 import type { CacheCore } from '../cache-core.ts'
 import { PassExchange } from '../fill/pass-exchange.ts'
+import { PostExchange } from '../fill/post-exchange.ts'
 import { invalidateTarget } from '../invalidation.ts'
 import type { CachePolicy } from '../policy/options.ts'
 import { statusLine } from '../status-line.ts'
@@ -40,6 +41,7 @@ export class CachePipeline implements Pipeline {
     const { core, policy } = this.#cache
     const line = statusLine(policy, undefined, { fwd: 'method' })
     core.counters.bypassed++
+    if (view.method === 'POST') return { kind: 'proceed', exchange: new PostExchange(core, view, policy) }
     const exchange = isSafeMethod(view.method) ? new PassExchange(line) : invalidateTarget(core, view, line)
     return { kind: 'proceed', exchange }
   }

@@ -19,6 +19,12 @@ export interface LookupCache {
   readonly hitLine: (ttl: number) => string
 }
 
+/** Where a part of a request's representation stands, and what may be presented to store it there. */
+export interface PartPlace {
+  readonly key: string
+  readonly vacancy: Vacancy
+}
+
 /** Before the key is known. */
 const noKey: CacheKey = Object.freeze({ key: '', covered: undefined, route: undefined })
 
@@ -35,12 +41,14 @@ export class Lookup {
   key: CacheKey = noKey
   /** The secondary key, as it was last selected. */
   variant = ''
-  /** What the store knows of the key's variants. */
+  /** What the store knew of the key then: how its variants are told apart. */
   spec: VariantSpec | undefined
   /** What is stored and no longer fresh: to be confirmed, replaced, or to stand in for an error. */
   stale: CacheRecord | undefined
   /** What a fill may present to the store: where it stands in the order of invalidations, and its lease. */
   vacancy: Vacancy | undefined
+  /** Where a part of the representation may be stored, if the answer turns out to be one. */
+  part: PartPlace | undefined
   /** Others in this process wait for what this request brings. */
   fill: Fill | undefined
   /** How often this request has waited for others already. */

@@ -4,10 +4,10 @@ import type { RequestView } from '../../exchange/request-view.ts'
 import { displayName } from '../../http/fields/field-case.ts'
 import type { Fields } from '../../http/fields/fields.ts'
 import { formatHttpDate } from '../../http/fields/http-date.ts'
-import { bestCoding } from '../../http/selection/codings.ts'
+import { bestCoding, isNegotiated } from '../../http/selection/codings.ts'
 import { evaluateConditional, fields304 } from '../../http/selection/conditional.ts'
 import { codedTag } from '../../http/selection/etag.ts'
-import { ifRangeHolds, singleRange } from '../../http/selection/range.ts'
+import { ifRangeHolds, parseContentRange, singleRange } from '../../http/selection/range.ts'
 import type { CacheRecord, DownstreamPromise, StoredForm } from '../entry/record.ts'
 import { cacheControl, cdnCacheControl } from '../policy/advertise.ts'
 
@@ -96,6 +96,19 @@ export function replyFrom(record: CacheRecord, view: RequestView, now: number, s
   return form && answer(record, form, view, head(record, form, now, statusLine))
 }
 
+/** The 206 that a stored part gives, if it has all of the one range the request asks for, and its `If-Range` holds. */
+export function replyFromPart(part: CacheRecord, view: RequestView, now: number, line: string): Reply | undefined {
+  const form = chooseForm(part, view)
+  const held = parseContentRange(fieldOf(part.fields, 'content-range'))
+  const range = held && singleRange(view.header('range'), held.length)
+  if (!form || !range || range === 'unsatisfiable' || range.start < held.start || range.end > held.end) return undefined
+  if (!ifRangeHolds(view.header('if-range'), form.etag, fieldOf(part.fields, 'last-modified'), part.dateMs)) {
+    return undefined
+  }
+  const body = form.body.subarray(range.start - held.start, range.end - held.start + 1)
+  return partOf(head(part, form, now, line), body, range.start, held.length)
+}
+
 /**
  * The answer to the request whose handler has just brought this record: what the handler said, connection fields and
  * all, with the validator the record has.
@@ -106,7 +119,7 @@ export function replyWith(record: CacheRecord, view: RequestView, own: Fields, s
   const form = chooseForm(record, view) ?? record.forms[0]!
   const fields: string[] = []
   for (const [name, value] of own) {
-    if (!computed.has(name)) fields.push(displayName(name), value)
+    if (!isComputed(name, value)) fields.push(displayName(name), value)
   }
   // RFC 9211 §2: each cache adds its member behind those of the caches nearer to the origin.
   const status = [...own.lines('cache-status'), statusLine].join(', ')
@@ -124,8 +137,12 @@ function answer(record: CacheRecord, form: StoredForm, view: RequestView, fields
   return { status: record.status, fields, body: bodyless(record.status) ? undefined : form.body }
 }
 
-/** Set from the record, whatever the handler said. */
-const computed = new Set(['date', 'etag', 'cache-status', 'content-encoding', 'content-length', 'transfer-encoding'])
+/** Whether the record sets the field, whatever the handler said. */
+function isComputed(name: string, value: string): boolean {
+  return computed.has(name) || (name === 'content-encoding' && isNegotiated(value))
+}
+
+const computed = new Set(['date', 'etag', 'cache-status', 'content-length', 'transfer-encoding'])
 
 function chooseForm(record: CacheRecord, view: RequestView): StoredForm | undefined {
   const { forms } = record
@@ -231,18 +248,18 @@ function ranged(record: CacheRecord, form: StoredForm, view: RequestView, fields
     const kept = without(fields, unsatisfiableDrops)
     return { status: 416, fields: [...kept, 'Content-Range', `bytes */${length}`, 'Content-Length', '0'], body: empty }
   }
-  const body = form.body.subarray(range.start, range.end + 1)
-  const kept = without(fields, lengthOnly)
-  const contentRange = `bytes ${range.start}-${range.end}/${length}`
-  return {
-    status: 206,
-    fields: [...kept, 'Content-Range', contentRange, 'Content-Length', String(body.byteLength)],
-    body,
-  }
+  return partOf(fields, form.body.subarray(range.start, range.end + 1), range.start, length)
+}
+
+/** A 206 (RFC 9110 §15.3.7). `of`: how many bytes the whole has. */
+function partOf(fields: readonly string[], body: Uint8Array, start: number, of: number): Reply {
+  const range = `bytes ${start}-${start + body.byteLength - 1}/${of}`
+  const kept = without(fields, ofPart)
+  return { status: 206, fields: [...kept, 'Content-Range', range, 'Content-Length', String(body.byteLength)], body }
 }
 
 const empty: Uint8Array = new Uint8Array(0)
-const lengthOnly = new Set(['content-length'])
+const ofPart = new Set(['content-length', 'content-range'])
 const unsatisfiableDrops = new Set(['content-length', 'content-type', 'content-encoding', 'etag', 'last-modified'])
 
 function without(fields: readonly string[], names: ReadonlySet<string>): string[] {

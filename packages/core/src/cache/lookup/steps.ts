@@ -11,6 +11,7 @@ import { type StatusParts, statusLine } from '../status-line.ts'
 import type { Vacancy, Wants } from '../store/store.ts'
 import { isForVisitor } from '../witness/witness.ts'
 import type { Lookup } from './lookup.ts'
+import { lookUpPart, wantsPart } from './parts.ts'
 import { refreshBehind } from './refresh.ts'
 import { replyFrom, replyToHit } from './reply.ts'
 import { staleIfError } from './stale-if-error.ts'
@@ -161,6 +162,11 @@ function stale(lookup: Lookup, record: CacheRecord): MaybePromise<Opening> {
 // miss
 
 function miss(lookup: Lookup): MaybePromise<Opening> {
+  if (!wantsPart(lookup)) return missed(lookup)
+  return chain(lookUpPart(lookup), (reply) => (reply ? { kind: 'reply', reply } : missed(lookup)))
+}
+
+function missed(lookup: Lookup): MaybePromise<Opening> {
   const { core, view, vacancy, variantKey } = lookup
   core.counters.misses++
   if (view.method === 'HEAD' || view.header('range') !== undefined) {

@@ -59,7 +59,8 @@ export function cacheKey(view: RequestView, policy: CachePolicy, known?: string)
 const text = (value: unknown): string | undefined =>
   value === undefined || value === null ? undefined : typeof value === 'string' ? value : `${typeof value}:${value}`
 
-function targetKey(view: RequestView, policy: CachePolicy): string {
+/** The key of a GET that nothing but its URL tells apart. */
+export function targetKey(view: RequestView, policy: CachePolicy): string {
   const { scheme, path } = view
   const authority = keyedAuthority(view)
   const hidden = hiddenQuery(view)

@@ -4,6 +4,7 @@ import { parseCacheControl } from '../../http/caching/cache-control.ts'
 import { notStorable } from '../../http/caching/storable.ts'
 import { parseVary } from '../../http/caching/vary.ts'
 import type { Fields } from '../../http/fields/fields.ts'
+import { parseContentRange } from '../../http/selection/range.ts'
 import type { CacheCore } from '../cache-core.ts'
 import { allowsAuthorization, type ResponseTerms } from '../fill/make-record.ts'
 import { hostFields } from '../terms/fields.ts'
@@ -18,6 +19,8 @@ const noReads: ReadTerms = Object.freeze({ terms: [], refused: [], unseen: false
 /** Of the request's look-up, what the judgement is about. */
 interface Judged extends ReadBy {
   readonly core: CacheCore
+  /** Where a part of the response could be stored. */
+  readonly part?: object | undefined
 }
 
 /** Decides what the response to one request may be used for: stored or not, for whom, and told apart by what. */
@@ -39,6 +42,8 @@ export class Storability {
     if (view.method === 'HEAD') return 'head'
     const rules = {
       explicit: said.explicit,
+      guessed: !said.explicit && said.lifetimeMs > 0,
+      part: this.#isPart(head, said),
       ttlRoute: policy.mode === 'route',
       negativeTtl: policy.negativeTtlMs !== undefined,
       // One that a second witness must confirm is for its own visitor until then.
@@ -52,11 +57,20 @@ export class Storability {
     return this.unkeyed(head)
   }
 
+  /** One part of a whole that would have room here, as long as it says. */
+  #isPart(head: ResponseHead, said: ResponseTerms): boolean {
+    const { part, policy } = this.#lookup
+    if (head.status !== 206 || !part || said.lifetimeMs <= 0) return false
+    const range = parseContentRange(head.fields.get('content-range'))
+    if (!range || range.length > policy.maxEntryBytes) return false
+    return head.length === undefined || head.length === range.end - range.start + 1
+  }
+
   /** What the reads of the handler forbid. */
   unkeyed(head: ResponseHead): string | undefined {
     const { view, policy, core } = this.#lookup
     // The handler looked at which part was asked for, and may have made that one (RFC 9110 §14.2).
-    if (view.header('range') !== undefined && this.#reads.fields.has('range')) return 'range'
+    if (policy.guard !== 'off' && view.header('range') !== undefined && this.#reads.fields.has('range')) return 'range'
     const { refused, terms } = this.#judged(head)
     if (refused.length > 0) {
       if (!this.#reported) core.reports.unkeyed(view, refused)

@@ -6,6 +6,7 @@ import type { RequestView } from '../../exchange/request-view.ts'
 import { normaliseFieldValue } from '../../http/caching/vary.ts'
 import { cookieIn, onlyCookies } from '../../http/fields/cookies.ts'
 import { canonicalText } from '../policy/key.ts'
+import { FieldValues } from './field-values.ts'
 import { deliveryFields } from './fields.ts'
 import { type Identities, unmatched } from './identities.ts'
 
@@ -23,6 +24,7 @@ const rememberedPlaces = 1_000
 export class TermTexts {
   readonly #places = new LRUCache<Term, Place>({ max: rememberedPlaces })
   readonly identities: Identities
+  readonly fieldValues = new FieldValues()
 
   constructor(identities: Identities) {
     this.identities = identities
@@ -30,7 +32,7 @@ export class TermTexts {
 
   /** What the request in hand has at a term. */
   of(source: TermSource, term: Term): string {
-    return isField(term) ? fieldText(source, term) : this.#inputText(source, this.#place(term))
+    return isField(term) ? this.#fieldText(source, term) : this.#inputText(source, this.#place(term))
   }
 
   /** A value by itself. Objects that hold somebody's values count by being there: what is in them has terms of its own. */
@@ -79,6 +81,15 @@ export class TermTexts {
     }
   }
 
+  #fieldText({ view, policy }: TermSource, name: string): string {
+    if (name === '*') return allFields(view)
+    const value =
+      name === 'cookie' && policy.cookies ? onlyCookies(view.header('cookie'), policy.cookies) : view.header(name)
+    // A range of bytes is cut out of what is stored; of any other unit the handler may have made something.
+    if (name === 'range' && value !== undefined && /^[ \t]*bytes[ \t]*=/i.test(value)) return '-'
+    return this.fieldValues.normalise(name, value)
+  }
+
   #place(term: Term): Place {
     let place = this.#places.get(term)
     if (!place) {
@@ -97,16 +108,6 @@ function valueAt(object: unknown, segment: string): unknown {
 /** In the order in which they are listed. */
 function namesText(value: unknown): string {
   return typeof value === 'object' && value !== null ? `k${joinParts(Object.keys(value))}` : '-'
-}
-
-function fieldText({ view, policy }: TermSource, name: string): string {
-  if (name === '*') return allFields(view)
-  if (name === 'cookie' && policy.cookies)
-    return normaliseFieldValue(onlyCookies(view.header('cookie'), policy.cookies))
-  const value = view.header(name)
-  // A range of bytes is cut out of what is stored; of any other unit the handler may have made something.
-  if (name === 'range' && value !== undefined && /^[ \t]*bytes[ \t]*=/i.test(value)) return '-'
-  return normaliseFieldValue(value)
 }
 
 /** Of all fields but those that say how the answer is delivered. Hashed: it may be long, and tells secrets. */

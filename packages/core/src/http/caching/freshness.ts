@@ -3,6 +3,7 @@ import { parseHttpDate } from '../fields/http-date.ts'
 import { parseDictionary } from '../structured/parse.ts'
 import type { SfMember } from '../structured/types.ts'
 import { type CacheControl, cacheControlOf, type Directive, parseCacheControl } from './cache-control.ts'
+import { withheldFields } from './unstored-fields.ts'
 
 /** How long a response may be used, and what may be done with it after that. */
 export interface Freshness {
@@ -26,7 +27,7 @@ export interface Freshness {
    * may be served stale, ask `neverStale` and `neverStaleOnError`.
    */
   readonly mustRevalidate: boolean
-  /** RFC 9111 §5.2.2.4; the qualified form counts as the unqualified one, which that section allows. */
+  /** RFC 9111 §5.2.2.4. The qualified form speaks of fields only ({@link withheldFields}) and leaves the rest to be used. */
   readonly noCache: boolean
   /**
    * `must-revalidate`, `proxy-revalidate` or `no-cache`: never served stale, for whatever reason (RFC 9111 §4.2.4).
@@ -46,7 +47,10 @@ export interface FreshnessOptions {
   readonly nowMs: number
 }
 
-/** Statuses whose freshness may be guessed (RFC 9110 §15.1), but for 206, which is never stored. */
+/**
+ * Statuses whose freshness may be guessed (RFC 9110 §15.1), but for 206. Of others it may be where the response says
+ * `public` (RFC 9111 §4.2.2).
+ */
 export const heuristicStatuses: ReadonlySet<number> = new Set([200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501])
 
 /** The longest guess: a day. A document of ten years would otherwise be fresh for one. */
@@ -67,7 +71,7 @@ export function freshness(head: { status: number; fields: Fields }, options: Fre
   const { lifetimeMs, source, explicit } = lifetime(head, directives, options)
   const revalidate = directives.has('must-revalidate') || directives.has('proxy-revalidate')
   const shared = directives.has('s-maxage')
-  const noCache = directives.has('no-cache')
+  const noCache = directives.has('no-cache') && withheldFields(directives, 'no-cache') === undefined
   const ms = (directive: string): number | undefined => {
     const seconds = directives.seconds(directive)
     return seconds === undefined ? undefined : seconds * 1000
@@ -133,7 +137,9 @@ function lifetime(
   if (!directives.targeted && fields.has('expires')) {
     return { lifetimeMs: untilExpiry(fields.lines('expires'), dateMs, nowMs), source: 'expires', explicit: true }
   }
-  const guessMs = heuristic && heuristicStatuses.has(status) ? guess(fields, dateMs, nowMs) : 0
+  // RFC 9111 §4.2.2: a status that is cacheable by default, or what is marked as cacheable.
+  const guessable = heuristicStatuses.has(status) || directives.has('public')
+  const guessMs = heuristic && guessable ? guess(fields, dateMs, nowMs) : 0
   return { lifetimeMs: guessMs, source: guessMs > 0 ? 'heuristic' : 'none', explicit: false }
 }
 

@@ -1,6 +1,6 @@
 import type { Fields } from '../fields/fields.ts'
 import { type CacheControl, parseCacheControl } from './cache-control.ts'
-import { heuristicStatuses } from './freshness.ts'
+import { withheldFields } from './unstored-fields.ts'
 import { parseVary } from './vary.ts'
 
 /** Why a response is not stored. Stable: it appears in `Cache-Status`, in events and in `stats()`. */
@@ -22,6 +22,10 @@ export type NotStorable =
 export interface StorableRules {
   /** The response says itself how long it is fresh ({@link Freshness.explicit}). */
   readonly explicit: boolean
+  /** It does not, but a heuristic finds it fresh (RFC 9111 §4.2.2). */
+  readonly guessed?: boolean | undefined
+  /** It is one part of which the cache knows where it belongs (RFC 9111 §3.3); only where it is explicitly fresh. */
+  readonly part?: boolean | undefined
   /** The route gives it a time to live. */
   readonly ttlRoute: boolean
   /** The route gives 404 and 410 one too. */
@@ -65,7 +69,7 @@ export function notStorable(
     refusedMethod(request.method, rules) ??
     refusedStatus(request, response.status, rules) ??
     refusedDirective(response, rules) ??
-    refusedFields(request, response.fields, rules) ??
+    refusedFields(request, response, rules) ??
     refusedFreshness(response, rules)
   )
 }
@@ -81,8 +85,8 @@ function refusedMethod(method: string, rules: StorableRules): NotStorable | unde
 }
 
 function refusedStatus(request: RequestLike, status: number, rules: StorableRules): NotStorable | undefined {
-  // RFC 9111 §3.3: incomplete responses are not kept here.
-  if (status === 206) return 'partial'
+  // RFC 9111 §3.3: incomplete responses are kept only as what they are.
+  if (status === 206) return rules.part && rules.explicit ? undefined : 'partial'
   // RFC 9111 §3: "the response status code is final". 304 updates an entry and is none; RFC 6585 §4: 429 is never stored.
   if (!(status >= 200 && status <= 599) || status === 304 || status === 429) return 'status'
   // These two answer a field of the request that the key does not cover: the next request may not have it.
@@ -95,31 +99,57 @@ function refusedStatus(request: RequestLike, status: number, rules: StorableRule
 const preconditions = ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since']
 
 /**
- * `no-store` and `private` (RFC 9111 §5.2.2.5, §5.2.2.7), with an argument or without. `must-understand` does not undo a
- * `no-store` here, as §5.2.2.3 would allow: a handler that says `no-store` is obeyed.
+ * `no-store` and `private` (RFC 9111 §5.2.2.5, §5.2.2.7). Beside `must-understand`, `no-store` is for caches that do not
+ * know the status (§5.2.2.3), and a `private` that names fields forbids to store those. Neither exception holds under a
+ * route's TTL, which the handler may not know of: there both forbid.
  *
  * Where a targeted field governs, `Cache-Control` speaks to other caches and is ignored (RFC 9213 §2.2; its §3.1 pairs
  * `CDN-Cache-Control: max-age=600` with `Cache-Control: no-store`). Not so if the targeted field leaves the lifetime
  * to the route: then either of them can forbid storing.
  */
-function refusedDirective(response: ResponseLike, rules: StorableRules): NotStorable | undefined {
-  const { directives } = rules
-  const alone = directives.targeted && rules.explicit && !rules.ttlRoute
-  const fields = alone ? [directives] : [directives, parseCacheControl(response.fields.get('cache-control'))]
-  if (fields.some((field) => field.has('no-store'))) return 'no-store'
-  if (fields.some((field) => field.has('private'))) return 'private'
+export function refusedDirective(response: ResponseLike, rules: DirectiveRules): NotStorable | undefined {
+  const fields = speaking(response, rules)
+  const understood = understoodStatuses.has(response.status)
+  for (const field of fields) {
+    const excepted = !rules.ttlRoute && understood && field.has('must-understand')
+    if (field.has('no-store') && !excepted) return 'no-store'
+  }
+  if (fields.some((field) => field.has('private') && (rules.ttlRoute || !withheldFields(field, 'private')))) {
+    return 'private'
+  }
   // RFC 9111 §5.2.2.3: stored only by a cache that knows what the status asks of it.
-  const unknown = !understoodStatuses.has(response.status)
-  return unknown && fields.some((field) => field.has('must-understand')) ? 'must-understand' : undefined
+  return !understood && fields.some((field) => field.has('must-understand')) ? 'must-understand' : undefined
 }
 
-function refusedFields(request: RequestLike, fields: Fields, rules: StorableRules): NotStorable | undefined {
+type DirectiveRules = Pick<StorableRules, 'directives' | 'explicit' | 'ttlRoute'>
+
+/** The directives that have a say: those that govern, and unless they are alone, those of `Cache-Control`. */
+function speaking(response: ResponseLike, { directives, explicit, ttlRoute }: DirectiveRules): CacheControl[] {
+  if (directives.targeted && explicit && !ttlRoute) return [directives]
+  return [directives, parseCacheControl(response.fields.get('cache-control'))]
+}
+
+function refusedFields(request: RequestLike, response: ResponseLike, rules: StorableRules): NotStorable | undefined {
+  const { fields } = response
   // RFC 9111 §4.1: `*` never matches any request.
   if (parseVary(fields.get('vary')) === '*') return 'vary-star'
-  // RFC 9111 §7.3 leaves it to the server to forbid; a cookie given to everybody is never what was meant.
-  if (fields.has('set-cookie') || fields.has('set-cookie2')) return 'set-cookie'
+  if (fields.has('set-cookie') && !withheld(response, rules, 'set-cookie')) return 'set-cookie'
+  // No user agent has obeyed this one since RFC 6265 (2011). Where the handler says that its answer is fresh, it is a field
+  // like any other; what only the route's TTL stores might still be somebody's.
+  if (fields.has('set-cookie2') && rules.ttlRoute) return 'set-cookie'
   if (request.header('authorization') !== undefined && !mayShareAuthorized(rules)) return 'authorization'
   return isEventStream(fields) ? 'event-stream' : undefined
+}
+
+/**
+ * Whether the response itself keeps a field out of what is stored of it (RFC 9111 §5.2.2.7). RFC 9111 §7.3 leaves it to
+ * the server to forbid the storing of cookies; one given to everybody is never what was meant.
+ */
+function withheld(response: ResponseLike, rules: StorableRules, name: string): boolean {
+  if (rules.ttlRoute) return false
+  return speaking(response, rules).some((field) =>
+    (['private', 'no-cache'] as const).some((directive) => withheldFields(field, directive)?.includes(name)),
+  )
 }
 
 /** RFC 9111 §3.5 */
@@ -132,10 +162,12 @@ function isEventStream(fields: Fields): boolean {
   return /^[ \t]*text\/event-stream[ \t]*(?:[;,]|$)/i.test(fields.get('content-type') ?? '')
 }
 
-/** Only what is explicitly fresh, has the route's TTL, or can be revalidated (RFC 9111 §3, last item). */
+/**
+ * Only what is fresh or can be revalidated (RFC 9111 §3, last item). Of what is not a 200 no 304 can say that it is still
+ * right (RFC 9110 §13.2.1).
+ */
 function refusedFreshness({ status, fields }: ResponseLike, rules: StorableRules): NotStorable | undefined {
-  if (rules.explicit || rules.ttlRoute) return undefined
+  if (rules.explicit || rules.guessed || rules.ttlRoute) return undefined
   const hasValidator = fields.has('etag') || fields.has('last-modified')
-  const byDefault = heuristicStatuses.has(status) || rules.directives.has('public')
-  return hasValidator && byDefault ? undefined : 'not-fresh'
+  return hasValidator && status === 200 ? undefined : 'not-fresh'
 }

@@ -9,8 +9,8 @@ const shortDay = '(?:mon|tue|wed|thu|fri|sat|sun)'
 const longDay = '(?:monday|tuesday|wednesday|thursday|friday|saturday|sunday)'
 const month = '(?<month>[a-z]{3})'
 const time = '(?<hour>[0-9]{2}):(?<minute>[0-9]{2}):(?<second>[0-9]{2})'
-// RFC 9111 §4.2: case does not matter to a cache, and of all zones only GMT and UTC are meant.
-const zone = '(?:GMT|UTC)'
+// RFC 9111 §4.2: case does not matter to a cache. RFC 9110 §5.6.7: GMT is the only zone there is.
+const zone = 'GMT'
 
 const forms = [
   // IMF-fixdate: Sun, 06 Nov 1994 08:49:37 GMT

@@ -19,6 +19,29 @@ export function bestCoding(header: string | undefined, available: readonly strin
   return plain.test(header) ? firstNamed(header, available) : weighted(header, available)
 }
 
+/** The content codings of the IANA registry: those that Accept-Encoding can be about (RFC 9110 §8.4.1). */
+const registered: ReadonlySet<string> = new Set([
+  'aes128gcm',
+  'br',
+  'compress',
+  'dcb',
+  'dcz',
+  'deflate',
+  'exi',
+  'gzip',
+  'identity',
+  'pack200-gzip',
+  'zstd',
+])
+
+/**
+ * Whether a `Content-Encoding` has to do with what a client accepts: one of its members is registered. Of a name that is
+ * not, such as `aws-chunked`, no client says whether it accepts it, so `Vary` alone tells who may have the response.
+ */
+export function isNegotiated(contentEncoding: string): boolean {
+  return splitList(contentEncoding).some((coding) => registered.has(canonicalName(coding)))
+}
+
 /** Names without weights, as browsers send them. Measured: 0.1 µs where the general way takes 1.8. */
 const plain = /^[a-z]+(?:, ?[a-z]+)*$/
 

@@ -25,6 +25,33 @@ export function singleRange(header: string | undefined, length: number): ByteRan
   return parts[1] === '' ? suffix(Number(parts[2]), length) : span(Number(parts[1]), parts[2]!, length)
 }
 
+/** Whether a `Range` field asks for one range of bytes, whatever the length of what it is about. */
+export function isSingleRange(header: string | undefined): boolean {
+  const range = singleRange(header, Number.MAX_SAFE_INTEGER)
+  return range !== undefined && range !== 'unsatisfiable'
+}
+
+/** The bytes a 206 has, and how many there are in all. */
+export interface ContentRange extends ByteRange {
+  readonly length: number
+}
+
+/**
+ * What a `Content-Range` says of a single part (RFC 9110 §14.4). `undefined` where it is malformed, of another unit, or
+ * does not tell the whole length.
+ *
+ * @example
+ * ```ts
+ * parseContentRange('bytes 0-4/10') // { start: 0, end: 4, length: 10 }
+ * ```
+ */
+export function parseContentRange(value: string | undefined): ContentRange | undefined {
+  const parts = /^bytes ([0-9]{1,15})-([0-9]{1,15})\/([0-9]{1,15})$/i.exec(value ?? '')
+  if (!parts) return undefined
+  const [start, end, length] = parts.slice(1).map(Number) as [number, number, number]
+  return start <= end && end < length ? { start, end, length } : undefined
+}
+
 /** RFC 9110 §14.1.2: the last `wanted` bytes; all of them where there are fewer. */
 function suffix(wanted: number, length: number): ByteRange | 'unsatisfiable' | undefined {
   if (wanted === 0) return 'unsatisfiable'

@@ -30,11 +30,6 @@ export function parseList(value: string): readonly SfMember[] | undefined {
   })
 }
 
-/** Reads a single item (RFC 9651 §4.2.3). `undefined` where it is invalid. */
-export function parseItem(value: string): SfItem | undefined {
-  return parse(value, readItem)
-}
-
 const malformed: unique symbol = Symbol('malformed structured field')
 
 /** Thrown and caught in this file only; a symbol, because an Error would collect a stack for each bad field. */

@@ -1,6 +1,6 @@
 import { optionError, SluiceError } from '../../base/errors.ts'
 import { by, type KeyFunction, readsLate } from '../../exchange/client/by.ts'
-import { sfInteger, sfString } from '../../http/structured/structured.ts'
+import { sfInteger, sfString } from '../../http/structured/serialise.ts'
 import { algorithmFor } from '../algorithms/algorithm-for.ts'
 import type { PolicyCounters } from '../limiter-stats.ts'
 import type { LimitStore, Quota } from '../store/store.ts'
