@@ -43,6 +43,7 @@ export type { Coding, ZlibParams } from './compress/zlib-codings.ts'
 export type { AnyFunction, FunctionDecorator } from './decorate/decorate.ts'
 export type { Defer, DeferOptions, DeferredWork, DeferStats } from './defer/deferred.ts'
 export { by, type KeyFunction } from './exchange/client/by.ts'
+export type { IdentityFunction } from './exchange/client/identity.ts'
 export type { RequestContext, ResponseContext } from './exchange/context.ts'
 export type {
   BodyDecoding,

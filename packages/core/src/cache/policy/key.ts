@@ -1,6 +1,10 @@
-import { createHash } from 'node:crypto'
+import { SluiceError, show } from '../../base/errors.ts'
 import { chain, isPromise, type MaybePromise } from '../../base/maybe-promise.ts'
-import { joinParts } from '../../exchange/client/by.ts'
+import type { KeyFunction } from '../../exchange/client/by.ts'
+import { canonicalText } from '../../exchange/client/canonical.ts'
+import type { Identity } from '../../exchange/client/identity.ts'
+import { digest, joinParts } from '../../exchange/client/parts.ts'
+import { isSomebody } from '../../exchange/client/user-name.ts'
 import { RequestContext } from '../../exchange/context.ts'
 import { hiddenQuery, isOfParameter } from '../../exchange/reads/query-watch.ts'
 import type { RequestView } from '../../exchange/request-view.ts'
@@ -36,28 +40,91 @@ export function cacheKey(view: RequestView, policy: CachePolicy, known?: string)
 
   const route = known ?? view.route
   const reads = new Set<string>(policy.varyFields)
-  const context = new RequestContext(view, reads)
-  const parts: MaybePromise<string | undefined>[] = policy.varyFields.map((field) => view.header(field))
-  for (const fn of policy.varyFunctions) parts.push(fn(context))
-  if (policy.key) parts.push(policy.key(context))
-  if (method !== 'GET') {
-    const body = bodyKey(view)
-    if (body === undefined) return { key: undefined, reason: 'body-unread' }
-    parts.push(body)
+  const parts: MaybePromise<KeyPart>[] = policy.varyFields.map((field) => ({
+    text: valueText(view.header(field))!,
+    reads: [],
+  }))
+  const ask = (option: string, fn: KeyFunction): void => {
+    const part = askFor(option, fn, view, policy.identity, route)
+    // Another function may throw before anybody waits for this one.
+    if (isPromise(part)) part.then(undefined, () => {})
+    parts.push(part)
   }
-  return chain(parts.some(isPromise) ? Promise.all(parts) : (parts as (string | undefined)[]), (values) => {
-    if (policy.key && typeof values[policy.varyFields.length + policy.varyFunctions.length] !== 'string') {
-      return { key: undefined, reason: 'no-key' }
+  for (const fn of policy.varyFunctions) ask('cache.varyBy', fn)
+  if (policy.key) ask('cache.key', policy.key)
+  return chain(parts.some(isPromise) ? Promise.all(parts) : (parts as KeyPart[]), (made): CacheKey | NoKey => {
+    let text = ''
+    for (const part of made) {
+      if (part.refusal !== undefined) return { key: undefined, reason: part.refusal }
+      text += part.text
+      for (const read of part.reads) reads.add(read)
     }
+    if (policy.key && made.at(-1)!.text === absent) return { key: undefined, reason: 'no-key' }
+    const body = method === 'GET' ? '' : bodyKey(view)
+    if (body === undefined) return { key: undefined, reason: 'body-unread' }
     const target = policy.key
       ? `${policy.keyPrefix}${joinParts([view.scheme, keyedAuthority(view), route ?? view.path])}`
       : targetKey(view, policy)
-    return { key: `${target}${joinParts([method, ...values.map(text)])}`, covered: reads, route }
+    return { key: `${target}${joinParts([method])}${text}${body}`, covered: reads, route }
   })
 }
 
-const text = (value: unknown): string | undefined =>
-  value === undefined || value === null ? undefined : typeof value === 'string' ? value : `${typeof value}:${value}`
+/** What one function adds to the key, and what that covers. */
+interface KeyPart {
+  readonly text: string
+  readonly reads: Iterable<string>
+  /** It cannot be told exactly: why. */
+  readonly refusal?: string | undefined
+}
+
+/** Asks one function. What it read is kept apart from what others read: only what came of it is covered by it. */
+function askFor(
+  option: string,
+  fn: KeyFunction,
+  view: RequestView,
+  identity: Identity | undefined,
+  route: string | undefined,
+): MaybePromise<KeyPart> {
+  const reads = new Set<string>()
+  const context = new RequestContext(view, reads, identity)
+  return chain(fn(context), (value: unknown): KeyPart => {
+    const text = valueText(value)
+    if (text === undefined) throw nonsense(option, value, route ?? view.path)
+    // Somebody is signed in, and it found nothing of him: that is not what the handler would find.
+    if (text === absent && reads.has('@user') && isSomebody(view.property('user'))) reads.delete('@user')
+    return { text, reads, refusal: context.refusal }
+  })
+}
+
+const absent = '-;'
+
+/**
+ * The text of what a function answered: absent, text, and numbers and truth values that are not the text that looks like
+ * them. `undefined` for what has no value that could be compared.
+ */
+function valueText(value: unknown): string | undefined {
+  switch (typeof value) {
+    case 'undefined':
+      return absent
+    case 'string':
+      return `${value.length}:${value};`
+    case 'number':
+      return Number.isNaN(value) ? undefined : `n${value};`
+    case 'boolean':
+    case 'bigint':
+      return `${typeof value === 'bigint' ? 'i' : 'b'}${value};`
+    default:
+      return value === null ? absent : undefined
+  }
+}
+
+function nonsense(option: string, received: unknown, route: string): SluiceError {
+  const what = `A function given as \`${option}\` answered ${show(received)} for ${route.slice(0, 200)}`
+  return new SluiceError(
+    'ERR_SLUICE_CALLBACK',
+    `${what}, which cannot be part of a key: nothing is stored. Answer text, a number or undefined; by.hash(path) takes objects.`,
+  )
+}
 
 function targetKey(view: RequestView, policy: CachePolicy): string {
   const { scheme, path } = view
@@ -131,29 +198,7 @@ function nameOf(pair: string): string {
 function bodyKey(view: RequestView): string | undefined {
   const body = view.property('body')
   const empty = !view.header('transfer-encoding') && (view.header('content-length') ?? '0') === '0'
-  const canonical = body === undefined ? (empty ? '' : undefined) : canonicalText(body)
-  if (canonical === undefined) return undefined
-  const type = joinParts([view.header('content-type'), view.header('content-encoding')])
-  return createHash('sha256').update(type).update(canonical).digest('base64url')
-}
-
-/** Text that only an equal value gives; `undefined` for what has none (instances, functions). Object keys are sorted. */
-function canonicalText(value: unknown): string | undefined {
-  if (value === null || typeof value === 'boolean' || typeof value === 'number') return `${value};`
-  if (typeof value === 'string') return `${value.length}"${value}`
-  if (typeof value === 'undefined') return 'u;'
-  if (value instanceof Uint8Array) return `b${value.length}:${Buffer.from(value).toString('latin1')}`
-  if (Array.isArray(value)) return group('[', value.map(canonicalText))
-  if (typeof value !== 'object') return undefined
-  const prototype = Object.getPrototypeOf(value)
-  if (prototype !== null && prototype !== Object.prototype) return undefined
-  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
-  return group(
-    '{',
-    entries.flatMap(([name, v]) => [canonicalText(name), canonicalText(v)]),
-  )
-}
-
-function group(open: string, members: readonly (string | undefined)[]): string | undefined {
-  return members.includes(undefined) ? undefined : `${open}${members.length}:${members.join('')}`
+  const text = body === undefined ? (empty ? '' : undefined) : canonicalText(body)
+  if (text === undefined) return undefined
+  return `${digest(`${joinParts([view.header('content-type'), view.header('content-encoding')])}${text}`)};`
 }
