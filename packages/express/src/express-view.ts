@@ -41,6 +41,11 @@ export class ExpressView extends NodeRequestView implements RequestView {
     return path === undefined ? undefined : `${this.#request.baseUrl}${String(path)}`
   }
 
+  override get queryParsed(): boolean | 'validated' {
+    // Switched off, Express leaves an empty object.
+    return this.#request.app?.get('query parser') !== false && super.queryParsed
+  }
+
   override get keyedFields(): readonly string[] {
     if (!this.#trusts) return super.keyedFields
     // What the key has of such a field is what Express made of it. Where it says more, whoever reads it may see the rest.

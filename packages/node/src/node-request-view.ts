@@ -13,6 +13,9 @@ export class NodeRequestView implements RequestView {
   readonly path: string
   readonly query: string
   readonly rewritten: string | undefined
+  readonly absolute: string | undefined
+  /** The authority of a target in absolute form. */
+  protected readonly ownAuthority: string | undefined
   readonly ticket: object | undefined
   /** The fields as the client sent them, whatever is laid over them for the handler. */
   protected readonly headers: NodeRequest['headers']
@@ -24,9 +27,11 @@ export class NodeRequestView implements RequestView {
     this.headers = request.headers
     this.ticket = ticketOf(request)
     // Routers that strip their prefix from `url` keep the whole target elsewhere.
-    const { path, query } = splitTarget(target)
+    const { path, query, authority } = splitTarget(target)
     this.path = path
     this.query = query
+    this.absolute = authority === undefined ? undefined : target.slice(0, target.indexOf('://') + 3 + authority.length)
+    this.ownAuthority = authority?.slice(authority.lastIndexOf('@') + 1)
     this.rewritten = request.url === target ? undefined : request.url
   }
 
@@ -35,7 +40,7 @@ export class NodeRequestView implements RequestView {
   }
 
   get authority(): string {
-    return this.header(':authority') ?? this.header('host') ?? ''
+    return this.ownAuthority ?? this.header(':authority') ?? this.header('host') ?? ''
   }
 
   get localPort(): number | undefined {
@@ -56,6 +61,21 @@ export class NodeRequestView implements RequestView {
 
   get keyedFields(): readonly string[] {
     return none
+  }
+
+  get queryParsed(): boolean | 'validated' {
+    const { query } = this.request as { query?: unknown }
+    return query !== undefined && query !== null
+  }
+
+  get content(): 'none' | 'read' | 'unread' {
+    const { headers, request } = this
+    const empty = headers['transfer-encoding'] === undefined && (headers['content-length'] ?? '0') === '0'
+    // HTTP/2 has content without either field.
+    const { stream } = request as { stream?: { endAfterHeaders?: boolean } }
+    if (empty && (request.httpVersionMajor < 2 || stream?.endAfterHeaders !== false)) return 'none'
+    // A body that parsers passed by is not what they left in `req.body`: Express 4 leaves `{}` there.
+    return request.readableDidRead ? 'read' : 'unread'
   }
 
   header(name: string): string | undefined {

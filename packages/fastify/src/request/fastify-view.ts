@@ -25,7 +25,7 @@ export class FastifyView extends NodeRequestView implements RequestView {
 
   override get authority(): string {
     // Read once: Fastify looks it up in the fields each time, and a handler may have changed those.
-    this.#authority ??= this.#request.host
+    this.#authority ??= (this.#believed('x-forwarded-host') ? undefined : this.ownAuthority) ?? this.#request.host
     return this.#authority
   }
 
@@ -39,6 +39,11 @@ export class FastifyView extends NodeRequestView implements RequestView {
 
   override get native(): object {
     return this.#request
+  }
+
+  override get queryParsed(): boolean | 'validated' {
+    const { schema } = this.#request.routeOptions as { schema?: { querystring?: unknown; query?: unknown } }
+    return schema?.querystring === undefined && schema?.query === undefined ? true : 'validated'
   }
 
   override get keyedFields(): readonly string[] {
@@ -55,6 +60,11 @@ export class FastifyView extends NodeRequestView implements RequestView {
   override refresh(ticket: object): Promise<void> {
     // Injected requests came by no server: they go through the same function as those that did.
     return refreshWith(this.request, this.headers, ticket, this.#request.server.routing as never)
+  }
+
+  /** Whether Fastify was told to believe proxies, and one has sent this field. */
+  #believed(name: string): boolean {
+    return this.#request.ips !== undefined && this.header(name) !== undefined
   }
 
   /** The fields that say what the key says already. One that says more, or was not believed, is not among them. */

@@ -18,7 +18,8 @@ export class KoaView extends NodeRequestView implements RequestView {
   }
 
   override get authority(): string {
-    return this.#ctx.request.host
+    const forwarded = this.#forwarded('x-forwarded-host') !== undefined
+    return (forwarded ? undefined : this.ownAuthority) ?? this.#ctx.request.host
   }
 
   override get localPort(): number | undefined {
@@ -36,6 +37,10 @@ export class KoaView extends NodeRequestView implements RequestView {
 
   override get native(): object {
     return this.#ctx
+  }
+
+  override get queryParsed(): boolean {
+    return true
   }
 
   override get keyedFields(): readonly string[] {

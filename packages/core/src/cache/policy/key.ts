@@ -6,7 +6,8 @@ import type { Identity } from '../../exchange/client/identity.ts'
 import { digest, joinParts } from '../../exchange/client/parts.ts'
 import { isSomebody } from '../../exchange/client/user-name.ts'
 import { RequestContext } from '../../exchange/context.ts'
-import { hiddenQuery, isOfParameter } from '../../exchange/reads/query-watch.ts'
+import { isAmbiguous, isOfParameter, QueryParams, rawPairs } from '../../exchange/reads/query-params.ts'
+import { hiddenQuery } from '../../exchange/reads/query-watch.ts'
 import type { RequestView } from '../../exchange/request-view.ts'
 import { splitTarget } from '../../http/locate.ts'
 import type { CachePolicy } from './options.ts'
@@ -35,8 +36,13 @@ export interface NoKey {
 export function cacheKey(view: RequestView, policy: CachePolicy, known?: string): MaybePromise<CacheKey | NoKey> {
   const plain = policy.varyFields.length === 0 && policy.varyFunctions.length === 0 && !policy.key
   const method = view.method === 'HEAD' ? 'GET' : view.method
+  const content = contentOf(view)
+  if (content === 'unread') return { key: undefined, reason: 'body-unread' }
   // The route is not asked for: nothing of it is in the key.
-  if (plain && method === 'GET') return { key: targetKey(view, policy), covered: undefined, route: undefined }
+  if (plain && method === 'GET' && content === 'none') {
+    const key = targetKey(view, policy)
+    return key === undefined ? queryUnread : { key, covered: undefined, route: undefined }
+  }
 
   const route = known ?? view.route
   const reads = new Set<string>(policy.varyFields)
@@ -60,11 +66,13 @@ export function cacheKey(view: RequestView, policy: CachePolicy, known?: string)
       for (const read of part.reads) reads.add(read)
     }
     if (policy.key && made.at(-1)!.text === absent) return { key: undefined, reason: 'no-key' }
-    const body = method === 'GET' ? '' : bodyKey(view)
+    const body = method === 'GET' && content === 'none' ? '' : bodyKey(view)
     if (body === undefined) return { key: undefined, reason: 'body-unread' }
+    if (body !== '') reads.add('@body')
     const target = policy.key
-      ? `${policy.keyPrefix}${joinParts([view.scheme, keyedAuthority(view), route ?? view.path])}`
+      ? `${policy.keyPrefix}${joinParts([view.scheme, keyedAuthority(view), route ?? view.path])}${absoluteKey(view)}`
       : targetKey(view, policy)
+    if (target === undefined) return queryUnread
     return { key: `${target}${joinParts([method])}${text}${body}`, covered: reads, route }
   })
 }
@@ -90,10 +98,14 @@ function askFor(
   return chain(fn(context), (value: unknown): KeyPart => {
     const text = valueText(value)
     if (text === undefined) throw nonsense(option, value, route ?? view.path)
-    // Somebody is signed in, and it found nothing of him: that is not what the handler would find.
-    if (text === absent && reads.has('@user') && isSomebody(view.property('user'))) reads.delete('@user')
+    // Somebody is there, and it found nothing of him: that is not what the handler would find.
+    if (text === absent) for (const name of ['user', 'session'] as const) uncover(name, reads, view)
     return { text, reads, refusal: context.refusal }
   })
+}
+
+function uncover(name: 'user' | 'session', reads: Set<string>, view: RequestView): void {
+  if (reads.has(`@${name}`) && isSomebody(view.property(name))) reads.delete(`@${name}`)
 }
 
 const absent = '-;'
@@ -126,31 +138,53 @@ function nonsense(option: string, received: unknown, route: string): SluiceError
   )
 }
 
-function targetKey(view: RequestView, policy: CachePolicy): string {
+const queryUnread: NoKey = Object.freeze({ key: undefined, reason: 'query-unread' })
+
+/** `undefined` where it cannot be told what the application makes of the query. */
+function targetKey(view: RequestView, policy: CachePolicy): string | undefined {
   const { scheme, path } = view
   const authority = keyedAuthority(view)
-  const hidden = hiddenQuery(view)
-  const query = keyedQuery(view.query, policy, hidden)
+  const query = keyedQuery(view, policy)
+  if (query === undefined) return undefined
   const key = `${policy.keyPrefix}${scheme}:${authority.length}:${authority}${path.length}:${path}${query.length}:${query};`
-  return view.rewritten === undefined ? key : `${key}${rewrittenKey(view.rewritten, policy, hidden)}`
+  if (view.rewritten === undefined && view.absolute === undefined) return key
+  const rewritten = view.rewritten === undefined ? absent : rewrittenKey(view.rewritten, view, policy)
+  return `${key}${rewritten}${absoluteKey(view)}`
+}
+
+/** Handlers may look at the target in absolute form, or at the field that it overrules. */
+function absoluteKey(view: RequestView): string {
+  return view.absolute === undefined ? '' : joinParts([view.absolute, view.header('host')])
 }
 
 /** Middleware in front may have rewritten the URL by what the key does not have: a language, a method override. */
-function rewrittenKey(rewritten: string, policy: CachePolicy, hidden: readonly string[] | undefined): string {
+function rewrittenKey(rewritten: string, view: RequestView, policy: CachePolicy): string {
   const { path, query } = splitTarget(rewritten)
-  return joinParts([path, keyedQuery(query, policy, hidden)])
+  // Of a list of parameters the key has what was parsed, whatever it was parsed from.
+  if (policy.query) return joinParts([path, view.queryParsed === false ? query : undefined])
+  const hidden = hiddenQuery(view)
+  return joinParts([path, hidden ? withoutParameters(query, hidden) : query])
 }
 
 /** What of the query stands in the key. What a stage in front sees to (`fields`) shapes the answer only behind us. */
-function keyedQuery(query: string, policy: CachePolicy, hidden: readonly string[] | undefined): string {
-  const seen = hidden && query !== '' ? withoutParameters(query, hidden) : query
-  return policy.query ? selectQuery(seen, policy.query) : seen
+function keyedQuery(view: RequestView, policy: CachePolicy): string | undefined {
+  const hidden = hiddenQuery(view)
+  const { query } = view
+  if (!policy.query) return hidden && query !== '' ? withoutParameters(query, hidden) : query
+  const params = QueryParams.of(view)
+  const parsed = params === 'raw' ? '' : params?.text(policy.query, hidden)
+  if (params !== 'raw' && view.queryParsed !== 'validated') return parsed
+  // A schema may have taken away what stages of ours still read: both count.
+  if (parsed === undefined || (params === 'raw' && isAmbiguous(query))) return undefined
+  const sent = selectQuery(hidden ? withoutParameters(query, hidden) : query, policy.query)
+  return params === 'raw' ? sent : joinParts([parsed, sent])
 }
 
 function withoutParameters(query: string, names: readonly string[]): string {
-  return query
-    .split('&')
-    .filter((pair) => !names.includes(nameOf(pair)))
+  if (query === '') return ''
+  return rawPairs(query)
+    .filter(({ name }) => !names.includes(name))
+    .map(({ pair }) => pair)
     .join('&')
 }
 
@@ -167,38 +201,36 @@ function keyedAuthority(view: RequestView): string {
 }
 
 /**
- * The parameters of an allow-list, sorted by name, duplicates in the order they were sent. `filter[a]` and `filter.a`
- * belong to `filter`: query parsers make one object of them, and a handler that reads `filter` sees them.
+ * The parameters of an allow-list where nobody has parsed the query: as they were sent, sorted by parameter, those of
+ * one in their order. `filter[a]` and `filter.a` belong to `filter`: query parsers make one object of them.
  */
 export function selectQuery(query: string, names: readonly string[]): string {
   if (query === '') return ''
-  const kept: { name: string; pair: string }[] = []
-  for (const pair of query.split('&')) {
-    const name = nameOf(pair)
-    if (names.some((n) => isOfParameter(name, n))) kept.push({ name, pair })
+  const kept: { readonly of: string; readonly pair: string }[] = []
+  for (const { name, pair } of rawPairs(query)) {
+    const of = names.find((one) => isOfParameter(name.trim(), one))
+    if (of !== undefined) kept.push({ of, pair })
   }
   return kept
-    .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
+    .sort((a, b) => (a.of < b.of ? -1 : a.of > b.of ? 1 : 0))
     .map(({ pair }) => pair)
     .join('&')
 }
 
-function nameOf(pair: string): string {
-  const equals = pair.indexOf('=')
-  const raw = equals < 0 ? pair : pair.slice(0, equals)
-  const spaced = raw.replaceAll('+', ' ')
-  try {
-    return decodeURIComponent(spaced).trim()
-  } catch {
-    return spaced.trim()
-  }
+/** Whether there is a body, and whether what there is of it in `property('body')` was made of it. */
+function contentOf(view: RequestView): 'none' | 'read' | 'unread' {
+  if (view.content !== undefined) return view.content
+  const empty = !view.header('transfer-encoding') && (view.header('content-length') ?? '0') === '0'
+  return empty ? 'none' : view.property('body') === undefined ? 'unread' : 'read'
 }
 
-/** The content of a QUERY or POST with its type (RFC 10008): parsed bodies in a canonical form, hashed. */
+/** The content of a request with its type (RFC 10008): parsed bodies in a canonical form, hashed. */
 function bodyKey(view: RequestView): string | undefined {
   const body = view.property('body')
-  const empty = !view.header('transfer-encoding') && (view.header('content-length') ?? '0') === '0'
-  const text = body === undefined ? (empty ? '' : undefined) : canonicalText(body)
+  const type = view.header('content-type')
+  // Parsers of forms in parts keep files elsewhere.
+  if (type !== undefined && /^\s*multipart\//i.test(type)) return undefined
+  const text = body === undefined ? (contentOf(view) === 'none' ? '' : undefined) : canonicalText(body)
   if (text === undefined) return undefined
-  return `${digest(`${joinParts([view.header('content-type'), view.header('content-encoding')])}${text}`)};`
+  return `${digest(`${joinParts([type, view.header('content-encoding')])}${text}`)};`
 }

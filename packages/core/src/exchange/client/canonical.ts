@@ -4,13 +4,15 @@ import { types } from 'node:util'
 export interface CanonicalOptions {
   /** The text of an object that is neither plain nor a list nor bytes; `undefined` where it has none. Default: none has. */
   readonly instance?: ((value: object) => string | undefined) | undefined
+  /** Whether the order of an object's members counts. Default `false`: RFC 8259 §4 has none. */
+  readonly ordered?: boolean | undefined
   /** How many values may be in it; above that there is no text. Default 1,000,000. */
   readonly maxValues?: number | undefined
 }
 
 /**
  * Text that only an equal value gives, whatever there is in it; `undefined` for what has none (instances, functions,
- * symbols, what contains itself). The order of an object's members does not count, as RFC 8259 §4 has it.
+ * symbols, what contains itself).
  *
  * Without recursion, and each value is looked at once: what clients send may be nested as deep as it is long.
  */
@@ -26,7 +28,7 @@ export function canonicalText(value: unknown, options?: CanonicalOptions): strin
       continue
     }
     if (typeof next !== 'object' || next === null) return undefined
-    const members = membersOf(next)
+    const members = membersOf(next, options?.ordered === true)
     if (members === undefined) {
       const own = options?.instance?.(next)
       if (own === undefined) return undefined
@@ -66,7 +68,7 @@ const bytesText = (bytes: Uint8Array): string =>
   `b${bytes.length}:${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1')}`
 
 /** The items of a list, or names and values of a plain object in turns; `undefined` of anything else. */
-function membersOf(value: object): readonly unknown[] | undefined {
+function membersOf(value: object, ordered: boolean): readonly unknown[] | undefined {
   if (Array.isArray(value)) return value
   const prototype = Object.getPrototypeOf(value)
   // By its shape, and not by its identity, for the same reason.
@@ -74,6 +76,7 @@ function membersOf(value: object): readonly unknown[] | undefined {
   if (prototype !== null && !Object.hasOwn(prototype, 'isPrototypeOf')) return undefined
   if (Object.prototype.toString.call(value) !== '[object Object]') return undefined
   const members: unknown[] = []
-  for (const name of Object.keys(value).sort()) members.push(name, (value as Record<string, unknown>)[name])
+  const names = Object.keys(value)
+  for (const name of ordered ? names : names.sort()) members.push(name, (value as Record<string, unknown>)[name])
   return members
 }
