@@ -61,6 +61,7 @@ export type {
 export type { InvalidationOrder } from './exchange/invalidation-order.ts'
 export { joinControls } from './exchange/join-controls.ts'
 export { mergedFields, mergeLists } from './exchange/merge-fields.ts'
+export { parseQuery } from './exchange/reads/query-params.ts'
 export { notesFor, notesOn } from './exchange/request-state.ts'
 export type { RequestProperty, RequestView } from './exchange/request-view.ts'
 export { displayName } from './http/fields/field-case.ts'

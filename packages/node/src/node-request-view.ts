@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { RequestProperty, RequestView } from '@sluice/core'
-import { splitTarget } from '@sluice/core'
+import { parseQuery, splitTarget } from '@sluice/core'
 import { refreshWith, ticketOf } from './refresh.ts'
 
 /** Anything node's HTTP servers hand out: HTTP/1.1, or HTTP/2 through the compatibility API. */
@@ -84,7 +84,7 @@ export class NodeRequestView implements RequestView {
   }
 
   property(name: RequestProperty): unknown {
-    if (name === 'query') return (this.request as { query?: unknown }).query ?? queryObject(this.query)
+    if (name === 'query') return (this.request as { query?: unknown }).query ?? parseQuery(this.query)
     return (this.request as unknown as Record<string, unknown>)[name]
   }
 
@@ -94,13 +94,3 @@ export class NodeRequestView implements RequestView {
 }
 
 const none: readonly string[] = Object.freeze([])
-
-/** The query as plain node has it: nobody parsed it yet. Repeated names give arrays. No prototype, so any name works. */
-function queryObject(query: string): Record<string, string | string[]> {
-  const result: Record<string, string | string[]> = Object.create(null)
-  for (const [name, value] of new URLSearchParams(query)) {
-    const known = result[name]
-    result[name] = known === undefined ? value : Array.isArray(known) ? [...known, value] : [known, value]
-  }
-  return result
-}

@@ -1,6 +1,6 @@
 import type { Reply } from '../exchange/exchange.ts'
 import { problem } from '../exchange/problem.ts'
-import { QueryParams } from '../exchange/reads/query-params.ts'
+import { parseQuery, QueryParams } from '../exchange/reads/query-params.ts'
 import type { RequestView } from '../exchange/request-view.ts'
 
 /** What a client asked for cannot be: which parameter, and what it must be. Becomes an answer, and is never thrown on. */
@@ -30,9 +30,8 @@ export class QueryInput {
     const params = view.queryParsed === 'validated' ? 'raw' : QueryParams.of(view)
     if (typeof params === 'object') this.#get = (name) => params.get(name)
     else {
-      // In front of it an `&`, for a `?` there would be taken for the mark.
-      const raw = new URLSearchParams(`&${view.query}`)
-      this.#get = (name) => (raw.getAll(name).length > 1 ? raw.getAll(name) : raw.getAll(name)[0])
+      const raw = parseQuery(view.query)
+      this.#get = (name) => raw[name]
     }
   }
 

@@ -10,73 +10,91 @@ export interface CanonicalOptions {
   readonly maxValues?: number | undefined
 }
 
+/** Nobody nests deeper but those who want to see what happens. */
+const deepest = 256
+
 /**
- * Text that only an equal value gives, whatever there is in it; `undefined` for what has none (instances, functions,
- * symbols, what contains itself).
- *
- * Without recursion, and each value is looked at once: what clients send may be nested as deep as it is long.
+ * Text that only an equal value gives, whatever there is in it; `undefined` for what has none: instances, functions,
+ * symbols, what contains itself, and what is nested more than 256 deep.
  */
-export function canonicalText(value: unknown, options?: CanonicalOptions): string | undefined {
-  const waiting: unknown[] = [value]
-  let left = options?.maxValues ?? 1_000_000
-  let text = ''
-  while (waiting.length > 0) {
-    const next = waiting.pop()
-    const scalar = scalarText(next)
-    if (scalar !== undefined) {
-      text += scalar
-      continue
-    }
-    if (typeof next !== 'object' || next === null) return undefined
-    const members = membersOf(next, options?.ordered === true)
-    if (members === undefined) {
-      const own = options?.instance?.(next)
-      if (own === undefined) return undefined
-      text += `i${own.length}:${own}`
-      continue
-    }
-    left -= members.length
-    if (left < 0) return undefined
-    text += `${Array.isArray(next) ? '[' : '{'}${members.length}:`
-    for (let i = members.length - 1; i >= 0; i--) waiting.push(members[i])
-  }
-  return text
+export function canonicalText(value: unknown, options: CanonicalOptions = {}): string | undefined {
+  const text = new Writer(options).write(value, 0)
+  return text === none ? undefined : text
 }
 
-/** What has nothing in it. Each says where it ends, so that they may stand side by side. */
-function scalarText(value: unknown): string | undefined {
-  switch (typeof value) {
-    case 'string':
-      return `${value.length}"${value}`
-    case 'number':
-    case 'boolean':
-      return `${value};`
-    case 'bigint':
-      return `${value}n;`
-    case 'undefined':
-      return 'u;'
-    case 'object':
-      if (value === null) return 'null;'
-      // Not by `instanceof`: values of other realms (a vm context, Jest) are values all the same.
-      return types.isUint8Array(value) ? bytesText(value) : undefined
-    default:
-      return undefined
+/** Written in place of text that there is not: no text ends without a mark of its end. */
+const none = ''
+
+class Writer {
+  readonly #options: CanonicalOptions
+  #left: number
+
+  constructor(options: CanonicalOptions) {
+    this.#options = options
+    this.#left = options.maxValues ?? 1_000_000
+  }
+
+  /** Each text says where it ends, so that they may stand side by side. */
+  write(value: unknown, depth: number): string {
+    switch (typeof value) {
+      case 'string':
+        return `${value.length}"${value}`
+      case 'number':
+      case 'boolean':
+        return `${value};`
+      case 'bigint':
+        return `${value}n;`
+      case 'undefined':
+        return 'u;'
+      case 'object':
+        return value === null ? 'null;' : this.#object(value, depth)
+      default:
+        return none
+    }
+  }
+
+  #object(value: object, depth: number): string {
+    if (Array.isArray(value)) return this.#members('[', value, depth)
+    // Not by `instanceof`: values of other realms (a vm context, Jest) are values all the same.
+    if (types.isUint8Array(value)) {
+      const bytes = Buffer.from(value.buffer, value.byteOffset, value.length)
+      return `b${bytes.length}:${bytes.toString('latin1')}`
+    }
+    if (isPlainObject(value)) return this.#members('{', membersOf(value, this.#options.ordered === true), depth)
+    const text = this.#options.instance?.(value)
+    return text === undefined ? none : `i${text.length}:${text}`
+  }
+
+  #members(open: string, members: readonly unknown[], depth: number): string {
+    this.#left -= members.length
+    if (this.#left < 0 || depth > deepest) return none
+    let text = `${open}${members.length}:`
+    for (const member of members) {
+      const part = this.write(member, depth + 1)
+      if (part === none) return none
+      text += part
+    }
+    return text
   }
 }
 
-const bytesText = (bytes: Uint8Array): string =>
-  `b${bytes.length}:${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1')}`
-
-/** The items of a list, or names and values of a plain object in turns; `undefined` of anything else. */
-function membersOf(value: object, ordered: boolean): readonly unknown[] | undefined {
-  if (Array.isArray(value)) return value
-  const prototype = Object.getPrototypeOf(value)
-  // By its shape, and not by its identity, for the same reason.
-  if (prototype !== null && Object.getPrototypeOf(prototype) !== null) return undefined
-  if (prototype !== null && !Object.hasOwn(prototype, 'isPrototypeOf')) return undefined
-  if (Object.prototype.toString.call(value) !== '[object Object]') return undefined
+/** Names and values in turns. */
+function membersOf(value: object, ordered: boolean): readonly unknown[] {
   const members: unknown[] = []
   const names = Object.keys(value)
   for (const name of ordered ? names : names.sort()) members.push(name, (value as Record<string, unknown>)[name])
   return members
+}
+
+/**
+ * Plain objects, whatever realm they are of, and what parsers of queries make: those have a prototype with nothing on it
+ * (`node:querystring`, fast-querystring). An instance of a class is none.
+ */
+export function isPlainObject(value: object): value is Record<string, unknown> {
+  const prototype = Object.getPrototypeOf(value)
+  if (prototype !== null) {
+    if (Object.getPrototypeOf(prototype) !== null) return false
+    if (!Object.hasOwn(prototype, 'isPrototypeOf') && Object.getOwnPropertyNames(prototype).length > 0) return false
+  }
+  return Object.prototype.toString.call(value) === '[object Object]'
 }
