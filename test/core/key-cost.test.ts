@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
+import { urlTags } from '../../packages/core/src/cache/entry/record-tags.ts'
 import { cacheKey } from '../../packages/core/src/cache/policy/key.ts'
 import { type CacheOptions, resolveCachePolicy } from '../../packages/core/src/cache/policy/options.ts'
 import { by } from '../../packages/core/src/exchange/client/by.ts'
@@ -86,6 +87,12 @@ describe('no query stalls the loop', () => {
     for (const asked of [view({ query }), view({ query, parsed }), view({ query, parsed, queryParsed: 'validated' })]) {
       expect(bestMs(() => cacheKey(asked, policy))).toBeLessThan(mostMs)
     }
+  })
+
+  test.each(queries)('the tags of %s', (_, query) => {
+    const at = { scheme: 'http', authority: 'a' }
+    expect(bestMs(() => urlTags({ ...at, path: '/', query }))).toBeLessThan(mostMs)
+    expect(bestMs(() => urlTags({ ...at, path: `/${query}`, query: '' }))).toBeLessThan(mostMs)
   })
 
   test.each(queries)('what pages and selections read of %s', (_, query) => {
