@@ -106,6 +106,38 @@ describeHosts('by.user', (host) => {
     expect((await app.get('/')).cache).toBe('hit')
   })
 
+  type Native = { auth?: object; locals?: { user?: object } }
+  const places: readonly (readonly [string, (c: Ctx, user: object) => unknown, (c: Ctx) => unknown])[] = [
+    ['req.auth', (c, auth) => Object.assign(c.raw.req, { auth }), (c) => (c.raw.req as Native).auth],
+    ...(host.framework === 'express'
+      ? ([
+          [
+            'res.locals',
+            (c: Ctx, user: object) => Object.assign((c.raw.res as Native).locals!, { user }),
+            (c: Ctx) => (c.raw.res as Native).locals!.user,
+          ],
+        ] as const)
+      : []),
+  ]
+
+  test.each(places)('whom authentication left in %s is somebody too', async (_, put, read) => {
+    const handler: Step = (c) => c.send(`for ${JSON.stringify(read(c) ?? null)}`)
+    const app = await host.boot({
+      use: [
+        (c) => {
+          const name = c.header('x-user')
+          if (name !== undefined) put(c, { sub: name })
+        },
+      ],
+      routes: [{ path: '/', cache: { ttl: '1m', varyBy: by.user }, handler }],
+    })
+    expect((await app.get('/')).text).toBe('for null')
+    for (const name of ['alice', 'bob', 'alice']) {
+      expect((await app.get('/', as(name))).text).toBe(`for {"sub":"${name}"}`)
+    }
+    expect((await app.get('/', as('bob'))).cache).toBe('hit')
+  })
+
   test('identity names them, in caches and limits', async () => {
     const app = await host.boot({
       sluice: { identity: (user: { nick: string }) => user.nick },

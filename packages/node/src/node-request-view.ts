@@ -72,8 +72,7 @@ export class NodeRequestView implements RequestView {
     const { headers, request } = this
     const empty = headers['transfer-encoding'] === undefined && (headers['content-length'] ?? '0') === '0'
     // HTTP/2 has content without either field.
-    const { stream } = request as { stream?: { endAfterHeaders?: boolean } }
-    if (empty && (request.httpVersionMajor < 2 || stream?.endAfterHeaders !== false)) return 'none'
+    if (empty && (request.httpVersionMajor < 2 || !hasContentOver2(request))) return 'none'
     // A body that parsers passed by is not what they left in `req.body`: Express 4 leaves `{}` there.
     return request.readableDidRead ? 'read' : 'unread'
   }
@@ -85,12 +84,17 @@ export class NodeRequestView implements RequestView {
 
   property(name: RequestProperty): unknown {
     if (name === 'query') return (this.request as { query?: unknown }).query ?? parseQuery(this.query)
-    return (this.request as unknown as Record<string, unknown>)[name]
+    const request = this.request as unknown as Record<string, unknown>
+    // Not all authentication leaves what it found in `user`: express-jwt and its like say `auth`.
+    return name === 'user' ? (request.user ?? request.auth) : request[name]
   }
 
   refresh(ticket: object): Promise<void> {
     return refreshWith(this.request, this.headers, ticket, undefined)
   }
 }
+
+const hasContentOver2 = (request: NodeRequest): boolean =>
+  (request as { stream?: { endAfterHeaders?: boolean } }).stream?.endAfterHeaders === false
 
 const none: readonly string[] = Object.freeze([])

@@ -52,9 +52,16 @@ export class FastifyView extends NodeRequestView implements RequestView {
   }
 
   override property(name: RequestProperty): unknown {
-    const value = (this.#request as unknown as Record<string, unknown>)[name]
+    const value = this.#found(name)
     if (this.missing && (value === undefined || value === null)) this.missing(name)
     return value
+  }
+
+  /** Middleware of Express and Connect leaves what it finds on the raw request. */
+  #found(name: RequestProperty): unknown {
+    const request = this.#request as unknown as Record<string, unknown>
+    if (name === 'user') return request.user ?? request.auth ?? super.property('user')
+    return name === 'session' ? (request.session ?? super.property('session')) : request[name]
   }
 
   override refresh(ticket: object): Promise<void> {

@@ -58,9 +58,9 @@ export class KoaView extends NodeRequestView implements RequestView {
     const ctx = this.#ctx
     switch (name) {
       case 'user':
-        return ctx.state.user ?? ctx.user ?? super.property('user')
+        return ctx.state.user ?? ctx.user ?? ctx.state.auth ?? ctx.auth ?? super.property('user')
       case 'session':
-        return ctx.session
+        return ctx.session ?? ctx.state.session ?? super.property('session')
       case 'cookies':
         return cookiesOf(ctx, this.header('cookie'))
       case 'body':

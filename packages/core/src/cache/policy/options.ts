@@ -33,7 +33,8 @@ export interface CacheOptions {
   tags?: readonly string[] | ((r: ResponseContext) => readonly string[]) | undefined
   /**
    * The query parameters that shape the answer; all others are left out of the key, so a handler must not read them.
-   * Order between names does not matter. Default: the whole query as it was sent.
+   * Their values are those of the application's own parser. Order between names does not matter. Default: the whole query
+   * as it was sent.
    */
   query?: readonly string[] | undefined
   /** What else the answer depends on: field names, or functions such as `by.user`. Each value gets its own entry. */
