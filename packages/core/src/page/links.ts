@@ -28,9 +28,8 @@ export function keptParameters(
   const keeps = (name: string): boolean =>
     !own.includes(name) && (!keep || keep.includes(name)) && watches.every((watch) => watch.covers(name))
   if (parsed) {
-    return [...parsed.pairs()]
-      .filter(([name]) => keeps(name))
-      .map((pair) => new URLSearchParams([[...pair]]).toString())
+    const pairs = [...parsed.pairs()].filter(([name]) => keeps(name))
+    return pairs.map(([name, value]) => `${encodePart(name)}=${encodePart(value)}`)
   }
   return query === '' ? [] : rawPairs(query).flatMap(({ name, pair }) => (keeps(name) ? encodePair(pair) : []))
 }
@@ -56,4 +55,10 @@ function encodePair(pair: string): string {
     const code = character.codePointAt(0)!
     return code < 0x100 ? `%${code.toString(16).toUpperCase().padStart(2, '0')}` : encodeURIComponent(character)
   })
+}
+
+/** A name or value as it may stand in a pair: what means something there is escaped too. */
+function encodePart(text: string): string {
+  const escaped = (character: string): string => `%${Buffer.from(character).toString('hex').replaceAll(/..\B/g, '$&%')}`
+  return text.replaceAll(/[^\w.~!$'()*,;:@/?-]/gu, (character) => escaped(character).toUpperCase())
 }
