@@ -43,6 +43,7 @@ export type { Coding, ZlibParams } from './compress/zlib-codings.ts'
 export type { AnyFunction, FunctionDecorator } from './decorate/decorate.ts'
 export type { Defer, DeferOptions, DeferredWork, DeferStats } from './defer/deferred.ts'
 export { by, type KeyFunction } from './exchange/client/by.ts'
+export type { IdentityFunction } from './exchange/client/identity.ts'
 export type { RequestContext, ResponseContext } from './exchange/context.ts'
 export type {
   BodyDecoding,
@@ -59,6 +60,7 @@ export type {
 export type { InvalidationOrder } from './exchange/invalidation-order.ts'
 export { joinControls } from './exchange/join-controls.ts'
 export { mergedFields, mergeLists } from './exchange/merge-fields.ts'
+export { parseQuery } from './exchange/reads/query-params.ts'
 export type { Input, ReadObserver } from './exchange/reads/read-observer.ts'
 export { cookieTerm, inputTerm, keyOf, namesTerm, segmentOf, type Term } from './exchange/reads/term.ts'
 export { notesFor, notesOn } from './exchange/request-state.ts'

@@ -1,4 +1,4 @@
-import { NodeRequestView, type RequestView, refreshWith } from '@sluice/node'
+import { NodeRequestView, type RequestProperty, type RequestView, refreshWith } from '@sluice/node'
 import type { Request } from 'express'
 
 /** A request with Express's own ideas of host, protocol, address and route: its `trust proxy` setting included. */
@@ -39,6 +39,18 @@ export class ExpressView extends NodeRequestView implements RequestView {
   override get route(): string | undefined {
     const path: unknown = this.#request.route?.path
     return path === undefined ? undefined : `${this.#request.baseUrl}${String(path)}`
+  }
+
+  override get queryParsed(): boolean | 'validated' {
+    // Switched off, Express leaves an empty object.
+    return this.#request.app?.get('query parser') !== false && super.queryParsed
+  }
+
+  override property(name: RequestProperty): unknown {
+    const found = super.property(name)
+    if (found !== undefined || (name !== 'user' && name !== 'session')) return found
+    // Where templates look for it.
+    return this.#request.res?.locals?.[name]
   }
 
   override get keyedFields(): readonly string[] {

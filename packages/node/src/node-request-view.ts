@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { RequestProperty, RequestView } from '@sluice/core'
-import { splitTarget } from '@sluice/core'
+import { parseQuery, splitTarget } from '@sluice/core'
 import { refreshWith, ticketOf } from './refresh.ts'
 import { fieldsBehind } from './watch/fields.ts'
 
@@ -14,6 +14,9 @@ export class NodeRequestView implements RequestView {
   readonly path: string
   readonly query: string
   readonly rewritten: string | undefined
+  readonly absolute: string | undefined
+  /** The authority of a target in absolute form. */
+  protected readonly ownAuthority: string | undefined
   readonly ticket: object | undefined
   /** The fields as the client sent them, whatever is laid over them for the handler. */
   protected readonly headers: NodeRequest['headers']
@@ -25,9 +28,11 @@ export class NodeRequestView implements RequestView {
     this.headers = fieldsBehind(request.headers) as NodeRequest['headers']
     this.ticket = ticketOf(request)
     // Routers that strip their prefix from `url` keep the whole target elsewhere.
-    const { path, query } = splitTarget(target)
+    const { path, query, authority } = splitTarget(target)
     this.path = path
     this.query = query
+    this.absolute = authority === undefined ? undefined : target.slice(0, target.indexOf('://') + 3 + authority.length)
+    this.ownAuthority = authority?.slice(authority.lastIndexOf('@') + 1)
     this.rewritten = request.url === target ? undefined : request.url
   }
 
@@ -36,7 +41,7 @@ export class NodeRequestView implements RequestView {
   }
 
   get authority(): string {
-    return this.header(':authority') ?? this.header('host') ?? ''
+    return this.ownAuthority ?? this.header(':authority') ?? this.header('host') ?? ''
   }
 
   get localPort(): number | undefined {
@@ -59,6 +64,20 @@ export class NodeRequestView implements RequestView {
     return none
   }
 
+  get queryParsed(): boolean | 'validated' {
+    const { query } = this.request as { query?: unknown }
+    return query !== undefined && query !== null
+  }
+
+  get content(): 'none' | 'read' | 'unread' {
+    const { headers, request } = this
+    const empty = headers['transfer-encoding'] === undefined && (headers['content-length'] ?? '0') === '0'
+    // HTTP/2 has content without either field.
+    if (empty && (request.httpVersionMajor < 2 || !hasContentOver2(request))) return 'none'
+    // A body that parsers passed by is not what they left in `req.body`: Express 4 leaves `{}` there.
+    return request.readableDidRead ? 'read' : 'unread'
+  }
+
   header(name: string): string | undefined {
     // A field may be called what every object has.
     const value: unknown = Object.hasOwn(this.headers, name) ? this.headers[name] : undefined
@@ -76,8 +95,10 @@ export class NodeRequestView implements RequestView {
   }
 
   property(name: RequestProperty): unknown {
-    if (name === 'query') return (this.request as { query?: unknown }).query ?? queryObject(this.query)
-    return (this.request as unknown as Record<string, unknown>)[name]
+    if (name === 'query') return (this.request as { query?: unknown }).query ?? parseQuery(this.query)
+    const request = this.request as unknown as Record<string, unknown>
+    // Not all authentication leaves what it found in `user`: express-jwt and its like say `auth`.
+    return name === 'user' ? (request.user ?? request.auth) : request[name]
   }
 
   refresh(ticket: object): Promise<void> {
@@ -85,14 +106,7 @@ export class NodeRequestView implements RequestView {
   }
 }
 
-const none: readonly string[] = Object.freeze([])
+const hasContentOver2 = (request: NodeRequest): boolean =>
+  (request as { stream?: { endAfterHeaders?: boolean } }).stream?.endAfterHeaders === false
 
-/** The query as plain node has it: nobody parsed it yet. Repeated names give arrays. No prototype, so any name works. */
-function queryObject(query: string): Record<string, string | string[]> {
-  const result: Record<string, string | string[]> = Object.create(null)
-  for (const [name, value] of new URLSearchParams(query)) {
-    const known = result[name]
-    result[name] = known === undefined ? value : Array.isArray(known) ? [...known, value] : [known, value]
-  }
-  return result
-}
+const none: readonly string[] = Object.freeze([])

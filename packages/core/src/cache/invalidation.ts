@@ -85,14 +85,18 @@ class InvalidatingExchange implements Exchange {
     const view = this.#view
     if (isSafeMethod(view.method)) return []
     const { scheme } = view
-    const authority = splitAuthority(view.authority).host
+    // Of a target in absolute form also the Host field: a handler may have gone by that.
+    const named = view.absolute === undefined ? [view.authority] : [view.authority, view.header('host') ?? '']
+    const hosts = new Set(named.map((authority) => splitAuthority(authority).host))
     const targets = [
       // Every query of the path: which of them the change concerns cannot be told from here.
       { path: view.path, query: undefined },
       ...['location', 'content-location'].map((name) => sameOriginTarget(view, head.fields.get(name))),
     ]
     const urls = targets.flatMap((t) =>
-      t ? urlTags({ scheme, authority, path: t.path, query: t.query || undefined }) : [],
+      t
+        ? [...hosts].flatMap((authority) => urlTags({ scheme, authority, path: t.path, query: t.query || undefined }))
+        : [],
     )
     const groups = parseGroups(head.fields.lines('cache-group-invalidation')).map(userTag)
     return [...urls, ...groups]

@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts'
 import { show } from '../base/errors.ts'
 import type { Events, SluiceEvents } from '../base/events.ts'
 import { checkOptions, rule } from '../base/options.ts'
+import type { Identity } from '../exchange/client/identity.ts'
 import type { Pipeline } from '../exchange/exchange.ts'
 import type { OwnReads } from '../exchange/reads/own-reads.ts'
 import { splitAuthority, splitTarget } from '../http/locate.ts'
@@ -38,10 +39,19 @@ export type CacheStats = CacheCounters & StoreUsage
 export class ResponseCache {
   readonly #core: CacheCore
   readonly #defaults: CacheSettings
+  readonly #identity: Identity | undefined
 
-  constructor(store: CacheStore, clock: Clock, events: Events<SluiceEvents>, defaults: CacheSettings) {
+  /** @param identity - how key functions name a signed-in user */
+  constructor(
+    store: CacheStore,
+    clock: Clock,
+    events: Events<SluiceEvents>,
+    defaults: CacheSettings,
+    identity?: Identity,
+  ) {
     this.#core = new CacheCore(store, clock, events)
     this.#defaults = defaults
+    this.#identity = identity
   }
 
   /** Tells the guard whose reads are not the handler's. */
@@ -51,7 +61,8 @@ export class ResponseCache {
 
   /** @throws SluiceError when an option is wrong */
   pipeline(options: CacheOptions): Pipeline {
-    return new CachePipeline(this.#core, resolveCachePolicy(options, this.#defaults))
+    const policy = resolveCachePolicy(options, this.#defaults)
+    return new CachePipeline(this.#core, Object.freeze({ ...policy, identity: this.#identity }))
   }
 
   invalidatePipeline(sources: readonly TagSource[]): Pipeline {

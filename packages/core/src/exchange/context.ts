@@ -1,5 +1,9 @@
 import type { Fields } from '../http/fields/fields.ts'
-import type { RequestView } from './request-view.ts'
+import { cookiePairs, cookiesOf, watchedCookies } from './client/cookies.ts'
+import type { Identity } from './client/identity.ts'
+import { recorded } from './client/recorded.ts'
+import { isSomebody, userName } from './client/user-name.ts'
+import type { RequestProperty, RequestView } from './request-view.ts'
 
 /**
  * What the functions of a configuration are given: `key`, `varyBy`, `unless`, `rate`, `cost`, `skip`, …
@@ -8,19 +12,28 @@ import type { RequestView } from './request-view.ts'
  * schema's coerced values); they are typed loosely because their shape is the application's.
  *
  * What is read through it is remembered, so that a key function covers what it reads: a handler may then read it too.
+ * By name: a field in lower case, `cookie.theme`, `@ip`, `@body`; `cookie` for all cookies; `@user.plan` and
+ * `@session.cart.id` where only that was read, `@user` and `@session` for all of it or where there is none.
  */
 export class RequestContext {
   readonly #view: RequestView
   readonly #reads: Set<string> | undefined
+  readonly #identity: Identity | undefined
+  #refusal: string | undefined
 
-  constructor(view: RequestView, reads?: Set<string>) {
+  /**
+   * @param reads - where to note what is read; given where the key of a stored response is being made
+   * @param identity - how the instance names its users
+   */
+  constructor(view: RequestView, reads?: Set<string>, identity?: Identity) {
     this.#view = view
     this.#reads = reads
+    this.#identity = identity
   }
 
   /** With numbers where the query has digits. */
   get inNumbers(): RequestContext {
-    return new NumericContext(this.#view)
+    return new NumericContext(this.#view, this.#reads, this.#identity)
   }
   get method(): string {
     return this.#view.method
@@ -56,26 +69,66 @@ export class RequestContext {
   }
   // biome-ignore lint/suspicious/noExplicitAny: the shape belongs to the application
   get body(): any {
+    this.#reads?.add('@body')
     return this.#view.property('body')
   }
   // biome-ignore lint/suspicious/noExplicitAny: the shape belongs to the application
   get user(): any {
-    this.#reads?.add('@user')
-    return this.#view.property('user')
+    return this.#recorded('user')
   }
   // biome-ignore lint/suspicious/noExplicitAny: the shape belongs to the application
   get session(): any {
-    this.#reads?.add('@session')
-    return this.#view.property('session')
+    return this.#recorded('session')
   }
+  #recorded(name: 'user' | 'session'): unknown {
+    const value = this.#view.property(name)
+    return this.#reads ? recorded(value, `@${name}`, this.#reads) : value
+  }
+  /** By name: the framework's own, else as they were sent. Reading one covers that one. */
   // biome-ignore lint/suspicious/noExplicitAny: the shape belongs to the application
   get cookies(): any {
-    this.#reads?.add('@cookies')
-    return this.#view.property('cookies') ?? {}
+    const cookies = cookiesOf(this.#view)
+    return this.#reads ? watchedCookies(cookies, this.#reads) : cookies
+  }
+  /** The pairs of one cookie as they were sent, for `by.cookie`. */
+  cookiePairs(name: string): readonly string[] {
+    this.#reads?.add(`cookie.${name}`)
+    return cookiePairs(this.#view.header('cookie'), name)
+  }
+  /** The name of who is signed in, for `by.user`; `undefined` for nobody and where it cannot be told. */
+  identify(): string | undefined {
+    const user = this.#view.property('user')
+    if (!isSomebody(user)) {
+      this.#reads?.add('@user')
+      return undefined
+    }
+    const name = this.#identity ? this.#identity.nameOf(user, this.forStoring) : userName(user, this.forStoring)
+    if (name === undefined) return this.refuse('identity')
+    this.coverIdentity()
+    return name
+  }
+  /** What stands at a path, for `by.hash`. Of own members only: a path comes from the configuration, but names from clients. */
+  at(root: RequestProperty, path: readonly string[]): unknown {
+    const name = root === 'cookies' ? `cookie.${path[0]}` : `@${root}.${path.join('.')}`
+    if (root !== 'query' && root !== 'params') this.#reads?.add(name)
+    let value: unknown = root === 'cookies' ? cookiesOf(this.#view) : this.#view.property(root)
+    for (const member of path) {
+      if (typeof value !== 'object' || value === null || !Object.hasOwn(value, member)) return undefined
+      value = (value as Record<string, unknown>)[member]
+    }
+    return value
   }
   /** Notes that a key made from this names the user: for `by.user`, and for key functions of one's own that do the same. */
   coverIdentity(): void {
     this.#reads?.add('@identity')
+  }
+  /** Notes that what the key is to be made of cannot be told exactly: nothing is stored, and the reason is said. */
+  refuse(reason: string): undefined {
+    this.#refusal ??= reason
+  }
+  /** The reason given first; `undefined` where there is none. */
+  get refusal(): string | undefined {
+    return this.#refusal
   }
   /** A request field, by its name in any case. */
   header(name: string): string | undefined {

@@ -15,6 +15,11 @@ export interface RequestView {
   readonly path: string
   /** Raw query without the `?`; `''` where there is none. */
   readonly query: string
+  /**
+   * What stands in front of the path of a target in absolute form (`GET http://other/x`), as it was sent; `undefined` for
+   * one in origin form. Its authority is the request's (RFC 9112 §3.2.2), but handlers may look at the Host field.
+   */
+  readonly absolute?: string | undefined
   /** What routers see in place of path and query, where it is something else: below a mount, after a rewrite. */
   readonly rewritten?: string | undefined
   /** The framework's own idea of the client's address. */
@@ -29,6 +34,17 @@ export interface RequestView {
   root?(name: string): object | undefined
   /** What the framework has parsed or attached, under the name Express gives it. */
   property(name: RequestProperty): unknown
+  /**
+   * Whether `property('query')` is what the application's parser made; `false` where it has none, and whoever reads the
+   * query parses it by himself. `'validated'`: a schema has changed it since, so that it may lack what was sent. Absent: it
+   * is, where there is any.
+   */
+  readonly queryParsed?: boolean | 'validated' | undefined
+  /**
+   * Whether the request has content, and whether somebody has read it by now: only of that `property('body')` can have
+   * been made. Absent: told by the fields and by `property('body')`.
+   */
+  readonly content?: 'none' | 'read' | 'unread' | undefined
   /** The fields whose values `scheme` and `authority` were made of, in lower case: reading these adds nothing. */
   readonly keyedFields: readonly string[]
   /** Express's or node's `req`, Koa's `ctx`, Fastify's `request`. Also the identity that state is kept under. */

@@ -3,6 +3,7 @@ import { type Clock, systemClock } from '../base/clock.ts'
 import { optionError, SluiceError } from '../base/errors.ts'
 import { chain, isPromise, type MaybePromise } from '../base/maybe-promise.ts'
 import { checkOptions, rule, suggest } from '../base/options.ts'
+import type { Identity } from '../exchange/client/identity.ts'
 import type { Pipeline } from '../exchange/exchange.ts'
 import { refuses } from './answer/answer.ts'
 import { type PolicyCharge, Reckoner } from './charge/charges.ts'
@@ -31,6 +32,8 @@ export interface LimiterOptions {
   readonly store?: LimitStore | undefined
   /** Where events go. Default: nowhere. */
   readonly events?: LimitSink | undefined
+  /** How `by.user` names a signed-in user. Default: by the usual names. */
+  readonly identity?: Identity | undefined
   /** What keys are hashed with. Default: the store's, else random. Processes that share a store must share it. */
   readonly secret?: string | undefined
   /** How long a remote store may take to decide, in milliseconds. Default: what the store says, else 100. */
@@ -93,6 +96,7 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
     clock: rule.object,
     store: rule.object,
     events: rule.object,
+    identity: rule.object,
     secret: rule.string,
     deadlineMs: rule.positiveInteger,
   })
@@ -130,7 +134,16 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
   })
   const decider = new Decider((policy) => (policy.store ? guarded(policy.store) : store), permits, failed)
   const marks = new RequestMarks()
-  const parts: LimiterParts = { clock, sink, callbacks, reckoner, decider, marks, counters }
+  const parts: LimiterParts = {
+    clock,
+    sink,
+    callbacks,
+    reckoner,
+    decider,
+    marks,
+    counters,
+    identity: options.identity,
+  }
 
   const defaults = { headers: options.headers ?? 'draft-11', store: given }
   const policies = new Map<string, Policy>()

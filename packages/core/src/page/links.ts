@@ -1,3 +1,4 @@
+import { type QueryParams, rawPairs } from '../exchange/reads/query-params.ts'
 import type { QueryWatch } from '../exchange/reads/query-watch.ts'
 
 /** Where the other pages are: references, as they stand in `Link`. */
@@ -12,25 +13,25 @@ export interface PageLinks {
  * The parameters of the request that its page links repeat: all but those of pagination, and none that a cache in front
  * leaves out of its key, for the stored links are for everybody.
  *
+ * @param parsed - what the key of such a cache was made of, where there is one: pairs that the application's parser does not
+ *   take for parameters stand in no key
  * @param own - names that pagination writes itself
  * @param keep - the names to repeat; `undefined`: all
  */
 export function keptParameters(
   query: string,
+  parsed: QueryParams | undefined,
   own: readonly string[],
   keep: readonly string[] | undefined,
   watches: readonly QueryWatch[],
 ): string[] {
-  if (query === '') return []
-  const kept: string[] = []
-  for (const pair of query.split('&')) {
-    if (pair === '') continue
-    const equals = pair.indexOf('=')
-    const name = decode(equals < 0 ? pair : pair.slice(0, equals))
-    if (own.includes(name) || (keep && !keep.includes(name))) continue
-    if (watches.every((watch) => watch.covers(name))) kept.push(encodePair(pair))
+  const keeps = (name: string): boolean =>
+    !own.includes(name) && (!keep || keep.includes(name)) && watches.every((watch) => watch.covers(name))
+  if (parsed) {
+    const pairs = [...parsed.pairs()].filter(([name]) => keeps(name))
+    return pairs.map(([name, value]) => `${encodePart(name)}=${encodePart(value)}`)
   }
-  return kept
+  return query === '' ? [] : rawPairs(query).flatMap(({ name, pair }) => (keeps(name) ? encodePair(pair) : []))
 }
 
 /** What clients and servers in between take without asking: a longer field is left out. */
@@ -56,11 +57,8 @@ function encodePair(pair: string): string {
   })
 }
 
-function decode(raw: string): string {
-  const spaced = raw.replaceAll('+', ' ')
-  try {
-    return decodeURIComponent(spaced)
-  } catch {
-    return spaced
-  }
+/** A name or value as it may stand in a pair: what means something there is escaped too. */
+function encodePart(text: string): string {
+  const escaped = (character: string): string => `%${Buffer.from(character).toString('hex').replaceAll(/..\B/g, '$&%')}`
+  return text.replaceAll(/[^\w.~!$'()*,;:@/?-]/gu, (character) => escaped(character).toUpperCase())
 }

@@ -1,4 +1,5 @@
 import type { BodyPlan, Exchange, Opening, Pipeline, ResponseHead } from '../exchange/exchange.ts'
+import { QueryParams } from '../exchange/reads/query-params.ts'
 import { markPaged, queryWatches } from '../exchange/reads/query-watch.ts'
 import type { RequestView } from '../exchange/request-view.ts'
 import { badInput, InputError, QueryInput } from './input.ts'
@@ -43,7 +44,7 @@ export class PaginatePipeline implements Pipeline {
   #read(view: RequestView): PageState {
     const policy = this.#policy
     const { names } = policy
-    const input = new QueryInput(view.query)
+    const input = new QueryInput(view)
     const most = policy.clamp ? Number.MAX_SAFE_INTEGER : policy.maxLimit
     const asked = input.integer(names.limit, 1, most)
     const limit = Math.min(asked ?? policy.defaultLimit, policy.maxLimit)
@@ -115,7 +116,9 @@ function linkStem(view: RequestView, { baseUrl, own, keep }: PagePolicy, said: r
   const { query } = view
   const target = baseUrl === undefined ? '' : `${baseUrl}${view.path}`
   const watches = queryWatches(view)
-  return () => `${target}?${[...keptParameters(query, own, keep, watches), ...said].join('&')}`
+  const params = watches.length > 0 && view.queryParsed !== 'validated' ? QueryParams.of(view) : undefined
+  const parsed = typeof params === 'object' ? params : undefined
+  return () => `${target}?${[...keptParameters(query, parsed, own, keep, watches), ...said].join('&')}`
 }
 
 /** Puts what `page.reply` said on the head of the answer. */

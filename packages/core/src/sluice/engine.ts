@@ -6,6 +6,7 @@ import { byteSize } from '../base/units.ts'
 import { type CacheSettings, checkCacheSettings } from '../cache/policy/options.ts'
 import { type CacheStats, ResponseCache } from '../cache/response-cache.ts'
 import { type DeferOptions, Deferred, type DeferStats } from '../defer/deferred.ts'
+import { Identity, type IdentityFunction } from '../exchange/client/identity.ts'
 import type { LimitEvents } from '../limit/events.ts'
 import { createLimiter, type Limiter } from '../limit/limiter.ts'
 import type { LimitStats } from '../limit/limiter-stats.ts'
@@ -31,6 +32,13 @@ export interface SluiceOptions {
    * the store's own.
    */
   secret?: string | undefined
+  /**
+   * Names a signed-in user for `by.user`, in caches and limits: `(user) => user.account.number`. Needed only where the user
+   * object has none of the usual names. The answer is the whole name: put tenant and roles into it where they tell answers
+   * apart. `undefined`: it cannot be told, and nothing is stored for this user. Default: `id`, `sub`, `_id`, `uid`,
+   * `userId`, `uuid`, `username`, `login` or `email`, within issuer, tenant, organisation and realm.
+   */
+  identity?: IdentityFunction | undefined
   /** How much work `sluice.defer` runs at a time, and how much may wait. */
   defer?: DeferOptions | undefined
   /** Where time comes from. Default: the system's, through whatever fake timers are installed. For tests. */
@@ -69,6 +77,7 @@ export class Engine {
       limits: rule.object,
       headers: checkHeaders,
       secret: rule.string,
+      identity: rule.function,
       defer: rule.object,
       clock: rule.object,
     })
@@ -78,6 +87,7 @@ export class Engine {
     this.events = new Events()
     const backend = options.backend ?? memory()
     const report = (error: SluiceError): void => this.events.emit('error', { error })
+    const identity = new Identity(options.identity, report)
     const store = backend.cacheStore({
       clock: this.clock,
       maxBytes: byteSize('cache.maxBytes', settings.maxBytes ?? '64mb'),
@@ -87,13 +97,14 @@ export class Engine {
       report,
     })
     const { maxBytes: _, ...defaults } = settings
-    this.cache = new ResponseCache(store, this.clock, this.events, defaults)
+    this.cache = new ResponseCache(store, this.clock, this.events, defaults, identity)
     this.limiter = createLimiter({
       limits: options.limits,
       headers: options.headers,
       secret: options.secret,
       clock: this.clock,
       events: this.events,
+      identity,
       store: backend.limitStore?.({ clock: this.clock, report }),
     })
     this.shedder = createShedder({ clock: this.clock, events: this.events })

@@ -14,7 +14,7 @@ const knownRaw = nodeRequest('request.raw')
 
 /** What Fastify keeps on a request, and what of it is in the key. */
 const ofFastify: readonly string[] = (
-  'params query raw server url originalUrl method routeOptions is404 socket signal headers additionalHeaders mediaType ' +
+  'params query body raw server url originalUrl method routeOptions is404 socket signal headers additionalHeaders mediaType ' +
   'validationError page routeSchema routerPath routerMethod routeConfig context isMultipart sessionStore'
 ).split(' ')
 
@@ -24,7 +24,7 @@ const knownRequest: KnownObject = {
   derived: new Set(['host', 'hostname', 'port', 'protocol']),
   address: new Set(['ip', 'ips']),
   delivery: new Set(),
-  stands: { body: requestStands.body!, cookies: requestStands.cookies! },
+  stands: requestStands,
 }
 
 /** Lets the handler see the request as an exchange wants it to, and tells the exchange what it reads of it. */

@@ -25,7 +25,7 @@ export class FastifyView extends NodeRequestView implements RequestView {
 
   override get authority(): string {
     // Read once: Fastify looks it up in the fields each time, and a handler may have changed those.
-    this.#authority ??= this.#request.host
+    this.#authority ??= (this.#believed('x-forwarded-host') ? undefined : this.ownAuthority) ?? this.#request.host
     return this.#authority
   }
 
@@ -41,13 +41,18 @@ export class FastifyView extends NodeRequestView implements RequestView {
     return this.#request
   }
 
+  override get queryParsed(): boolean | 'validated' {
+    const { schema } = this.#request.routeOptions as { schema?: { querystring?: unknown; query?: unknown } }
+    return schema?.querystring === undefined && schema?.query === undefined ? true : 'validated'
+  }
+
   override get keyedFields(): readonly string[] {
     // Fastify tells `ips` only where it trusts a proxy at all.
     return this.#request.ips === undefined ? super.keyedFields : this.#forwarded()
   }
 
   override property(name: RequestProperty): unknown {
-    const value = (this.#request as unknown as Record<string, unknown>)[name]
+    const value = this.#found(name)
     if (this.missing && (value === undefined || value === null)) this.missing(name)
     return value
   }
@@ -57,9 +62,21 @@ export class FastifyView extends NodeRequestView implements RequestView {
     return name === 'request.raw' ? this.#request.raw : undefined
   }
 
+  /** Middleware of Express and Connect leaves what it finds on the raw request. */
+  #found(name: RequestProperty): unknown {
+    const request = this.#request as unknown as Record<string, unknown>
+    if (name === 'user') return request.user ?? request.auth ?? super.property('user')
+    return name === 'session' ? (request.session ?? super.property('session')) : request[name]
+  }
+
   override refresh(ticket: object): Promise<void> {
     // Injected requests came by no server: they go through the same function as those that did.
     return refreshWith(this.request, this.headers, ticket, this.#request.server.routing as never)
+  }
+
+  /** Whether Fastify was told to believe proxies, and one has sent this field. */
+  #believed(name: string): boolean {
+    return this.#request.ips !== undefined && this.header(name) !== undefined
   }
 
   /** The fields that say what the key says already. One that says more, or was not believed, is not among them. */

@@ -18,7 +18,8 @@ export class KoaView extends NodeRequestView implements RequestView {
   }
 
   override get authority(): string {
-    return this.#ctx.request.host
+    const forwarded = this.#forwarded('x-forwarded-host') !== undefined
+    return (forwarded ? undefined : this.ownAuthority) ?? this.#ctx.request.host
   }
 
   override get localPort(): number | undefined {
@@ -38,6 +39,10 @@ export class KoaView extends NodeRequestView implements RequestView {
     return this.#ctx
   }
 
+  override get queryParsed(): boolean {
+    return true
+  }
+
   override get keyedFields(): readonly string[] {
     const host = this.#forwarded('x-forwarded-host')
     const protocols = this.#forwarded('x-forwarded-proto')
@@ -53,9 +58,9 @@ export class KoaView extends NodeRequestView implements RequestView {
     const ctx = this.#ctx
     switch (name) {
       case 'user':
-        return ctx.state.user ?? ctx.user ?? super.property('user')
+        return ctx.state.user ?? ctx.user ?? ctx.state.auth ?? ctx.auth ?? super.property('user')
       case 'session':
-        return ctx.session
+        return ctx.session ?? ctx.state.session ?? super.property('session')
       case 'cookies':
         return cookiesOf(ctx, this.header('cookie'))
       case 'body':

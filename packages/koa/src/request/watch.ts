@@ -5,7 +5,6 @@ import {
   nodeRequest,
   type RequestChange,
   type RequestWatch,
-  requestStands,
   watchedValue,
   watchObject,
 } from '@sluice/node'
@@ -37,11 +36,11 @@ const knownContext: KnownObject = {
 
 const knownRequest: KnownObject = {
   root: 'ctx.request',
-  own: new Set(ofKoa.filter((name) => name !== 'body')),
+  own: new Set(ofKoa),
   derived,
   address,
   delivery,
-  stands: { body: requestStands.body! },
+  stands: {},
 }
 
 /** Which parts of the state are looked into: those in which a user or a session stands. */

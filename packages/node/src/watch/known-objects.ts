@@ -28,7 +28,7 @@ function ofNode(): Set<string | symbol> {
 /** Where middleware that everybody uses keeps what it needs for itself, and what is in the key anyway. */
 const ofMiddleware: readonly string[] = (
   '_handle _eventsCount _writableState __onFinished headers rawHeaders headersDistinct sluice page next baseUrl ' +
-  'originalUrl _parsedUrl _parsedOriginalUrl params query res route app secret _body rawBody _startAt _startTime ' +
+  'originalUrl _parsedUrl _parsedOriginalUrl body params query res route app secret _body rawBody _startAt _startTime ' +
   '_remoteAddress _passport _sessionManager _userProperty sessionStore sessionOptions sessionKey originalMethod ' +
   'allLogs httpVersion'
 ).split(' ')
@@ -49,10 +49,6 @@ export function nodeRequest(root: string): KnownObject {
 export const requestStands: KnownObject['stands'] = Object.freeze({
   cookies: watchCookies,
   signedCookies: watchCookies,
-  body(watch, value) {
-    watch.value('body', [], value)
-    return value
-  },
 })
 
 function watchCookies(watch: RequestWatch, value: unknown): unknown {

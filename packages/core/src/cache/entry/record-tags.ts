@@ -1,4 +1,5 @@
 import { digest, joinParts } from '../../exchange/client/by.ts'
+import { percentDecode } from '../../http/percent.ts'
 import type { CacheRecord, RecordTarget } from './record.ts'
 
 /**
@@ -176,21 +177,12 @@ function origin(scheme: string, authority: string): string {
 }
 
 function foldPath(path: string): string {
-  let folded = unescaped(path).toLowerCase()
+  let folded = percentDecode(path).toLowerCase()
   while (folded.length > 1 && folded.endsWith('/')) folded = folded.slice(0, -1)
   return folded
 }
 
 function foldQuery(query: string): string {
   const plain = query.includes('+') ? query.replaceAll('+', ' ') : query
-  return plain.includes('&') ? joinParts(plain.split('&').map(unescaped).sort()) : unescaped(plain)
-}
-
-function unescaped(text: string): string {
-  if (!text.includes('%')) return text
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
-  }
+  return plain.includes('&') ? joinParts(plain.split('&').map(percentDecode).sort()) : percentDecode(plain)
 }

@@ -137,7 +137,8 @@ export class PostExchange implements Exchange {
     const source = { view, policy, texts }
     const told = { ...selected, terms: vary === '*' ? [] : vary, most: policy.maxVariants }
     const variant = variantOf(source, told, (term) => texts.of(source, term))
-    const stored = this.#core.put(targetKey(view, policy), variant, record, vacancy) === 'stored'
+    const key = targetKey(view, policy)
+    const stored = key !== undefined && this.#core.put(key, variant, record, vacancy) === 'stored'
     if (stored) this.#core.counters.stored++
     return stored
   }

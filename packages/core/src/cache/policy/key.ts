@@ -1,8 +1,13 @@
-import { createHash } from 'node:crypto'
+import { SluiceError, show } from '../../base/errors.ts'
 import { chain, isPromise, type MaybePromise } from '../../base/maybe-promise.ts'
-import { joinParts } from '../../exchange/client/by.ts'
+import type { KeyFunction } from '../../exchange/client/by.ts'
+import { canonicalText } from '../../exchange/client/canonical.ts'
+import type { Identity } from '../../exchange/client/identity.ts'
+import { digest, joinParts } from '../../exchange/client/parts.ts'
+import { isSomebody } from '../../exchange/client/user-name.ts'
 import { RequestContext } from '../../exchange/context.ts'
-import { hiddenQuery, isOfParameter } from '../../exchange/reads/query-watch.ts'
+import { isAmbiguous, isOfParameter, QueryParams, rawPairs } from '../../exchange/reads/query-params.ts'
+import { hiddenQuery } from '../../exchange/reads/query-watch.ts'
 import type { RequestView } from '../../exchange/request-view.ts'
 import { splitTarget } from '../../http/locate.ts'
 import type { CachePolicy } from './options.ts'
@@ -31,60 +36,155 @@ export interface NoKey {
 export function cacheKey(view: RequestView, policy: CachePolicy, known?: string): MaybePromise<CacheKey | NoKey> {
   const plain = policy.varyFields.length === 0 && policy.varyFunctions.length === 0 && !policy.key
   const method = view.method === 'HEAD' ? 'GET' : view.method
+  const content = contentOf(view)
+  if (content === 'unread') return { key: undefined, reason: 'body-unread' }
   // The route is not asked for: nothing of it is in the key.
-  if (plain && method === 'GET') return { key: targetKey(view, policy), covered: undefined, route: undefined }
+  if (plain && method === 'GET' && content === 'none') {
+    const key = targetKey(view, policy)
+    return key === undefined ? queryUnread : { key, covered: undefined, route: undefined }
+  }
 
   const route = known ?? view.route
   const reads = new Set<string>(policy.varyFields)
-  const context = new RequestContext(view, reads)
-  const parts: MaybePromise<string | undefined>[] = policy.varyFields.map((field) => view.header(field))
-  for (const fn of policy.varyFunctions) parts.push(fn(context))
-  if (policy.key) parts.push(policy.key(context))
-  if (method !== 'GET') {
-    const body = bodyKey(view)
-    if (body === undefined) return { key: undefined, reason: 'body-unread' }
-    parts.push(body)
+  const parts: MaybePromise<KeyPart>[] = policy.varyFields.map((field) => ({
+    text: valueText(view.header(field))!,
+    reads: [],
+  }))
+  const ask = (option: string, fn: KeyFunction): void => {
+    const part = askFor(option, fn, view, policy.identity, route)
+    // Another function may throw before anybody waits for this one.
+    if (isPromise(part)) part.then(undefined, () => {})
+    parts.push(part)
   }
-  return chain(parts.some(isPromise) ? Promise.all(parts) : (parts as (string | undefined)[]), (values) => {
-    if (policy.key && typeof values[policy.varyFields.length + policy.varyFunctions.length] !== 'string') {
-      return { key: undefined, reason: 'no-key' }
+  for (const fn of policy.varyFunctions) ask('cache.varyBy', fn)
+  if (policy.key) ask('cache.key', policy.key)
+  return chain(parts.some(isPromise) ? Promise.all(parts) : (parts as KeyPart[]), (made): CacheKey | NoKey => {
+    let text = ''
+    for (const part of made) {
+      if (part.refusal !== undefined) return { key: undefined, reason: part.refusal }
+      text += part.text
+      for (const read of part.reads) reads.add(read)
     }
+    if (policy.key && made.at(-1)!.text === absent) return { key: undefined, reason: 'no-key' }
+    const body = method === 'GET' && content === 'none' ? '' : bodyKey(view)
+    if (body === undefined) return { key: undefined, reason: 'body-unread' }
+    if (body !== '') reads.add('@body')
     const target = policy.key
-      ? `${policy.keyPrefix}${joinParts([view.scheme, keyedAuthority(view), route ?? view.path])}`
+      ? `${policy.keyPrefix}${joinParts([view.scheme, keyedAuthority(view), route ?? view.path])}${absoluteKey(view)}`
       : targetKey(view, policy)
-    return { key: `${target}${joinParts([method, ...values.map(text)])}`, covered: reads, route }
+    if (target === undefined) return queryUnread
+    return { key: `${target}${joinParts([method])}${text}${body}`, covered: reads, route }
   })
 }
 
-const text = (value: unknown): string | undefined =>
-  value === undefined || value === null ? undefined : typeof value === 'string' ? value : `${typeof value}:${value}`
+/** What one function adds to the key, and what that covers. */
+interface KeyPart {
+  readonly text: string
+  readonly reads: Iterable<string>
+  /** It cannot be told exactly: why. */
+  readonly refusal?: string | undefined
+}
 
-/** The key of a GET that nothing but its URL tells apart. */
-export function targetKey(view: RequestView, policy: CachePolicy): string {
+/** Asks one function. What it read is kept apart from what others read: only what came of it is covered by it. */
+function askFor(
+  option: string,
+  fn: KeyFunction,
+  view: RequestView,
+  identity: Identity | undefined,
+  route: string | undefined,
+): MaybePromise<KeyPart> {
+  const reads = new Set<string>()
+  const context = new RequestContext(view, reads, identity)
+  return chain(fn(context), (value: unknown): KeyPart => {
+    const text = valueText(value)
+    if (text === undefined) throw nonsense(option, value, route ?? view.path)
+    // Somebody is there, and it found nothing of him: that is not what the handler would find.
+    if (text === absent) for (const name of ['user', 'session'] as const) uncover(name, reads, view)
+    return { text, reads, refusal: context.refusal }
+  })
+}
+
+function uncover(name: 'user' | 'session', reads: Set<string>, view: RequestView): void {
+  if (reads.has(`@${name}`) && isSomebody(view.property(name))) reads.delete(`@${name}`)
+}
+
+const absent = '-;'
+
+/**
+ * The text of what a function answered: absent, text, and numbers and truth values that are not the text that looks like
+ * them. `undefined` for what has no value that could be compared.
+ */
+function valueText(value: unknown): string | undefined {
+  switch (typeof value) {
+    case 'undefined':
+      return absent
+    case 'string':
+      return `${value.length}:${value};`
+    case 'number':
+      return Number.isNaN(value) ? undefined : `n${value};`
+    case 'boolean':
+    case 'bigint':
+      return `${typeof value === 'bigint' ? 'i' : 'b'}${value};`
+    default:
+      return value === null ? absent : undefined
+  }
+}
+
+function nonsense(option: string, received: unknown, route: string): SluiceError {
+  const what = `A function given as \`${option}\` answered ${show(received)} for ${route.slice(0, 200)}`
+  return new SluiceError(
+    'ERR_SLUICE_CALLBACK',
+    `${what}, which cannot be part of a key: nothing is stored. Answer text, a number or undefined; by.hash(path) takes objects.`,
+  )
+}
+
+const queryUnread: NoKey = Object.freeze({ key: undefined, reason: 'query-unread' })
+
+/** The key of a GET that nothing but its URL tells apart. `undefined` where it cannot be told what the application makes of the query. */
+export function targetKey(view: RequestView, policy: CachePolicy): string | undefined {
   const { scheme, path } = view
   const authority = keyedAuthority(view)
-  const hidden = hiddenQuery(view)
-  const query = keyedQuery(view.query, policy, hidden)
+  const query = keyedQuery(view, policy)
+  if (query === undefined) return undefined
   const key = `${policy.keyPrefix}${scheme}:${authority.length}:${authority}${path.length}:${path}${query.length}:${query};`
-  return view.rewritten === undefined ? key : `${key}${rewrittenKey(view.rewritten, policy, hidden)}`
+  if (view.rewritten === undefined && view.absolute === undefined) return key
+  const rewritten = view.rewritten === undefined ? absent : rewrittenKey(view.rewritten, view, policy)
+  return `${key}${rewritten}${absoluteKey(view)}`
+}
+
+/** Handlers may look at the target in absolute form, or at the field that it overrules. */
+function absoluteKey(view: RequestView): string {
+  return view.absolute === undefined ? '' : joinParts([view.absolute, view.header('host')])
 }
 
 /** Middleware in front may have rewritten the URL by what the key does not have: a language, a method override. */
-function rewrittenKey(rewritten: string, policy: CachePolicy, hidden: readonly string[] | undefined): string {
+function rewrittenKey(rewritten: string, view: RequestView, policy: CachePolicy): string {
   const { path, query } = splitTarget(rewritten)
-  return joinParts([path, keyedQuery(query, policy, hidden)])
+  // Of a list of parameters the key has what was parsed, whatever it was parsed from.
+  if (policy.query) return joinParts([path, view.queryParsed === false ? query : undefined])
+  const hidden = hiddenQuery(view)
+  return joinParts([path, hidden ? withoutParameters(query, hidden) : query])
 }
 
 /** What of the query stands in the key. What a stage in front sees to (`fields`) shapes the answer only behind us. */
-function keyedQuery(query: string, policy: CachePolicy, hidden: readonly string[] | undefined): string {
-  const seen = hidden && query !== '' ? withoutParameters(query, hidden) : query
-  return policy.query ? selectQuery(seen, policy.query) : seen
+function keyedQuery(view: RequestView, policy: CachePolicy): string | undefined {
+  const hidden = hiddenQuery(view)
+  const { query } = view
+  if (!policy.query) return hidden && query !== '' ? withoutParameters(query, hidden) : query
+  const params = QueryParams.of(view)
+  const parsed = params === 'raw' ? '' : params?.text(policy.query, hidden)
+  if (params !== 'raw' && view.queryParsed !== 'validated') return parsed
+  // A schema may have taken away what stages of ours still read: both count.
+  if (parsed === undefined || (params === 'raw' && isAmbiguous(query))) return undefined
+  const sent = selectQuery(hidden ? withoutParameters(query, hidden) : query, policy.query)
+  return params === 'raw' ? sent : joinParts([parsed, sent])
 }
 
 function withoutParameters(query: string, names: readonly string[]): string {
-  return query
-    .split('&')
-    .filter((pair) => !names.includes(nameOf(pair)))
+  if (query === '') return ''
+  return rawPairs(query)
+    .filter(({ name }) => !names.includes(name))
+    .map(({ pair }) => pair)
     .join('&')
 }
 
@@ -101,60 +201,36 @@ function keyedAuthority(view: RequestView): string {
 }
 
 /**
- * The parameters of an allow-list, sorted by name, duplicates in the order they were sent. `filter[a]` and `filter.a`
- * belong to `filter`: query parsers make one object of them, and a handler that reads `filter` sees them.
+ * The parameters of an allow-list where nobody has parsed the query: as they were sent, sorted by parameter, those of
+ * one in their order. `filter[a]` and `filter.a` belong to `filter`: query parsers make one object of them.
  */
 export function selectQuery(query: string, names: readonly string[]): string {
   if (query === '') return ''
-  const kept: { name: string; pair: string }[] = []
-  for (const pair of query.split('&')) {
-    const name = nameOf(pair)
-    if (names.some((n) => isOfParameter(name, n))) kept.push({ name, pair })
+  const kept: { readonly of: string; readonly pair: string }[] = []
+  for (const { name, pair } of rawPairs(query)) {
+    const of = names.find((one) => isOfParameter(name.trim(), one))
+    if (of !== undefined) kept.push({ of, pair })
   }
   return kept
-    .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
+    .sort((a, b) => (a.of < b.of ? -1 : a.of > b.of ? 1 : 0))
     .map(({ pair }) => pair)
     .join('&')
 }
 
-function nameOf(pair: string): string {
-  const equals = pair.indexOf('=')
-  const raw = equals < 0 ? pair : pair.slice(0, equals)
-  const spaced = raw.replaceAll('+', ' ')
-  try {
-    return decodeURIComponent(spaced).trim()
-  } catch {
-    return spaced.trim()
-  }
+/** Whether there is a body, and whether what there is of it in `property('body')` was made of it. */
+function contentOf(view: RequestView): 'none' | 'read' | 'unread' {
+  if (view.content !== undefined) return view.content
+  const empty = !view.header('transfer-encoding') && (view.header('content-length') ?? '0') === '0'
+  return empty ? 'none' : view.property('body') === undefined ? 'unread' : 'read'
 }
 
-/** The content of a QUERY or POST with its type (RFC 10008): parsed bodies in a canonical form, hashed. */
+/** The content of a request with its type (RFC 10008): parsed bodies in a canonical form, hashed. */
 function bodyKey(view: RequestView): string | undefined {
   const body = view.property('body')
-  const empty = !view.header('transfer-encoding') && (view.header('content-length') ?? '0') === '0'
-  const canonical = body === undefined ? (empty ? '' : undefined) : canonicalText(body)
-  if (canonical === undefined) return undefined
-  const type = joinParts([view.header('content-type'), view.header('content-encoding')])
-  return createHash('sha256').update(type).update(canonical).digest('base64url')
-}
-
-/** Text that only an equal value gives; `undefined` for what has none (instances, functions). Object keys are sorted. */
-export function canonicalText(value: unknown): string | undefined {
-  if (value === null || typeof value === 'boolean' || typeof value === 'number') return `${value};`
-  if (typeof value === 'string') return `${value.length}"${value}`
-  if (typeof value === 'undefined') return 'u;'
-  if (value instanceof Uint8Array) return `b${value.length}:${Buffer.from(value).toString('latin1')}`
-  if (Array.isArray(value)) return group('[', value.map(canonicalText))
-  if (typeof value !== 'object') return undefined
-  const prototype = Object.getPrototypeOf(value)
-  if (prototype !== null && prototype !== Object.prototype) return undefined
-  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
-  return group(
-    '{',
-    entries.flatMap(([name, v]) => [canonicalText(name), canonicalText(v)]),
-  )
-}
-
-function group(open: string, members: readonly (string | undefined)[]): string | undefined {
-  return members.includes(undefined) ? undefined : `${open}${members.length}:${members.join('')}`
+  const type = view.header('content-type')
+  // Parsers of forms in parts keep files elsewhere.
+  if (type !== undefined && /^\s*multipart\//i.test(type)) return undefined
+  const text = body === undefined ? (contentOf(view) === 'none' ? '' : undefined) : canonicalText(body)
+  if (text === undefined) return undefined
+  return `${digest(`${joinParts([type, view.header('content-encoding')])}${text}`)};`
 }

@@ -2,6 +2,7 @@ import { optionError } from '../../base/errors.ts'
 import { checkOptions, rule, type Schema } from '../../base/options.ts'
 import { type ByteSize, byteSize, type Duration, durationMs } from '../../base/units.ts'
 import { joinParts, type KeyFunction } from '../../exchange/client/by.ts'
+import type { Identity } from '../../exchange/client/identity.ts'
 import type { RequestContext, ResponseContext } from '../../exchange/context.ts'
 
 /** What a route says about its responses. Every option can also be given in `createSluice({ cache })` as the default. */
@@ -32,7 +33,8 @@ export interface CacheOptions {
   tags?: readonly string[] | ((r: ResponseContext) => readonly string[]) | undefined
   /**
    * The query parameters that shape the answer; all others are left out of the key, so a handler must not read them.
-   * Order between names does not matter. Default: the whole query as it was sent.
+   * Their values are those of the application's own parser. Order between names does not matter. Default: the whole query
+   * as it was sent.
    */
   query?: readonly string[] | undefined
   /** What else the answer depends on: field names, or functions such as `by.user`. Each value gets its own entry. */
@@ -140,6 +142,8 @@ export interface CachePolicy {
   readonly name: string
   readonly showKey: boolean
   readonly targets: readonly string[]
+  /** How the instance names signed-in users. */
+  readonly identity?: Identity | undefined
   /** Leads every key: two caches that decide differently about one URL never share an entry. The same in every process. */
   readonly keyPrefix: string
 }

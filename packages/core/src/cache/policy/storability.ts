@@ -111,7 +111,6 @@ export class Storability {
         continue
       }
       const { root } = placeOf(term)
-      if (root === 'body') continue
       fields.add('cookie')
       // What stands on the framework's objects was made of some credential.
       if (root !== 'cookie') fields.add('authorization')

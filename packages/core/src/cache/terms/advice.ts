@@ -12,7 +12,7 @@ export function eventName({ name }: Refused): string {
   if (isField(name) || name === '@ip') return name
   const place = placeOf(name)
   if (place.root === 'cookie') return 'cookie'
-  return personalName(place)?.split('/')[0] ?? showTerm(name)
+  return personalName(place)?.split('.')[0] ?? showTerm(name)
 }
 
 /** The line to write, for the message a developer sees: one, however much was read. */

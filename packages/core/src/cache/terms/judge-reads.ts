@@ -95,11 +95,12 @@ function judgeInput(input: Input, by: ReadBy, reads: Reads): 'none' | 'term' | '
     if (by.policy.ignored.has('cookie') || by.policy.ignored.has(`cookie.${name}`)) return 'none'
     return by.texts.of(by, term) === '-' ? 'term' : { name: term, why: 'person' }
   }
-  if (place.root === 'body') return 'term'
   if (isIgnored(term, place.path, by.policy)) return 'none'
   const person = personalName(place)
   if (person !== undefined) {
     if (coversPerson(person, covered)) return 'none'
+    // Its parts are looked at one by one, and one of them is covered.
+    if (place.path.length === 1 && !hidden && isFollowed(value) && coversPart(person, covered)) return 'none'
     if (hidden || (names ? anySet(value) : isPerson(value, place.path))) return { name: term, why: 'person' }
     return 'term'
   }
@@ -128,11 +129,17 @@ function isIgnored(term: Term, path: readonly string[], policy: CachePolicy): bo
 function coversPerson(person: string, covered: ReadonlySet<string> | undefined): boolean {
   if (!covered) return false
   if (covered.has('@identity')) return true
-  for (let name = person; name !== ''; name = name.slice(0, Math.max(0, name.lastIndexOf('/')))) {
+  for (let name = person; name !== ''; name = name.slice(0, Math.max(0, name.lastIndexOf('.')))) {
     if (covered.has(name)) return true
   }
   return false
 }
+
+function coversPart(person: string, covered: ReadonlySet<string> | undefined): boolean {
+  return covered !== undefined && [...covered].some((name) => name.startsWith(`${person}.`))
+}
+
+const isFollowed = (value: unknown): boolean => typeof value === 'object' && value !== null && isPlain(value)
 
 /**
  * Whether a value at a personal place is somebody's. An object there is nobody's yet: what is in it is looked at by itself.

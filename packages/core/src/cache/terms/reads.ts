@@ -66,8 +66,8 @@ export class Reads implements ReadObserver {
 
   #capture(term: Term, value: unknown): void {
     const place = placeOf(term)
-    // These are made of the request each time they are asked for.
-    if (place.root !== 'cookie' && place.root !== 'body') this.#texts.set(term, this.#textOf(place, value))
+    // It is made of the field each time it is asked for.
+    if (place.root !== 'cookie') this.#texts.set(term, this.#textOf(place, value))
   }
 
   #textOf(place: Place, value: unknown): string {

@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { joinParts } from '../../exchange/client/by.ts'
+import { cookiePairs } from '../../exchange/client/cookies.ts'
 import { isField, keyOf, type Place, personalName, placeOf, type Term } from '../../exchange/reads/term.ts'
 import type { RequestView } from '../../exchange/request-view.ts'
-import { normaliseFieldValue } from '../../http/caching/vary.ts'
-import { cookieIn, onlyCookies } from '../../http/fields/cookies.ts'
-import { canonicalText } from '../policy/key.ts'
+import { onlyCookies } from '../../http/fields/cookies.ts'
 import { FieldValues } from './field-values.ts'
 import { deliveryFields } from './fields.ts'
 import { type Identities, unmatched } from './identities.ts'
@@ -70,9 +69,9 @@ export class TermTexts {
     if (place.root === 'cookie') {
       const name = place.path[0]!
       const known = policy.cookies === undefined || policy.cookies.includes(name)
-      return normaliseFieldValue(known ? cookieIn(view.header('cookie'), name) : undefined)
+      const pairs = known ? cookiePairs(view.header('cookie'), name) : []
+      return pairs.length ? joinParts(pairs) : '-'
     }
-    if (place.root === 'body') return canonicalText(view.property('body')) ?? unmatched
     try {
       return this.walk(view.root?.(place.root), place)
     } catch {

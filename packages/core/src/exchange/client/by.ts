@@ -1,7 +1,11 @@
-import { createHash } from 'node:crypto'
 import { optionError } from '../../base/errors.ts'
 import type { RequestContext } from '../context.ts'
+import { canonicalText } from './canonical.ts'
 import { clientAddress } from './client-address.ts'
+import { cookieName } from './cookies.ts'
+import { digest, joinParts } from './parts.ts'
+
+export { digest, joinParts } from './parts.ts'
 
 /**
  * Who or what a request is counted or stored for. Any function of the request serves; those of {@link by} also say what
@@ -12,40 +16,22 @@ import { clientAddress } from './client-address.ts'
  */
 export type KeyFunction = (c: RequestContext) => string | undefined | PromiseLike<string | undefined>
 
-/** Joins parts so that no two lists of parts give the same text: each is preceded by its length. */
-export function joinParts(parts: readonly (string | undefined)[]): string {
-  let joined = ''
-  for (const part of parts) joined += part === undefined ? '-;' : `${part.length}:${part};`
-  return joined
-}
-
-/** 256 bits of SHA-256, as base64url: short, of fixed length, and it does not show what it was made of. */
-export function digest(text: string): string {
-  return createHash('sha256').update(text).digest('base64url')
-}
-
+/** The client's address. For limits in its canonical form, IPv6 by /64; for what is stored exactly as the handler sees it. */
 function ip(c: RequestContext): string | undefined {
-  return clientAddress(c.ip, c.forStoring ? { ipv6Prefix: 128 } : undefined)
+  return c.forStoring ? c.ip : clientAddress(c.ip)
 }
 
 /**
- * The signed-in user, as the application's authentication left it: `user.id`, else `sub`, `_id`, `uid`, `username`,
- * `email`; a string or number is taken as it is. `undefined` for nobody: an anonymous request is not a user.
+ * The signed-in user, as the application's authentication left it: by `id`, else `sub`, `_id`, `uid`, `userId`, `uuid`,
+ * `username`, `login` or `email`, of any kind that can be compared (ObjectId, UUID, bytes, bigint …), within its issuer,
+ * tenant, organisation or realm and, for what is stored, with its scopes and roles. `undefined` for nobody: an anonymous
+ * request is not a user.
+ *
+ * Where somebody is signed in and no name can be told, responses are not stored and limits count by address; a warning
+ * (`SLUICE_IDENTITY`) says once what to declare as `identity`.
  */
 function user(c: RequestContext): string | undefined {
-  const name = userName(c.user)
-  if (name !== undefined) c.coverIdentity()
-  return name
-}
-
-function userName(found: unknown): string | undefined {
-  if (found === undefined || found === null || found === false || found === '') return undefined
-  if (typeof found !== 'object') return `${typeof found}:${String(found)}`
-  for (const name of ['id', 'sub', '_id', 'uid', 'username', 'email']) {
-    const value = (found as Record<string, unknown>)[name]
-    if (value !== undefined && value !== null && value !== '') return `${name}:${String(value)}`
-  }
-  return undefined
+  return c.identify()
 }
 
 /**
@@ -56,18 +42,34 @@ function route(c: RequestContext): string {
   return joinParts([c.method === 'HEAD' ? 'GET' : c.method, c.route])
 }
 
-/** A request field. The same for everybody who does not send it. Fields are the client's word: do not limit by them alone. */
+/** A request field; absent is not the same as empty. The same for everybody who does not send it. Fields are the client's word: do not limit by them alone. */
 function header(name: string): KeyFunction {
   if (typeof name !== 'string' || !/^[!#$%&'*+.^_`|~0-9a-z-]+$/i.test(name)) {
     throw optionError('by.header(name)', 'must be a field name', name)
   }
   const lower = name.toLowerCase()
-  return Object.assign((c: RequestContext) => c.header(lower) ?? '', { field: lower })
+  return Object.assign((c: RequestContext) => c.header(lower) ?? (c.forStoring ? undefined : ''), { field: lower })
 }
 
 /**
- * A value of the request, hashed: `by.hash('body.email')`. Text is trimmed and lower-cased first, so that `Bob@x.org`
- * and `bob@x.org` are one. The path starts at `body`, `query`, `params`, `user`, `session` or `cookies`.
+ * One cookie, read from the request's own Cookie field: no cookie parser is needed. Covers that cookie and no other.
+ *
+ * @throws SluiceError for what is no cookie name (RFC 6265 §4.1.1)
+ */
+function cookie(name: string): KeyFunction {
+  if (typeof name !== 'string' || !cookieName.test(name)) {
+    throw optionError('by.cookie(name)', 'must be a cookie name', name)
+  }
+  return (c) => {
+    const pairs = c.cookiePairs(name)
+    return pairs.length === 0 ? undefined : joinParts(pairs)
+  }
+}
+
+/**
+ * A value of the request, hashed: `by.hash('body.email')`. For limits text is trimmed and lower-cased first, so that
+ * `Bob@x.org` and `bob@x.org` are one; for what is stored it is taken as it is. The path starts at `body`, `query`,
+ * `params`, `user`, `session` or `cookies`. Covers what stands at the path, and nothing beside it.
  */
 function hash(path: string): KeyFunction {
   const [root, ...rest] = String(path).split('.')
@@ -78,24 +80,33 @@ function hash(path: string): KeyFunction {
   const late = root !== 'query' && root !== 'params'
   return Object.assign(
     (c: RequestContext) => {
-      let value: unknown = c[root as (typeof roots)[number]]
-      for (const name of rest) {
-        if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined
-        value = (value as Record<string, unknown>)[name]
-      }
-      if (typeof value === 'string') return digest(value.trim().toLowerCase())
-      return typeof value === 'number' || typeof value === 'boolean' ? digest(String(value)) : undefined
+      const value = c.at(root as (typeof roots)[number], rest)
+      return c.forStoring ? exactHash(c, value) : foldedHash(value)
     },
     late ? isLate : {},
   )
 }
 
-/** Several together: `by(by.user, by.route)`. A part that cannot be told keeps its place. */
+function exactHash(c: RequestContext, value: unknown): string | undefined {
+  if (value === undefined) return undefined
+  const text = canonicalText(value)
+  return text === undefined ? c.refuse('no-key') : digest(text)
+}
+
+function foldedHash(value: unknown): string | undefined {
+  if (typeof value === 'string') return digest(value.trim().toLowerCase())
+  return typeof value === 'number' || typeof value === 'boolean' ? digest(String(value)) : undefined
+}
+
+/**
+ * Several together: `by(by.user, by.route)`. A part that cannot be told keeps its place; for limits, where nobody is signed
+ * in or no name was found, that of `by.user` is the client's address.
+ */
 function combine(...parts: readonly KeyFunction[]): KeyFunction {
   for (const part of parts)
     if (typeof part !== 'function') throw optionError('by(...)', 'must be given functions', part)
   const all: KeyFunction = (c) => {
-    const values = parts.map((part) => part(c))
+    const values = parts.map((part) => part(c) ?? (part === user && !c.forStoring ? `@${ip(c)}` : undefined))
     return values.some((v) => typeof v === 'object' && v !== null)
       ? Promise.all(values).then(joinParts)
       : joinParts(values as (string | undefined)[])
@@ -119,7 +130,7 @@ export function readsLate(key: KeyFunction): boolean {
  * @example
  * ```ts
  * limits: { search: { rate: '100/min', key: by(by.user, by.route) } }
- * sluice.cache('1m', { varyBy: by.header('accept-language') })
+ * sluice.cache('1m', { varyBy: [by.header('accept-language'), by.cookie('theme')] })
  * ```
  */
 export const by: typeof combine & {
@@ -127,5 +138,6 @@ export const by: typeof combine & {
   readonly user: typeof user
   readonly route: typeof route
   readonly header: typeof header
+  readonly cookie: typeof cookie
   readonly hash: typeof hash
-} = Object.freeze(Object.assign(combine, { ip, user: Object.assign(user, isLate), route, header, hash }))
+} = Object.freeze(Object.assign(combine, { ip, user: Object.assign(user, isLate), route, header, cookie, hash }))

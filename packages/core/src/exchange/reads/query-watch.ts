@@ -1,6 +1,8 @@
 import { notesFor, notesOn } from '../request-state.ts'
 import type { RequestView } from '../request-view.ts'
 
+export { isOfParameter } from './query-params.ts'
+
 /** A cache in front of a stage that reads query parameters by itself: what of the query its key has. */
 export interface QueryWatch {
   /** Whether the key has this parameter. */
@@ -41,11 +43,6 @@ export function markPaged(view: RequestView): void {
 /** Whether pagination stands in front of this stage. */
 export function isPaged(view: RequestView): boolean {
   return notesOn(view.native)?.[pagedKey] === true
-}
-
-/** Whether `name` is the parameter, or belongs to it: `filter[a]` and `filter.a` are of `filter`. */
-export function isOfParameter(name: string, parameter: string): boolean {
-  return name === parameter || name.startsWith(`${parameter}[`) || name.startsWith(`${parameter}.`)
 }
 
 const none: readonly QueryWatch[] = Object.freeze([])

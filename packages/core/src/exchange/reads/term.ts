@@ -77,12 +77,12 @@ const personal: Readonly<Record<string, '@user' | '@session'>> = Object.freeze({
 })
 
 /**
- * What key functions call the same thing (`@user/plan` for `c.user.plan`); `undefined` for what is nobody's.
+ * What key functions call the same thing (`@user.plan` for `c.user.plan`); `undefined` for what is nobody's.
  *
  * @param place - of an input
  */
 export function personalName({ path }: Pick<Place, 'path'>): string | undefined {
   const [first, ...rest] = path
   const whose = first !== undefined && Object.hasOwn(personal, first) ? personal[first] : undefined
-  return whose && [whose, ...rest.map(encode)].join('/')
+  return whose && [whose, ...rest].join('.')
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '../../base/clock.ts'
 import { chain, isPromise, type MaybePromise } from '../../base/maybe-promise.ts'
+import type { Identity } from '../../exchange/client/identity.ts'
 import { RequestContext } from '../../exchange/context.ts'
 import type { Exchange, Opening, Pipeline } from '../../exchange/exchange.ts'
 import type { RequestView } from '../../exchange/request-view.ts'
@@ -32,6 +33,7 @@ export interface LimiterParts {
   readonly decider: Decider
   readonly marks: RequestMarks
   readonly counters: LimitCounters
+  readonly identity: Identity | undefined
 }
 
 const proceed: Opening = Object.freeze({ kind: 'proceed' })
@@ -53,7 +55,7 @@ export function limitPipeline(parts: LimiterParts, policies: readonly Policy[]):
       if (view.ticket !== undefined) return proceed
       const mark = parts.marks.get(view.native)
       if (mark?.exempt) return proceed
-      const c = new RequestContext(view)
+      const c = new RequestContext(view, undefined, parts.identity)
       if (single) {
         const reckoned = parts.reckoner.reckon(single, c)
         return chain(reckoned, (r) => decide(parts, view, c, policies, [r], mark))

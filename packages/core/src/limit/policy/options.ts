@@ -27,7 +27,7 @@ export interface PolicyOptions {
   readonly burst?: number | undefined
   /**
    * Whom to count. Default `by.ip`. Where it answers `undefined` or throws, the request counts in a bucket shared by all
-   * such requests, never in none; with `by.user`, where nobody is signed in, by its address.
+   * such requests, never in none; with `by.user`, where nobody is signed in or no name is found, by its address.
    */
   readonly key?: KeyFunction | undefined
   /**

@@ -33,7 +33,7 @@ export class FieldsPipeline implements Pipeline {
 
   #mask(view: RequestView): Mask | undefined {
     const { param, maxLength, maxDepth } = this.#policy
-    const text = new QueryInput(view.query).text(param)
+    const text = new QueryInput(view).text(param)
     if (text === undefined) return undefined
     if (text.length > maxLength) throw new InputError(param, `must be at most ${maxLength} characters long`)
     const mask = compileMask(text, maxDepth)

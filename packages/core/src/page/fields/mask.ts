@@ -16,6 +16,7 @@ export type Mask = Readonly<
 export function compileMask(text: string, maxDepth: number): Mask | string {
   let depth = 0
   let deepest = 0
+  let sum = 0
   /** How deep the slashes since the last comma or parenthesis lead, for each open parenthesis. */
   const slashes = [0]
   let expectsName = true
@@ -24,6 +25,7 @@ export function compileMask(text: string, maxDepth: number): Mask | string {
     if (character === '(' || character === '/') {
       if (expectsName) return `must have a name in front of "${character}" (character ${i + 1})`
       slashes[depth]!++
+      sum++
       if (character === '(') {
         depth++
         slashes.push(0)
@@ -33,12 +35,13 @@ export function compileMask(text: string, maxDepth: number): Mask | string {
       if (expectsName) return `must have a name in front of "${character}" (character ${i + 1})`
       if (character === ')') {
         if (depth === 0) return `has a ")" too many (character ${i + 1})`
-        slashes.pop()
+        sum -= slashes.pop()!
         depth--
         // What follows a closing parenthesis is a comma, another one, or nothing.
         const next = text[i + 1]
         if (next !== undefined && next !== ',' && next !== ')') return `must have a "," behind ")" (character ${i + 2})`
       } else {
+        sum -= slashes[depth]!
         slashes[depth] = 0
         expectsName = true
       }
@@ -47,7 +50,7 @@ export function compileMask(text: string, maxDepth: number): Mask | string {
       if (character < ' ' || character === '\x7f') return 'must be printable'
       expectsName = false
     }
-    deepest = Math.max(deepest, 1 + slashes.reduce((sum, n) => sum + n, 0))
+    deepest = Math.max(deepest, 1 + sum)
     if (deepest > maxDepth) return `must be at most ${maxDepth} levels deep`
   }
   if (expectsName) return text === '' ? 'must name at least one field' : 'must end with a name'
