@@ -14,8 +14,8 @@ import {
   type ResponseControl,
 } from '@sluice/core'
 import { decodeBody } from './decode-body.ts'
-import { intercept } from './intercept.ts'
-import { sendReply } from './send-reply.ts'
+import { intercept } from './response/intercept.ts'
+import { sendReply } from './response/send-reply.ts'
 
 /** Middleware as Connect, Express and everything in their wake have it. */
 export type Middleware<

@@ -93,8 +93,8 @@ export interface AppSpec extends Limits {
   readonly proxy?: boolean
   /** The address to listen on. Default `127.0.0.1`. */
   readonly listen?: string
-  /** Speaks HTTP/2 (without TLS) through the compatibility API. */
-  readonly http2?: boolean
+  /** Speaks HTTP/2 through the compatibility API: `true` without TLS, `secure` with it. */
+  readonly http2?: boolean | 'secure'
 }
 
 /** What of an instance the tests use; every host's has it. */

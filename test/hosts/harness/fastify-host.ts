@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import sluice from '@sluice/fastify'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Limits, Route, Step } from './app.ts'
+import { testCertificate } from './certificate.ts'
 import type { Booted, HostKind } from './host.ts'
 import { type Answering, cookieIn } from './steps.ts'
 
@@ -15,6 +16,7 @@ export const fastifyHost: HostKind = {
       forceCloseConnections: true,
       trustProxy: spec.proxy ?? false,
       ...(spec.http2 ? { http2: true as never } : {}),
+      ...(spec.http2 === 'secure' ? { https: testCertificate as never } : {}),
     }) as FastifyInstance
     await app.register(sluice, { ...spec.sluice, ...limitsOf(spec), clock })
     app.decorateRequest('user', null)

@@ -1,5 +1,3 @@
-import { createServer, type RequestListener } from 'node:http'
-import http2 from 'node:http2'
 import { Readable } from 'node:stream'
 import Router from '@koa/router'
 import { createSluice } from '@sluice/koa'
@@ -7,6 +5,7 @@ import Koa3, { type Context, type Middleware } from 'koa'
 import Koa2 from 'koa2'
 import type { AppSpec, Limits, Route, Step } from './app.ts'
 import type { Booted, HostKind } from './host.ts'
+import { serverOf } from './server.ts'
 import type { Answering } from './steps.ts'
 
 export const koa2Host: HostKind = {
@@ -36,9 +35,7 @@ async function boot(Koa: typeof Koa3, spec: AppSpec, clock: Parameters<HostKind[
     router.register(route.path, method === 'GET' ? ['HEAD', 'GET'] : [method], chainOf(route, sluice) as never[])
   }
   app.use(router.routes() as unknown as Middleware)
-  const listener = app.callback() as RequestListener
-  const server = spec.http2 ? http2.createServer(listener as never) : createServer(listener)
-  return { server: server as ReturnType<typeof createServer>, sluice }
+  return { server: serverOf(spec, app.callback()), sluice }
 }
 
 function chainOf(route: Route, sluice: ReturnType<typeof createSluice>): Middleware[] {
