@@ -5,7 +5,7 @@ import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import type { Limits, Route, Step } from './app.ts'
 import { testCertificate } from './certificate.ts'
 import type { Booted, HostKind } from './host.ts'
-import { type Answering, cookieIn } from './steps.ts'
+import { type Answering, asBuffer, cookieIn } from './steps.ts'
 
 /** Here the look-up comes behind every hook, so that `before` and `between` both run in front of it. */
 export const fastifyHost: HostKind = {
@@ -111,7 +111,7 @@ function context(request: WithIdentity, reply: FastifyReply): Answering {
     },
     send(body) {
       this.answered = true
-      reply.send(body instanceof Uint8Array ? Buffer.from(body) : body)
+      reply.send(body instanceof Uint8Array ? asBuffer(body) : body)
     },
     stream(pieces) {
       this.answered = true

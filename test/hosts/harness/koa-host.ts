@@ -6,7 +6,7 @@ import Koa2 from 'koa2'
 import type { AppSpec, Limits, Route, Step } from './app.ts'
 import type { Booted, HostKind } from './host.ts'
 import { serverOf } from './server.ts'
-import type { Answering } from './steps.ts'
+import { type Answering, asBuffer } from './steps.ts'
 
 export const koa2Host: HostKind = {
   name: 'Koa 2',
@@ -132,7 +132,7 @@ function context(ctx: Context): Answering {
       } else {
         // Of text that begins like a tag Koa makes HTML.
         if (typeof body === 'string' && !ctx.response.get('content-type')) ctx.type = 'text/plain'
-        ctx.body = body instanceof Uint8Array ? Buffer.from(body) : body
+        ctx.body = body instanceof Uint8Array ? asBuffer(body) : body
       }
     },
     stream(pieces) {

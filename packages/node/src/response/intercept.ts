@@ -259,12 +259,13 @@ export function intercept(
         const given = chunk === undefined || chunk === null ? empty : toBytes(chunk, encoding)
         const plan = decide('whole', given.byteLength)
         // What is stored, or is still to be worked on, must not change with a buffer that its owner uses again.
-        const later = plan.mode === 'hold' || plan.mode === 'recode'
+        const later = plan.mode === 'hold' || plan.mode === 'recode' || exchange.settled !== undefined
         const body = later && given === chunk ? Buffer.from(given) : given
         whenSettled(() => {
           if (plan.mode === 'hold') sendInstead(exchange.onBody!(head!, body), callback)
           else if (plan.mode === 'replace') sendInstead(plan.reply, callback)
           else if (plan.mode === 'recode') sendRecoded(plan.recode(body), body, callback)
+          else if (given === chunk) patched.end.call(response, body, undefined, callback)
           else patched.end.call(response, chunk, encoding, callback)
         })
         return response
