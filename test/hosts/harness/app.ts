@@ -34,6 +34,7 @@ export interface Ctx {
   /** Sets one line of a field, or with an array several. */
   set(name: string, value: string | readonly string[]): void
   append(name: string, value: string): void
+  remove(name: string): void
   status(code: number): Ctx
   /** A whole body: text, bytes, or an object as JSON; without one, none. */
   send(body?: string | Uint8Array | object): void

@@ -115,6 +115,7 @@ function context(req: WithIdentity, res: Response): Answering {
     },
     set: (name, value) => void res.setHeader(name, value as string),
     append: (name, value) => void res.append(name, value),
+    remove: (name) => res.removeHeader(name),
     status(code) {
       res.status(code)
       return this

@@ -105,6 +105,7 @@ function context(request: WithIdentity, reply: FastifyReply): Answering {
       if (there === undefined || name.toLowerCase() === 'set-cookie') reply.header(name, value)
       else reply.header(name, [there, value].flat())
     },
+    remove: (name) => void reply.removeHeader(name),
     status(code) {
       reply.status(code)
       return this

@@ -119,6 +119,7 @@ function context(ctx: Context): Answering {
     },
     set: (name, value) => ctx.set(name, value as string),
     append: (name, value) => ctx.append(name, value),
+    remove: (name) => ctx.remove(name),
     status(code) {
       ctx.status = code
       return this

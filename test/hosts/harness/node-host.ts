@@ -147,6 +147,7 @@ function context(req: Req, res: Res): Answering {
     },
     set: (name, value) => void res.setHeader(name, value as string),
     append: (name, value) => void res.appendHeader(name, value),
+    remove: (name) => res.removeHeader(name),
     status(code) {
       res.statusCode = code
       return this
