@@ -95,7 +95,7 @@ function goesOn<Request extends IncomingMessage, Response extends ServerResponse
   }
   const { fields } = opening
   if (fields) for (let i = 0; i < fields.length; i += 2) response.setHeader(fields[i]!, fields[i + 1]!)
-  if (opening.exchange) follow(opening.exchange, request, response, host)
+  if (opening.exchange) attach(opening.exchange, request, response, host)
   return true
 }
 
@@ -107,7 +107,7 @@ const controlOf = (response: object): ResponseControl | undefined => (response a
 const controlled = Symbol.for('sluice.controlled')
 
 /** Lets the exchange see the request's handler and its response. */
-function follow<Request extends IncomingMessage, Response extends ServerResponse>(
+function attach<Request extends IncomingMessage, Response extends ServerResponse>(
   exchange: Exchange,
   request: Request,
   response: Response,

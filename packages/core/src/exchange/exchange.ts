@@ -80,7 +80,10 @@ export type BodyPlan =
    * Content-Length is the host's to set. Never rejects.
    */
   | { readonly mode: 'recode'; readonly recode: (body: Uint8Array) => MaybePromise<Uint8Array> }
-  /** Send it on through a transform (compression). The exchange destroys it in `onClose`. */
+  /**
+   * Send it on through a transform (compression). The exchange destroys it in `onClose`. Node's own word: a stream whose
+   * output is made of its input is one that data passes through.
+   */
   | { readonly mode: 'through'; readonly transform: import('node:stream').Duplex }
 
 /** How a response ended. `aborted`: the client went away first. `failed`: the handler threw, or its body broke off. */

@@ -43,7 +43,7 @@ export function makeOnSend(invalidation: Pipeline, early: EarlyRoutes) {
     }
     if (!isSafe(request.method) && !exchanges?.entries.some((entry) => entry.invalidates)) {
       exchanges = exchangesFor(reply)
-      followInvalidation(invalidation, exchanges, request, reply)
+      addInvalidation(invalidation, exchanges, request, reply)
     }
     if (!exchanges) {
       early.check(request)
@@ -68,7 +68,7 @@ export function isSafe(method: string): boolean {
   return method === 'GET' || method === 'HEAD' || method === 'OPTIONS'
 }
 
-function followInvalidation(
+function addInvalidation(
   invalidation: Pipeline,
   exchanges: ReplyExchanges,
   request: FastifyRequest,
