@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import http2 from 'node:http2'
 import net from 'node:net'
 import { TLSSocket } from 'node:tls'
@@ -170,6 +171,27 @@ describeHosts('what the handler of a refresh finds', (host) => {
     expect(missing).toEqual([])
     expect(seen.slice(4)).toEqual(seen.slice(0, 4))
     expect((await app.get('/')).text).toBe('run 2')
+  })
+})
+
+describeHosts('where a refresh runs', (host) => {
+  test('outside of the request that began it: what that has in an AsyncLocalStorage is not there', async () => {
+    const visitor = new AsyncLocalStorage<string>()
+    const seen: unknown[] = []
+    const handler = counted((c, run) => {
+      seen.push(visitor.getStore())
+      c.send(`run ${run}`)
+    })
+    const app = await host.boot({ routes: [{ path: '/', cache: { ...windows, guard: 'off' }, handler }] })
+    app.server.prependListener('request', () => {
+      if (app.arrivals < 2) visitor.enterWith('alice')
+    })
+    await app.get('/')
+    await app.clock.advance(11_000)
+    await app.get('/')
+    await until(() => app.sluice.stats().cache.stored >= 2)
+    expect([seen[0], seen.length]).toEqual(['alice', 2])
+    expect(seen[1]).toBeUndefined()
   })
 })
 

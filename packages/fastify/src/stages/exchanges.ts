@@ -81,7 +81,9 @@ export class ReplyExchanges {
       for (const entry of this.entries) entry.exchange.onClose(outcome)
     })
     const before = fieldsOf(reply)
-    this.entries.push({ exchange, before, written: watchWritten(reply, before), invalidates, told: false })
+    // Who never sees a body stores none, and does not ask.
+    const written = exchange.onBody && watchWritten(reply, before)
+    this.entries.push({ exchange, before, written, invalidates, told: false })
     if (this.#ending.outcome) exchange.onClose(this.#ending.outcome)
   }
 

@@ -9,6 +9,9 @@ type Failed = (error: unknown) => void
 const running = new AsyncLocalStorage<Failed>()
 let windows = 0
 
+/** Where nobody's request is under way: a refresh is begun by a client's, whose context is not its own. */
+const outside = AsyncLocalStorage.snapshot()
+
 /** What a handler leaves behind may fail when its response has ended already. Milliseconds. */
 const graceMs = 1_000
 
@@ -23,7 +26,7 @@ const graceMs = 1_000
 export async function withLateErrors(run: () => Promise<void>, failed: Failed): Promise<void> {
   open()
   try {
-    await running.run(failed, run)
+    await outside(() => running.run(failed, run))
   } finally {
     setTimeout(close, graceMs).unref()
   }

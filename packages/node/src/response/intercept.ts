@@ -55,7 +55,9 @@ export interface Begun {
 export function begin(response: ServerResponse, exchange: Exchange): Begun {
   const before = Fields.from(response.getHeaders())
   const ending = endingOf(response, (outcome) => exchange.onClose(outcome))
-  return { before, written: watchWritten(response, before), ending }
+  // Who never sees a body stores none, and does not ask.
+  const written = exchange.onBody && watchWritten(response, before)
+  return { before, written, ending }
 }
 
 /** @returns lets go: what is written from now on is not the exchange's affair, unless it has begun already */
@@ -316,11 +318,11 @@ export function intercept(
 
 /** The response's methods as they were before us: the way to the connection, and whoever stands on it in front of us. */
 function rawMethods(response: ServerResponse, exchange: Exchange): RawMethods {
-  const quiet = exchange.quiet ? <T>(run: () => T): T => exchange.quiet!(run) : <T>(run: () => T): T => run()
   const wrapped: Record<string, unknown> = {}
   for (const name of ['writeHead', 'write', 'end', 'flushHeaders'] as const) {
     const method = response[name] as (...args: unknown[]) => unknown
-    wrapped[name] = (...args: unknown[]) => quiet(() => method.apply(response, args))
+    const call = (...args: unknown[]): unknown => method.apply(response, args)
+    wrapped[name] = exchange.quiet ? (...args: unknown[]) => exchange.quiet!(() => call(...args)) : call
   }
   return wrapped as unknown as RawMethods
 }
