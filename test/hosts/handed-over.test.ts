@@ -253,6 +253,52 @@ describeHosts('the head of a stream', (host) => {
 })
 
 describeHosts(
+  'a stream that brings nothing',
+  (host) => {
+    const silent = () => {
+      let returned = 0
+      const iterator = {
+        next: () => new Promise<never>(() => {}),
+        async return() {
+          returned++
+          return { done: true, value: undefined } as const
+        },
+      }
+      const stream = { [Symbol.asyncIterator]: () => iterator } as AsyncIterable<string>
+      return { stream, returned: () => returned }
+    }
+
+    test('is let go with its client', async () => {
+      const source = silent()
+      const handler = counted((c, run) => (run > 1 ? c.send('x') : c.stream(source.stream)))
+      const app = await host.boot({ routes: [{ path: '/', cache: { ttl: '1m' }, handler }] })
+      const leaving = new AbortController()
+      const gone = app.request('/', { signal: leaving.signal }).catch(() => 'gone')
+      await until(() => handler.runs === 1)
+      leaving.abort()
+      expect(await gone).toBe('gone')
+      await until(() => source.returned() > 0)
+      const answer = await app.get('/')
+      expect([answer.status, answer.text, answer.header('cache-status'), handler.runs]).toEqual([
+        200,
+        'x',
+        'Sluice; fwd=uri-miss; stored',
+        2,
+      ])
+    })
+
+    test('does not keep a HEAD waiting', async () => {
+      const app = await host.boot({
+        routes: [{ path: '/', cache: { ttl: '1m' }, handler: (c) => c.stream(silent().stream) }],
+      })
+      expect((await app.request('/', { method: 'HEAD' })).status).toBe(200)
+    })
+  },
+  // Elsewhere nobody is told of the stream.
+  (kind) => kind.framework === 'koa' || kind.framework === 'fastify',
+)
+
+describeHosts(
   'a head that is flushed',
   (host) => {
     const boot = async (type: string) => {

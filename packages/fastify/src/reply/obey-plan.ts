@@ -15,14 +15,14 @@ export function tellExchange(
   payload: unknown,
 ): MaybePromise<unknown> {
   const body = readPayload(payload)
-  if (body.kind === 'whole' || !entry.exchange.request?.reads || isLive(reply)) {
+  if (body.kind === 'whole' || !entry.exchange.request?.reads || request.method === 'HEAD' || isLive(reply)) {
     return obeyPlan(exchanges, entry, request, reply, payload, body)
   }
   const stream = nodeStream(body.stream)
   // What it reads until it has brought something still decides what everybody is told of the answer.
-  const first = firstPiece(stream)
+  const first = firstPiece(stream, reply.raw)
   const tell = (): MaybePromise<unknown> =>
-    obeyPlan(exchanges, entry, request, reply, stream, { kind: 'pieces', stream })
+    exchanges.over ? stream : obeyPlan(exchanges, entry, request, reply, stream, { kind: 'pieces', stream })
   return first ? first.then(tell) : tell()
 }
 

@@ -32,13 +32,15 @@ export async function runExchange(ctx: Context, exchange: Exchange, next: Next):
     await next()
     if (isWrittenElsewhere(ctx)) return
     const body = bodyOf(ctx)
-    if (body.kind === 'pieces' && exchange.request?.reads && !isLive(ctx.res)) {
+    if (body.kind === 'pieces' && exchange.request?.reads && ctx.method !== 'HEAD' && !isLive(ctx.res)) {
       // What the stream reads until it has brought something still decides what everybody is told of the answer.
-      await firstPiece(body.source())
+      await firstPiece(body.source(), ctx.res)
       // Koa has answered in place of a stream that failed.
       if (isWrittenElsewhere(ctx)) return
     }
     release()
+    // The client is gone, and its stream with it: what Koa ends now is nobody's answer.
+    if (body.kind === 'pieces' && begun.ending.outcome) return changeBack()
     if ((await settle(ctx, exchange, body, begun)) === 'done') changeBack()
   } catch (error) {
     changeBack()

@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import { pipeline, Readable, Transform, type TransformCallback } from 'node:stream'
 
 /** Copies of the pieces of a body that goes on elsewhere, up to a limit; past that there is no copy. */
@@ -74,21 +75,24 @@ export function nodeStream(
 }
 
 /**
- * Resolves when the first piece of a stream is there, or when it has ended without one, however it did; nothing is taken
- * out. `undefined` where that is so already, and for streams of old that cannot be looked into.
+ * Resolves when the first piece of a stream is there, when it has ended without one, however it did, or when the response
+ * it is for is over; nothing is taken out. `undefined` where that is so already, and for streams of old that cannot be
+ * looked into.
  */
-export function firstPiece(stream: NodeJS.ReadableStream): Promise<void> | undefined {
+export function firstPiece(stream: NodeJS.ReadableStream, response: ServerResponse): Promise<void> | undefined {
   const readable = stream as Readable
   const { readableLength, readableEnded, destroyed } = readable
   if (readableLength === undefined || readableLength > 0 || readableEnded || destroyed) return undefined
   // Somebody has it flow already: what comes is his, and looking would stop it.
-  if (readable.readableFlowing) return undefined
+  if (readable.readableFlowing || response.destroyed) return undefined
   return new Promise((resolve) => {
     const there = (): void => {
       for (const name of events) readable.off(name, there)
+      response.off('close', there)
       resolve()
     }
     for (const name of events) readable.on(name, there)
+    response.on('close', there)
   })
 }
 
