@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import http, { type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as later } from 'node:timers/promises'
@@ -120,6 +121,7 @@ const kinds = [
 
 const value = { cities: Array.from({ length: 500 }, (_, id) => ({ id, name: `City ${id}` })) }
 const body = Buffer.from(JSON.stringify(value))
+const gzipOf = (bytes: Buffer): Buffer => zlib.gzipSync(bytes, { level: 0 })
 
 describe.each(kinds.map((kind) => [kind.name, kind] as const))('decompress: %s', (_, kind) => {
   const close: (() => Promise<void>)[] = []
@@ -146,7 +148,22 @@ describe.each(kinds.map((kind) => [kind.name, kind] as const))('decompress: %s',
         },
         { method: 'POST', body: bytes },
       )
-    return { seen, post }
+    /** The status of an answer to a client that sends the whole of its body and only then looks what there is. */
+    const answers = (coding: string, parts: readonly Buffer[], length: boolean): Promise<number> =>
+      new Promise((resolve, reject) => {
+        const total = parts.reduce((sum, part) => sum + part.length, 0)
+        const size = length ? { 'content-length': total } : {}
+        const headers = { 'content-type': 'application/json', 'content-encoding': coding, ...size }
+        const request = http.request({ port, path: '/x', method: 'POST', headers, agent: false })
+        request.on('error', reject)
+        request.on('response', (response) => {
+          response.on('error', reject)
+          response.resume().on('end', () => resolve(response.statusCode!))
+        })
+        for (const part of parts) request.write(part)
+        request.end()
+      })
+    return { seen, post, answers }
   }
 
   const codings: readonly (readonly [string, Buffer])[] = [
@@ -210,6 +227,23 @@ describe.each(kinds.map((kind) => [kind.name, kind] as const))('decompress: %s',
     const bomb = zlib.gzipSync(zlib.gzipSync(Buffer.alloc(50_000_000, ' ')))
     expect((await post('gzip, gzip', bomb)).status).toBe(413)
   })
+
+  const noise = randomBytes(8_000_000)
+  test.each([
+    ['too large, in pieces', 413, () => [gzipOf(noise)], {}],
+    ['too large, as its length says', 413, () => [gzipOf(noise)], { length: true }],
+    ['something else', 400, () => [noise.subarray(0, 5_000_000)], { length: true }],
+    ['good at its beginning', 400, () => [gzipOf(noise).subarray(0, 1_000_000), noise.subarray(0, 4_000_000)], {}],
+    ['in a coding that is not read', 415, () => [noise], { length: true, coding: 'compress' }],
+  ] as const)(
+    'a body of megabytes that is %s: the client has its answer',
+    async (_, status, bytes, how) => {
+      const { answers } = await boot({ maxBytes: '6mb' })
+      const { length = false, coding = 'gzip' } = how as { length?: boolean; coding?: string }
+      for (let i = 0; i < 2; i++) expect(await answers(coding, bytes(), length)).toBe(status)
+    },
+    20_000,
+  )
 
   test('413 for a body whose length says it', async () => {
     const { post } = await boot({ maxBytes: 10 })

@@ -22,6 +22,26 @@ onHosts(
         ...spec,
       })
 
+    test.each([
+      ['end(bytes)', (res: Res, bytes: Buffer) => res.end(bytes)],
+      ['end(bytes) of megabytes', (res: Res, bytes: Buffer) => res.end(bytes)],
+      [
+        'write(bytes), end()',
+        (res: Res, bytes: Buffer) => {
+          res.write(bytes)
+          res.end()
+        },
+      ],
+    ] as const)('%s, of a buffer that is used again at once', async (name, write) => {
+      const said = name === 'end(bytes) of megabytes' ? text.repeat(200) : text
+      const app = await writing((res) => {
+        const bytes = Buffer.from(said)
+        write(res, bytes)
+        bytes.fill('x')
+      })
+      expect(decoded(await app.get(gzip))).toBe(said)
+    })
+
     const hex = Buffer.from(text).toString('hex')
     const ways: readonly (readonly [string, (res: Res, done: () => void) => void, told: boolean])[] = [
       ['end(text)', (res) => res.end(text), false],

@@ -35,6 +35,38 @@ describeHosts('fields of earlier middleware', (host) => {
     ])
   })
 
+  test('what the handler says is its own, also where the middleware had said the same', async () => {
+    let region: string | undefined = 'eu'
+    const app = await host.boot({
+      use: [
+        (c) => {
+          if (region) c.set('X-Region', region)
+          c.set('X-Both', ['a', 'b'])
+        },
+      ],
+      routes: [
+        {
+          path: '/',
+          cache: { ttl: '1m' },
+          handler(c) {
+            c.set('X-Region', 'eu')
+            c.send('x')
+          },
+        },
+      ],
+    })
+    const seen: unknown[] = []
+    for (region of ['eu', 'us', undefined]) {
+      const answer = await app.get('/')
+      seen.push([answer.cache, answer.lines('x-region'), answer.lines('x-both')])
+    }
+    expect(seen).toEqual([
+      ['uri-miss', ['eu'], ['a', 'b']],
+      ['hit', ['eu'], ['a', 'b']],
+      ['hit', ['eu'], ['a', 'b']],
+    ])
+  })
+
   test('a cookie of the middleware’s does no harm, one of the handler’s does', async () => {
     const app = await host.boot({
       use: [(c) => c.append('Set-Cookie', 'visit=1')],

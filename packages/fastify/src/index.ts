@@ -16,8 +16,8 @@ import { makeOnResponse } from './hooks/on-response.ts'
 import { applyPlan, wrapPipeline } from './hooks/on-route.ts'
 import { makeOnSend } from './hooks/on-send.ts'
 import { type CodingOptions, CodingStages } from './stages/compress-stage.ts'
+import { exchangesKey, exchangesOf } from './stages/exchanges.ts'
 import { type LimitHooks, Limiting, type LimitSettings, limitHooks } from './stages/limiting.ts'
-import { passageKey, passageOf } from './stages/passage.ts'
 import { planRoute, type SluiceRoute } from './stages/route-plan.ts'
 
 export * from '@sluice/core'
@@ -73,12 +73,12 @@ const plugin: FastifyPluginAsync<SluicePluginOptions> = async (app, given) => {
   const codings = new CodingStages(surface, { compress: compressed, decompress: decompressed })
   const limiting = new Limiting(surface, { limit: limited, limitPer, shed: shedding })
   app.decorate('sluice', { ...imperative, ...limitHooks(surface), warm })
-  app.decorateReply(passageKey as never, null as never)
+  app.decorateReply(exchangesKey as never, null as never)
   // An application that has a `page` of its own keeps it on its other routes.
   if (!app.hasRequestDecorator('page')) app.decorateRequest('page', null as never)
   app.decorateReply('sluice', {
     getter(this: FastifyReply) {
-      return passageOf(this)?.control ?? idle
+      return exchangesOf(this)?.control ?? idle
     },
   } as never)
   const early = new EarlyRoutes()

@@ -1,7 +1,7 @@
-import { type AnyFunction, type Exchange, isPromise, type Opening, type Pipeline } from '@sluice/node'
+import { type AnyFunction, isPromise, type Opening, type Pipeline } from '@sluice/node'
 import type { Context, Middleware, Next } from 'koa'
-import { follow } from './reply/follow.ts'
 import { putReply } from './reply/reply.ts'
+import { runExchange } from './reply/run-exchange.ts'
 import { KoaView } from './request/koa-view.ts'
 
 /** Turns a pipeline into Koa middleware. */
@@ -17,7 +17,7 @@ export function mountKoa(pipeline: Pipeline): Middleware {
     // Koa's own `set` looks whether the head was sent, for each.
     if (fields && !ctx.headerSent)
       for (let i = 0; i < fields.length; i += 2) ctx.res.setHeader(fields[i]!, fields[i + 1]!)
-    return opening.exchange ? follow(ctx, opening.exchange as Exchange, next) : next()
+    return opening.exchange ? runExchange(ctx, opening.exchange, next) : next()
   }
   // Not an async function: a hit makes no promise.
   const middleware = (ctx: Context, next: Next): Promise<void> | undefined => {

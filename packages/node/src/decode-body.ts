@@ -20,13 +20,14 @@ export function decodeBody(request: IncomingMessage, response: ServerResponse, d
     failed = true
     for (const stage of decoding.stages) stage.destroy()
     const error = decoding.failed(reason, cause)
-    // The connection is needed for the answer, and not for another request: some of this one may still be under way.
-    const { socket } = request
-    response.once('finish', () => socket?.destroy())
+    // Not the connection: it is needed for the answer, and what the client still sends is read and dropped, as node does
+    // with a body nobody wants. A client that sends first and reads then would find a connection that was reset.
     request._destroy = (given, done) => done(given)
     const isHeard = request.listenerCount('error') > 0
     request.destroy(isHeard ? error : undefined)
     if (!isHeard || request.complete) setImmediate(answer)
+    // The decoder may have had the connection wait.
+    read.call(request, request.readableHighWaterMark)
   }
 
   /** Readers that wait for the rest of the body (body-parser) would leave the client waiting. */

@@ -14,8 +14,8 @@ import {
   type ResponseControl,
 } from '@sluice/core'
 import { decodeBody } from './decode-body.ts'
-import { intercept } from './intercept.ts'
-import { sendReply } from './send-reply.ts'
+import { intercept } from './response/intercept.ts'
+import { sendReply } from './response/send-reply.ts'
 
 /** Middleware as Connect, Express and everything in their wake have it. */
 export type Middleware<
@@ -95,7 +95,7 @@ function goesOn<Request extends IncomingMessage, Response extends ServerResponse
   }
   const { fields } = opening
   if (fields) for (let i = 0; i < fields.length; i += 2) response.setHeader(fields[i]!, fields[i + 1]!)
-  if (opening.exchange) follow(opening.exchange, request, response, host)
+  if (opening.exchange) attach(opening.exchange, request, response, host)
   return true
 }
 
@@ -107,7 +107,7 @@ const controlOf = (response: object): ResponseControl | undefined => (response a
 const controlled = Symbol.for('sluice.controlled')
 
 /** Lets the exchange see the request's handler and its response. */
-function follow<Request extends IncomingMessage, Response extends ServerResponse>(
+function attach<Request extends IncomingMessage, Response extends ServerResponse>(
   exchange: Exchange,
   request: Request,
   response: Response,

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { RequestProperty, RequestView } from '@sluice/core'
 import { parseQuery, splitTarget } from '@sluice/core'
-import { refreshWith, ticketOf } from './refresh.ts'
+import { refreshWith, ticketOf } from './refresh/refresh.ts'
 import { fieldsBehind } from './watch/fields.ts'
 
 /** Anything node's HTTP servers hand out: HTTP/1.1, or HTTP/2 through the compatibility API. */

@@ -34,6 +34,7 @@ export interface Ctx {
   /** Sets one line of a field, or with an array several. */
   set(name: string, value: string | readonly string[]): void
   append(name: string, value: string): void
+  remove(name: string): void
   status(code: number): Ctx
   /** A whole body: text, bytes, or an object as JSON; without one, none. */
   send(body?: string | Uint8Array | object): void
@@ -93,8 +94,8 @@ export interface AppSpec extends Limits {
   readonly proxy?: boolean
   /** The address to listen on. Default `127.0.0.1`. */
   readonly listen?: string
-  /** Speaks HTTP/2 (without TLS) through the compatibility API. */
-  readonly http2?: boolean
+  /** Speaks HTTP/2 through the compatibility API: `true` without TLS, `secure` with it. */
+  readonly http2?: boolean | 'secure'
 }
 
 /** What of an instance the tests use; every host's has it. */

@@ -10,7 +10,7 @@ import express5, {
 import express4 from 'express4'
 import type { AppSpec, Limits, Step } from './app.ts'
 import type { Booted, HostKind } from './host.ts'
-import { type Answering, cookieIn, writePieces } from './steps.ts'
+import { type Answering, asBuffer, cookieIn, writePieces } from './steps.ts'
 
 export const express4Host: HostKind = {
   name: 'Express 4',
@@ -115,6 +115,7 @@ function context(req: WithIdentity, res: Response): Answering {
     },
     set: (name, value) => void res.setHeader(name, value as string),
     append: (name, value) => void res.append(name, value),
+    remove: (name) => res.removeHeader(name),
     status(code) {
       res.status(code)
       return this
@@ -122,7 +123,7 @@ function context(req: WithIdentity, res: Response): Answering {
     send(body) {
       this.answered = true
       if (body === undefined) res.end()
-      else if (body instanceof Uint8Array) res.send(Buffer.from(body))
+      else if (body instanceof Uint8Array) res.send(asBuffer(body))
       else if (typeof body === 'string') {
         if (!res.hasHeader('content-type')) res.type('text/plain')
         res.send(body)

@@ -3,8 +3,9 @@ import { Readable } from 'node:stream'
 import sluice from '@sluice/fastify'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Limits, Route, Step } from './app.ts'
+import { testCertificate } from './certificate.ts'
 import type { Booted, HostKind } from './host.ts'
-import { type Answering, cookieIn } from './steps.ts'
+import { type Answering, asBuffer, cookieIn } from './steps.ts'
 
 /** Here the look-up comes behind every hook, so that `before` and `between` both run in front of it. */
 export const fastifyHost: HostKind = {
@@ -15,6 +16,7 @@ export const fastifyHost: HostKind = {
       forceCloseConnections: true,
       trustProxy: spec.proxy ?? false,
       ...(spec.http2 ? { http2: true as never } : {}),
+      ...(spec.http2 === 'secure' ? { https: testCertificate as never } : {}),
     }) as FastifyInstance
     await app.register(sluice, { ...spec.sluice, ...limitsOf(spec), clock })
     app.decorateRequest('user', null)
@@ -103,13 +105,14 @@ function context(request: WithIdentity, reply: FastifyReply): Answering {
       if (there === undefined || name.toLowerCase() === 'set-cookie') reply.header(name, value)
       else reply.header(name, [there, value].flat())
     },
+    remove: (name) => void reply.removeHeader(name),
     status(code) {
       reply.status(code)
       return this
     },
     send(body) {
       this.answered = true
-      reply.send(body instanceof Uint8Array ? Buffer.from(body) : body)
+      reply.send(body instanceof Uint8Array ? asBuffer(body) : body)
     },
     stream(pieces) {
       this.answered = true

@@ -1,5 +1,3 @@
-import { createServer, type RequestListener } from 'node:http'
-import http2 from 'node:http2'
 import { Readable } from 'node:stream'
 import Router from '@koa/router'
 import { createSluice } from '@sluice/koa'
@@ -7,7 +5,8 @@ import Koa3, { type Context, type Middleware } from 'koa'
 import Koa2 from 'koa2'
 import type { AppSpec, Limits, Route, Step } from './app.ts'
 import type { Booted, HostKind } from './host.ts'
-import type { Answering } from './steps.ts'
+import { serverOf } from './server.ts'
+import { type Answering, asBuffer } from './steps.ts'
 
 export const koa2Host: HostKind = {
   name: 'Koa 2',
@@ -36,9 +35,7 @@ async function boot(Koa: typeof Koa3, spec: AppSpec, clock: Parameters<HostKind[
     router.register(route.path, method === 'GET' ? ['HEAD', 'GET'] : [method], chainOf(route, sluice) as never[])
   }
   app.use(router.routes() as unknown as Middleware)
-  const listener = app.callback() as RequestListener
-  const server = spec.http2 ? http2.createServer(listener as never) : createServer(listener)
-  return { server: server as ReturnType<typeof createServer>, sluice }
+  return { server: serverOf(spec, app.callback()), sluice }
 }
 
 function chainOf(route: Route, sluice: ReturnType<typeof createSluice>): Middleware[] {
@@ -122,6 +119,7 @@ function context(ctx: Context): Answering {
     },
     set: (name, value) => ctx.set(name, value as string),
     append: (name, value) => ctx.append(name, value),
+    remove: (name) => ctx.remove(name),
     status(code) {
       ctx.status = code
       return this
@@ -135,7 +133,7 @@ function context(ctx: Context): Answering {
       } else {
         // Of text that begins like a tag Koa makes HTML.
         if (typeof body === 'string' && !ctx.response.get('content-type')) ctx.type = 'text/plain'
-        ctx.body = body instanceof Uint8Array ? Buffer.from(body) : body
+        ctx.body = body instanceof Uint8Array ? asBuffer(body) : body
       }
     },
     stream(pieces) {

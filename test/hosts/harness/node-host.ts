@@ -1,8 +1,8 @@
-import http, { type IncomingMessage, type ServerResponse } from 'node:http'
-import http2 from 'node:http2'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createSluice, pageOf, type ResponseControl } from '@sluice/node'
 import type { AppSpec, Limits, Route, Step } from './app.ts'
 import type { Booted, HostKind } from './host.ts'
+import { serverOf } from './server.ts'
 import { type Answering, cookieIn, typed, writePieces } from './steps.ts'
 
 type Req = IncomingMessage & { params?: Record<string, string>; user?: unknown; session?: unknown; body?: unknown }
@@ -46,8 +46,7 @@ export const nodeHost: HostKind = {
         listener(req, res)
       })
     }
-    const server = spec.http2 ? http2.createServer(parsed as never) : http.createServer(parsed as never)
-    return { server: server as http.Server, sluice }
+    return { server: serverOf(spec, parsed), sluice }
   },
 }
 
@@ -148,6 +147,7 @@ function context(req: Req, res: Res): Answering {
     },
     set: (name, value) => void res.setHeader(name, value as string),
     append: (name, value) => void res.appendHeader(name, value),
+    remove: (name) => res.removeHeader(name),
     status(code) {
       res.statusCode = code
       return this

@@ -32,6 +32,11 @@ export function typed(body: string | Uint8Array | object): { type: string; body:
   return { type: 'application/json; charset=utf-8', body: JSON.stringify(body) }
 }
 
+/** The same bytes as the Buffer that frameworks want: not a copy of one, for what a handler may do with it later. */
+export function asBuffer(body: Uint8Array): Buffer {
+  return Buffer.isBuffer(body) ? body : Buffer.from(body)
+}
+
 export function cookieIn(header: string | undefined, name: string): string | undefined {
   for (const pair of (header ?? '').split(';')) {
     const [n, value] = pair.trim().split('=')

@@ -36,8 +36,12 @@ export interface Reply {
    * `cache-status`, which are merged, and `set-cookie`, which is added. What the handler set since is dropped.
    */
   readonly fields: readonly string[]
-  /** `undefined` for answers that have no content (304, 204). */
+  /** `undefined` for answers that have no content (304, 204). Not to be written to: a store may hold the same bytes. */
   readonly body: Uint8Array | undefined
+  /** The reason phrase (RFC 9112 §4), where it is another than the status usually has. HTTP/2 has none. */
+  readonly reason?: string | undefined
+  /** Fields of earlier middleware that this answer is without, in lower case: the handler took them away. */
+  readonly without?: readonly string[] | undefined
 }
 
 /** The head of a response, when it is known and not sent. `status` and `fields` may be edited until `onHead` returns. */
@@ -47,10 +51,19 @@ export interface ResponseHead {
   readonly fields: Fields
   /** What was on the response when the exchange began: the work of earlier middleware. Applied afresh on each hit. */
   readonly before: Fields
+  /**
+   * The names of those fields that were set or removed since then, in lower case: what is in `before` with the same value
+   * may be the handler's own word all the same. Absent where the host cannot tell.
+   */
+  readonly written?: ReadonlySet<string> | undefined
+  /** The handler's own reason phrase; `undefined` where it is the one the status usually has, and on HTTP/2. */
+  readonly reason?: string | undefined
   /** `whole`: the body is there, in one piece (an empty one too). `pieces`: it will come as it is produced. */
   readonly body: 'whole' | 'pieces'
   /** The length of a whole body in bytes; of one in pieces `undefined`. */
   readonly length: number | undefined
+  /** The head goes out before the handler has written anything of its body: it may still read what shapes that. */
+  readonly early?: boolean | undefined
 }
 
 export type BodyPlan =
@@ -67,7 +80,10 @@ export type BodyPlan =
    * Content-Length is the host's to set. Never rejects.
    */
   | { readonly mode: 'recode'; readonly recode: (body: Uint8Array) => MaybePromise<Uint8Array> }
-  /** Send it on through a transform (compression). The exchange destroys it in `onClose`. */
+  /**
+   * Send it on through a transform (compression). The exchange destroys it in `onClose`. Node's own word: a stream whose
+   * output is made of its input is one that data passes through.
+   */
   | { readonly mode: 'through'; readonly transform: import('node:stream').Duplex }
 
 /** How a response ended. `aborted`: the client went away first. `failed`: the handler threw, or its body broke off. */
@@ -92,6 +108,12 @@ export interface Exchange {
   onError?(error: unknown): MaybePromise<Reply | undefined>
   /** Once, always. */
   onClose(outcome: Outcome): void
+  /**
+   * Runs what writes to the connection. What is read of the request in there is not the handler's: sessions that save
+   * themselves when a head is written, compressors and loggers in front of the cache hang on the same calls. Absent where
+   * nobody wants to know of reads.
+   */
+  quiet?<T>(run: () => T): T
   /** Asked for after `onHead`: while this promise is pending the host holds the head and the body back. Never rejects. */
   settled?(): PromiseLike<void> | undefined
 }

@@ -1,6 +1,6 @@
 import { Fields, type Pipeline } from '@sluice/core'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { passageOf } from '../stages/passage.ts'
+import { exchangesOf } from '../stages/exchanges.ts'
 import { isSafe, openInvalidation } from './on-send.ts'
 
 /**
@@ -14,9 +14,9 @@ export function makeOnResponse(invalidation: Pipeline) {
   }
 
   function invalidateLate(request: FastifyRequest, reply: FastifyReply): void {
-    const passage = passageOf(reply)
-    const entry = passage?.entries.find((e) => e.invalidates)
-    if (entry?.told || passage?.touched) return
+    const exchanges = exchangesOf(reply)
+    const entry = exchanges?.entries.find((e) => e.invalidates)
+    if (entry?.told || exchanges?.touched) return
     if (entry) entry.told = true
     const exchange = entry?.exchange ?? openInvalidation(invalidation, request)
     const fields = Fields.from(reply.raw.getHeaders())

@@ -1,6 +1,6 @@
 import { type AnyFunction, isPromise, type Pipeline } from '@sluice/core'
 import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
-import { passStages, type Stage } from '../stages/passage.ts'
+import { askStages, type Stage } from '../stages/exchanges.ts'
 import type { RoutePlan } from '../stages/route-plan.ts'
 import { isSafe } from './on-send.ts'
 import { makeHook } from './stage-hook.ts'
@@ -14,7 +14,7 @@ type Handler = (this: unknown, request: FastifyRequest, reply: FastifyReply) => 
  */
 export function wrapHandler(handler: Handler, stages: readonly Stage[]): Handler {
   function sluiceHandler(this: unknown, request: FastifyRequest, reply: FastifyReply): unknown {
-    const go = passStages(stages, request, reply)
+    const go = askStages(stages, request, reply)
     if (!isPromise(go)) return go ? handler.call(this, request, reply) : undefined
     return go.then((on) => {
       const result = on ? handler.call(this, request, reply) : undefined
@@ -37,7 +37,7 @@ export function wrapPipeline(pipeline: Pipeline, handler: AnyFunction): AnyFunct
   return function (this: unknown, ...args: [FastifyRequest, FastifyReply]): unknown {
     const [request, reply] = args
     const run = (): unknown => handler.apply(this, args)
-    const go = passStages(stages, request, reply)
+    const go = askStages(stages, request, reply)
     // The reply is a promise of its end: whoever awaits the handler, an outer wrapper say, is not given `undefined` to send.
     if (!isPromise(go)) return go ? run() : reply
     return go.then((on) => (on ? (run() ?? reply) : reply))

@@ -1,9 +1,9 @@
 import { type Exchange, isPromise, type MaybePromise, type Pipeline } from '@sluice/core'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { tellExchange } from '../reply/obey-plan.ts'
-import { isPayload, toPayload, unwrapResponse } from '../reply/payload.ts'
+import { isPayload, toPayload, unwrapResponse, withoutContent } from '../reply/payload.ts'
 import { FastifyView } from '../request/fastify-view.ts'
-import { makePassage, type Passage, passageOf } from '../stages/passage.ts'
+import { exchangesFor, exchangesOf, type ReplyExchanges } from '../stages/exchanges.ts'
 import type { EarlyRoutes } from './early-routes.ts'
 
 type Done = (error?: Error | null, payload?: unknown) => void
@@ -17,33 +17,49 @@ type Done = (error?: Error | null, payload?: unknown) => void
 export function makeOnSend(invalidation: Pipeline, early: EarlyRoutes) {
   return function sluiceOnSend(request: FastifyRequest, reply: FastifyReply, payload: unknown, done: Done): unknown {
     const next = process(request, reply, payload)
-    // Fastify also takes a promise, and then sees to what is thrown behind this hook.
-    return isPromise(next) ? next : done(null, next)
+    // What hooks behind this one read (a session that saves itself) is not the handler's.
+    const goOn = (sent: unknown): void => {
+      const exchanges = exchangesOf(reply)
+      if (exchanges) exchanges.quiet(() => done(null, sent))
+      else done(null, sent)
+    }
+    if (!isPromise(next)) return goOn(next)
+    // Fastify sees to what is thrown behind a hook where the promise it was given fails. Of one that does not it hears
+    // by `done`.
+    return next.then((sent) => new Promise<never>((_, reject) => failingTo(reject, () => goOn(sent))))
   }
 
   /** The payload to send; `undefined` for the one that was given. */
   function process(request: FastifyRequest, reply: FastifyReply, payload: unknown): MaybePromise<unknown> {
-    let passage = passageOf(reply)
+    let exchanges = exchangesOf(reply)
     // Somebody has written to the raw response: there is no head left to decide on.
     if (reply.raw.headersSent) return undefined
-    passage?.withdraw(reply)
-    if (passage?.answer) {
-      const { body } = passage.answer
-      passage.answer = undefined
+    exchanges?.withdraw(reply)
+    if (exchanges?.answer) {
+      const { body } = exchanges.answer
+      exchanges.answer = undefined
       const sent = body && toPayload(body)
-      return passage.entries.some((entry) => entry.exchange.answersToo) ? tell(passage, request, reply, sent) : sent
+      return exchanges.entries.some((entry) => entry.exchange.answersToo) ? tell(exchanges, request, reply, sent) : sent
     }
-    if (!isSafe(request.method) && !passage?.entries.some((entry) => entry.invalidates)) {
-      passage = makePassage(reply)
-      followInvalidation(invalidation, passage, request, reply)
+    if (!isSafe(request.method) && !exchanges?.entries.some((entry) => entry.invalidates)) {
+      exchanges = exchangesFor(reply)
+      addInvalidation(invalidation, exchanges, request, reply)
     }
-    if (!passage) {
+    if (!exchanges) {
       early.check(request)
       return undefined
     }
-    const body = unwrapResponse(reply, payload)
+    const body = withoutContent(reply, unwrapResponse(reply, payload))
     // Fastify has an error of its own for what is no payload.
-    return isPayload(body) ? tell(passage, request, reply, body) : undefined
+    return isPayload(body) ? tell(exchanges, request, reply, body) : undefined
+  }
+}
+
+function failingTo(reject: (error: unknown) => void, run: () => void): void {
+  try {
+    run()
+  } catch (error) {
+    reject(error)
   }
 }
 
@@ -52,14 +68,14 @@ export function isSafe(method: string): boolean {
   return method === 'GET' || method === 'HEAD' || method === 'OPTIONS'
 }
 
-function followInvalidation(
+function addInvalidation(
   invalidation: Pipeline,
-  passage: Passage,
+  exchanges: ReplyExchanges,
   request: FastifyRequest,
   reply: FastifyReply,
 ): void {
   const exchange = openInvalidation(invalidation, request)
-  if (exchange) passage.follow(exchange, reply, true)
+  if (exchange) exchanges.add(exchange, reply, true)
 }
 
 /** The exchange of a pipeline that waits for nothing. */
@@ -69,13 +85,18 @@ export function openInvalidation(invalidation: Pipeline, request: FastifyRequest
 }
 
 /** Tells the exchanges of the head, from the innermost to the outermost. The payload that is to be sent. */
-function tell(passage: Passage, request: FastifyRequest, reply: FastifyReply, payload: unknown): MaybePromise<unknown> {
-  for (let i = passage.entries.length - 1; i >= 0; i--) {
-    const entry = passage.entries[i]!
+function tell(
+  exchanges: ReplyExchanges,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  payload: unknown,
+): MaybePromise<unknown> {
+  for (let i = exchanges.entries.length - 1; i >= 0; i--) {
+    const entry = exchanges.entries[i]!
     if (entry.told) continue
     entry.told = true
-    const told = tellExchange(passage, entry, request, reply, payload)
-    if (isPromise(told)) return told.then((next) => tell(passage, request, reply, next))
+    const told = tellExchange(exchanges, entry, request, reply, payload)
+    if (isPromise(told)) return told.then((next) => tell(exchanges, request, reply, next))
     payload = told
   }
   return payload

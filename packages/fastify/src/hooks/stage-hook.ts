@@ -1,11 +1,11 @@
 import { isPromise } from '@sluice/core'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { passStages, type Stage } from '../stages/passage.ts'
+import { askStages, type Stage } from '../stages/exchanges.ts'
 
 /** A hook that asks stages, and ends there where one of them answers. */
 export function makeHook(name: string, stagesOf: (request: FastifyRequest) => readonly Stage[]) {
   const hook = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void => {
-    const go = passStages(stagesOf(request), request, reply)
+    const go = askStages(stagesOf(request), request, reply)
     if (isPromise(go)) {
       const next = go.then((on) => {
         if (on) done()

@@ -1,4 +1,4 @@
-import { pipeline, Readable, Transform, type TransformCallback } from 'node:stream'
+import type { Readable } from 'node:stream'
 import type { ReadableStream } from 'node:stream/web'
 import type { FastifyReply } from 'fastify'
 
@@ -37,6 +37,22 @@ export function unwrapResponse(reply: FastifyReply, payload: unknown): unknown {
   return response.body ?? empty
 }
 
+/**
+ * The payload of a status that has no content (RFC 9110 §6.4.1): none. Fastify sends none either, and reads a stream to
+ * its end for what that may do beside.
+ */
+export function withoutContent(reply: FastifyReply, payload: unknown): unknown {
+  const { statusCode } = reply
+  if ((statusCode !== 204 && statusCode !== 304) || payload === undefined || payload === null) return payload
+  if (statusCode === 204) for (const name of ['content-type', 'content-length']) reply.removeHeader(name)
+  const { resume, cancel } = payload as { resume?: () => void; cancel?: () => Promise<void> }
+  if (typeof resume === 'function') {
+    ;(payload as Readable).on('error', () => {})
+    resume.call(payload)
+  } else if (typeof cancel === 'function') cancel.call(payload).catch(() => {})
+  return null
+}
+
 /** A body as Fastify sends it. */
 export function toPayload(body: Uint8Array): Buffer {
   return Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
@@ -51,60 +67,6 @@ export function discard(payload: unknown): void {
     ;(payload as Readable).on('error', () => {})
     destroy.call(payload)
   } else if (typeof cancel === 'function') cancel.call(payload).catch(() => {})
-}
-
-/** What a tee has to tell. */
-export interface TeeListener {
-  /** The body came to its end, within the limit. */
-  whole(bytes: Uint8Array): void
-  /** The body broke off. */
-  broken(): void
-}
-
-/**
- * The body as it comes, and a copy of it beside, up to `limit` bytes. Who reads slowly slows the source down; an error of
- * the source is an error of the answer; a reader that goes away ends the source.
- */
-export function tee(stream: NodeJS.ReadableStream | ReadableStream, limit: number, listener: TeeListener): Readable {
-  const source = nodeStream(stream)
-  source.once('error', () => listener.broken())
-  return pipeline(source, new Copy(limit, (bytes) => listener.whole(bytes)), () => {})
-}
-
-export function nodeStream(stream: NodeJS.ReadableStream | ReadableStream): NodeJS.ReadableStream {
-  return 'getReader' in stream ? Readable.fromWeb(stream) : stream
-}
-
-class Copy extends Transform {
-  #kept: Buffer[] | undefined = []
-  #size = 0
-  readonly #limit: number
-  readonly #done: (bytes: Uint8Array) => void
-
-  constructor(limit: number, done: (bytes: Uint8Array) => void) {
-    // `Readable.from(['a', 'b'])` brings its pieces as values, not as bytes.
-    super({ writableObjectMode: true, decodeStrings: false })
-    this.#limit = limit
-    this.#done = done
-  }
-
-  override _transform(chunk: unknown, encoding: BufferEncoding, next: TransformCallback): void {
-    if (typeof chunk !== 'string' && !(chunk instanceof Uint8Array)) {
-      next(new TypeError(`A response body is made of strings and bytes; this stream brought ${typeof chunk}.`))
-      return
-    }
-    const bytes = typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk
-    this.#size += bytes.byteLength
-    if (this.#size > this.#limit) this.#kept = undefined
-    // A copy, for the source may use its buffer again.
-    else this.#kept?.push(Buffer.from(bytes))
-    next(null, bytes)
-  }
-
-  override _flush(next: TransformCallback): void {
-    if (this.#kept) this.#done(Buffer.concat(this.#kept))
-    next()
-  }
 }
 
 const empty: Buffer = Buffer.alloc(0)

@@ -1,4 +1,5 @@
 import { Fields, mergedFields, mergeLists } from '@sluice/core'
+import { isLive as isLiveResponse, setStatus } from '@sluice/node'
 import type { FastifyReply } from 'fastify'
 
 /** What is on the response now: Fastify's own fields, and those that somebody put on the raw response. */
@@ -50,4 +51,48 @@ export function applyTouched(reply: FastifyReply, fields: Fields): void {
 
 function setLines(reply: FastifyReply, name: string, lines: readonly string[]): void {
   if (lines.length) reply.header(name, lines.length === 1 ? lines[0] : [...lines])
+}
+
+/** Takes fields of earlier hooks off a response that the answer is without. */
+export function removeFields(reply: FastifyReply, names: readonly string[]): void {
+  for (const name of names) {
+    reply.removeHeader(name)
+    reply.raw.removeHeader(name)
+  }
+}
+
+/** Gives a reply a status, and the reason phrase that goes with it. */
+export function setStatusOf(
+  reply: FastifyReply,
+  { status, reason }: { status: number; reason?: string | undefined },
+): void {
+  if (reason !== undefined || status !== reply.statusCode) setStatus(reply.raw, status, reason)
+  reply.code(status)
+}
+
+/** Whether nothing is gained by holding the head of this response until its body begins. */
+export function isLive(reply: FastifyReply): boolean {
+  return isLiveResponse({ getHeader: (name: string) => reply.getHeader(name) })
+}
+
+/**
+ * Notes which fields of a response are set or removed from now on: a handler that says what earlier hooks have said
+ * already says it itself. `undefined` where there is nothing yet that it could repeat.
+ */
+export function watchWritten(reply: FastifyReply, before: Fields): ReadonlySet<string> | undefined {
+  if (before.names().next().done) return undefined
+  const written = new Set<string>()
+  for (const name of ['header', 'removeHeader'] as const) {
+    const method = reply[name] as (...args: unknown[]) => unknown
+    reply[name] = function (this: FastifyReply, ...args: unknown[]): unknown {
+      written.add(String(args[0]).toLowerCase())
+      return method.apply(this, args)
+    } as never
+  }
+  const { type } = reply
+  reply.type = function (this: FastifyReply, contentType: string): FastifyReply {
+    written.add('content-type')
+    return type.call(this, contentType)
+  } as never
+  return written
 }

@@ -1,6 +1,6 @@
 import { type CompressOptions, type DecompressOptions, optionError, type Pipeline, type Sluice } from '@sluice/core'
 import type { RouteOptions } from 'fastify'
-import type { Stage } from './passage.ts'
+import type { Stage } from './exchanges.ts'
 
 /** What the plugin says for all routes, and a route for itself. */
 export interface CodingOptions {

@@ -9,7 +9,7 @@ import {
 import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import { makeHook } from '../hooks/stage-hook.ts'
 import { watchEarlyReads } from './early-reads.ts'
-import type { Stage } from './passage.ts'
+import type { Stage } from './exchanges.ts'
 
 /** What a route says in `config.sluice` of limits, and the plugin for all of them. */
 export interface LimitSettings {

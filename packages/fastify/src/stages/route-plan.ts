@@ -14,8 +14,8 @@ import {
 } from '@sluice/core'
 import type { RouteOptions } from 'fastify'
 import type { CodingOptions, CodingStages } from './compress-stage.ts'
+import type { Stage } from './exchanges.ts'
 import type { Limiting, LimitStages, RouteLimitSettings } from './limiting.ts'
-import type { Stage } from './passage.ts'
 
 /**
  * What a route says in `config.sluice`. The options of `cache` may stand beside it.

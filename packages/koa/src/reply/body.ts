@@ -11,6 +11,8 @@ export type KoaBody =
       readonly fields: Readonly<Record<string, string | undefined>>
       /** There is no body, and Koa writes the status in its place. */
       readonly filler: boolean
+      /** These are the handler's own bytes, which it may change. */
+      readonly given: boolean
     }
   | { readonly kind: 'pieces'; readonly source: () => Readable }
 
@@ -33,10 +35,10 @@ export function bodyOf(ctx: Context): KoaBody {
     const fields = { 'content-type': fillerType, 'content-length': String(bytes.byteLength) }
     return { ...whole(() => bytes, fields), filler: true }
   }
-  if (Buffer.isBuffer(body)) return whole(() => body, {})
+  if (Buffer.isBuffer(body)) return { ...whole(() => body, {}), given: true }
   if (typeof body === 'string') return whole(() => Buffer.from(body), {})
   const source = sourceOf(ctx, body)
-  if (source) return { kind: 'pieces', source }
+  if (source) return { kind: 'pieces', source: once(source) }
   // Koa counts the length again, whatever the handler said.
   return whole(() => Buffer.from(JSON.stringify(body)), { 'content-length': undefined })
 }
@@ -86,11 +88,15 @@ export function discard(body: unknown): void {
 
 const empty = Buffer.alloc(0)
 
-function whole(make: () => Buffer, fields: Readonly<Record<string, string | undefined>>): KoaBody & { kind: 'whole' } {
-  let made: Buffer | undefined
-  const bytes = (): Buffer => {
+/** A web stream is read once, so that it is made a stream of node's once. */
+function once<T>(make: () => T): () => T {
+  let made: T | undefined
+  return () => {
     made ??= make()
     return made
   }
-  return { kind: 'whole', bytes, fields, filler: false }
+}
+
+function whole(make: () => Buffer, fields: Readonly<Record<string, string | undefined>>): KoaBody & { kind: 'whole' } {
+  return { kind: 'whole', bytes: once(make), fields, filler: false, given: false }
 }

@@ -1,4 +1,4 @@
-import { Fields, type Reply, setFields } from '@sluice/node'
+import { Fields, type Reply, removeFields, setFields } from '@sluice/node'
 import type { Context } from 'koa'
 import { emptyStatuses, fillerType } from './body.ts'
 
@@ -9,9 +9,11 @@ import { emptyStatuses, fillerType } from './body.ts'
 export function putReply(ctx: Context, reply: Reply): void {
   // Not through the context, which hands each of these on to the response: every hit comes here.
   const { res, response } = ctx
-  const { status, fields, body } = reply
+  const { status, fields, body, reason, without } = reply
   // The same status again would replace a reason phrase of the handler's.
   if (res.statusCode !== status || !isAnswered(ctx)) response.status = status
+  if (reason !== undefined && ctx.req.httpVersionMajor < 2) res.statusMessage = reason
+  if (without) removeFields(res, without)
   if (isFiller(ctx, reply)) {
     setFields(res, withoutContent(fields))
     return

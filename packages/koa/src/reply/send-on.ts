@@ -1,25 +1,30 @@
 import { pipeline, type Readable, Stream } from 'node:stream'
-import { type BodyPlan, isPromise, type ResponseHead } from '@sluice/node'
+import { type BodyPlan, copyBeside, type Ending, type Exchange, isPromise, type ResponseHead } from '@sluice/node'
 import type { Context } from 'koa'
 import type { KoaBody } from './body.ts'
-import type { Followed } from './followed.ts'
-import { tee } from './tee.ts'
 
 /** The handler's body goes on: as it is, copied beside, or through a transform. */
-export function sendOn(ctx: Context, exchange: Followed, head: ResponseHead, body: KoaBody, plan: BodyPlan): void {
-  const onBroken = (): void => breakOff(ctx, exchange)
-  const onWhole = (bytes: Buffer): void => handOver(ctx, exchange, head, bytes)
+export function sendOn(
+  ctx: Context,
+  exchange: Exchange,
+  ending: Ending,
+  head: ResponseHead,
+  body: KoaBody,
+  plan: BodyPlan,
+): void {
+  const broken = (): void => breakOff(ctx, ending)
+  const whole = (bytes: Buffer): void => handOver(ctx, exchange, ending, head, bytes)
   if (plan.mode === 'through') {
     const { transform } = plan
-    if (body.kind === 'whole') transform.end(body.bytes())
-    else pipeline(body.source(), transform, (error) => error && onBroken())
+    if (body.kind === 'whole') transform.end(Buffer.from(body.bytes()))
+    else pipeline(body.source(), transform, (error) => error && broken())
     putStream(ctx, transform)
   } else if (plan.mode === 'tee') {
-    if (body.kind === 'pieces') putStream(ctx, tee(body.source(), plan.limit, onWhole, onBroken))
-    else if (body.bytes().byteLength <= plan.limit) onWhole(body.bytes())
+    if (body.kind === 'pieces') putStream(ctx, copyBeside(body.source(), plan.limit, { whole, broken }))
+    else if (body.bytes().byteLength <= plan.limit) whole(Buffer.from(body.bytes()))
   } else if (plan.mode === 'pass' && ctx.body instanceof Stream) {
     // On Koa 2 the connection would stay open, and the exchange wait for its end.
-    ctx.body.once('error', onBroken)
+    ctx.body.once('error', broken)
   }
 }
 
@@ -46,9 +51,9 @@ function putStream(ctx: Context, stream: Readable): void {
 }
 
 /** Hands a copied body over. Nobody waits for what becomes of it, but an error is the application's to see. */
-function handOver(ctx: Context, exchange: Followed, head: ResponseHead, bytes: Buffer): void {
+function handOver(ctx: Context, exchange: Exchange, ending: Ending, head: ResponseHead, bytes: Buffer): void {
   // A client that went away may have ended the handler's work early: what came is then not the whole.
-  if (exchange.closed) return
+  if (ending.outcome) return
   const report = (error: unknown): void => {
     ctx.app.emit('error', error, ctx)
   }
@@ -61,9 +66,9 @@ function handOver(ctx: Context, exchange: Followed, head: ResponseHead, bytes: B
 }
 
 /** The handler's stream broke off, unless it was let go because the client went away. */
-function breakOff(ctx: Context, exchange: Followed): void {
-  if (exchange.closed) return
-  exchange.onClose('failed')
+function breakOff(ctx: Context, ending: Ending): void {
+  if (ending.outcome) return
+  ending.close('failed')
   // Koa 2, and compressors that only pipe, would leave the client waiting for the rest. Koa 3 reports it first.
   if (ctx.res.headersSent) setImmediate(() => ctx.res.destroy())
 }

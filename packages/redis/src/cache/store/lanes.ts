@@ -47,7 +47,11 @@ interface Seen {
 
 const rememberedEpochs = 16
 
-/** One of the parts a namespace is cut into: a hash tag, so that all its keys share a slot of a Cluster. */
+/**
+ * One of the parts a namespace is cut into: a hash tag, so that all its keys share a slot of a Cluster. Not a shard, which
+ * is a server's part of the keys, nor a slot, which is Redis's: several lanes may share either. What counts is that each
+ * has an order of its own, in which its fills and invalidations stand one behind the other (docs/decisions/0009).
+ */
 export class Lane {
   readonly index: number
   readonly clock: string

@@ -1,21 +1,21 @@
 import { ServerResponse } from 'node:http'
 import { displayName, type Fields, mergedFields, mergeLists, type Reply } from '@sluice/core'
+import { setStatus } from './written-fields.ts'
 
 /**
  * Sends a whole answer. What is on the response counts as set by earlier middleware: the reply's fields replace it, but
  * for list fields, which are merged, and cookies, which are added.
  */
 export function sendReply(response: ServerResponse, reply: Reply, method: string): void {
-  const { fields } = reply
+  const { fields, status } = reply
+  if (reply.reason !== undefined || status !== response.statusCode) setStatus(response, status, reply.reason)
+  if (reply.without) removeFields(response, reply.without)
   if (response.writeHead === ServerResponse.prototype.writeHead && !hasMerged(response) && !anyRepeats(fields)) {
     // Nothing to merge with: the list goes out as it stands, which costs a third of setting field by field. Not where
     // somebody wants to see the head first: what stands in for `writeHead` often knows no flat lists. And not with
     // repeated fields: where a header was ever set, removed or not, node 20 keeps only the last line of each.
-    response.writeHead(reply.status, fields as string[])
-  } else {
-    response.statusCode = reply.status
-    setFields(response, fields)
-  }
+    response.writeHead(status, fields as string[])
+  } else setFields(response, fields)
   if (reply.body === undefined || method === 'HEAD') response.end()
   else response.end(reply.body)
 }
@@ -62,6 +62,11 @@ function layOver(response: ServerResponse, name: string, value: string): void {
   else if (name.toLowerCase() === 'set-cookie') response.appendHeader(name, value)
   else if (mergedFields.has(name.toLowerCase())) response.setHeader(name, mergeLists(String(there), value))
   else response.setHeader(name, value)
+}
+
+/** Takes fields of earlier middleware off a response that the answer is without. */
+export function removeFields(response: ServerResponse, names: readonly string[]): void {
+  for (const name of names) response.removeHeader(name)
 }
 
 /** Puts the fields of a response back to what they were when the exchange began; those nobody changed are left alone. */

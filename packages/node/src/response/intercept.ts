@@ -6,13 +6,16 @@ import {
   Fields,
   isPromise,
   type MaybePromise,
-  type Outcome,
   type Reply,
   type ResponseHead,
 } from '@sluice/core'
+import { BodyCopy } from './body-copy.ts'
+import { type Ending, endingOf } from './ending.ts'
 import { alsoSentWhen } from './headers-sent.ts'
+import { isLive } from './live.ts'
 import { applyTouched, restoreFields, sendReply } from './send-reply.ts'
-import { sendThrough, type Through } from './through.ts'
+import { sendThrough, type Through } from './send-through.ts'
+import { reasonOf, setStatus, watchWritten } from './written-fields.ts'
 
 type Callback = (error?: Error | null) => void
 type Chunk = string | Uint8Array
@@ -37,26 +40,46 @@ type State =
   /** The answer is being made: calls wait in a queue. */
   | 'waiting'
 
-/** @returns lets go: what is written from now on is not the exchange's affair, unless it has begun already */
-export function intercept(response: ServerResponse, method: string, exchange: Exchange): () => void {
+/** How long a head that was flushed waits for the first byte of its body: some flush it because the body takes minutes. */
+const longestHoldMs = 100
+
+/** What a host has found out already, where it lets an exchange have its say in other ways too (Koa). */
+export interface Begun {
+  /** What was on the response when the exchange began. */
+  readonly before: Fields
+  readonly written: ReadonlySet<string> | undefined
+  readonly ending: Ending
+}
+
+/** Looks at a response on which an exchange begins. The exchange is told of its end from here on. */
+export function begin(response: ServerResponse, exchange: Exchange): Begun {
   const before = Fields.from(response.getHeaders())
-  const writeHead = response.writeHead as (...args: unknown[]) => ServerResponse
-  const write = response.write as (...args: unknown[]) => boolean
-  const end = response.end as (...args: unknown[]) => ServerResponse
-  const flushHeaders = response.flushHeaders
+  const ending = endingOf(response, (outcome) => exchange.onClose(outcome))
+  // Who never sees a body stores none, and does not ask.
+  const written = exchange.onBody && watchWritten(response, before)
+  return { before, written, ending }
+}
+
+/** @returns lets go: what is written from now on is not the exchange's affair, unless it has begun already */
+export function intercept(
+  response: ServerResponse,
+  method: string,
+  exchange: Exchange,
+  { before, written, ending }: Begun = begin(response, exchange),
+): () => void {
+  const raw = rawMethods(response, exchange)
   const flush = Object.getOwnPropertyDescriptor(response, 'flush')?.value as (() => void) | undefined
   let state: State = 'open'
   let headWritten = false
   let head: ResponseHead | undefined
-  let copied: Buffer[] = []
-  let copiedBytes = 0
-  let limit = 0
+  let copy: BodyCopy | undefined
   let through: Through | undefined
   const queue: (() => void)[] = []
   /** A `write` was answered with `false` because of us. */
   let heldBack = false
-  let closed = false
   let isHeldBack = false
+  /** A head that was to be flushed, and waits for the first byte of its body. */
+  let early: NodeJS.Timeout | undefined
 
   /** To the handler the head it wrote is sent, though it still waits here. Only where it waits: this is dear. */
   const holdBack = (): void => {
@@ -64,40 +87,39 @@ export function intercept(response: ServerResponse, method: string, exchange: Ex
     isHeldBack = true
     alsoSentWhen(response, () => headWritten || state === 'waiting' || state === 'replaced')
   }
-  const close = (outcome: Outcome): void => {
-    if (closed) return
-    closed = true
-    exchange.onClose(outcome)
-  }
-  response.once('finish', () => close('sent'))
-  response.once('close', () => close(response.writableFinished ? 'sent' : 'aborted'))
-  // The client went away while a store was asked: that event was before our time.
-  if (isGone(response)) close(response.writableFinished ? 'sent' : 'aborted')
 
   /** The head is known: ask what to do with the body. */
-  const decide = (body: ResponseHead['body'], length: number | undefined): BodyPlan => {
-    head = { status: response.statusCode, fields: Fields.from(response.getHeaders()), before, body, length }
+  const decide = (body: ResponseHead['body'], length: number | undefined, isEarly = false): BodyPlan => {
+    clearTimeout(early)
+    const fields = Fields.from(response.getHeaders())
+    head = {
+      status: response.statusCode,
+      fields,
+      before,
+      written,
+      reason: reasonOf(response),
+      body,
+      length,
+      early: isEarly,
+    }
     const plan = exchange.onHead(head)
     if (plan.mode === 'replace') {
       state = 'replaced'
     } else if (plan.mode !== 'hold' && plan.mode !== 'recode') {
       applyHead(head)
       state = plan.mode
-      if (plan.mode === 'tee') limit = plan.limit
+      if (plan.mode === 'tee') copy = new BodyCopy(plan.limit)
       if (plan.mode === 'through') {
         // From here on it is for the handler as if it were sent: a field set later is an error, as ever.
-        writeHead.call(response, response.statusCode)
-        through = sendThrough(response, plan.transform, {
-          write: (chunk) => write.call(response, chunk),
-          end: () => void end.call(response),
-        })
+        raw.writeHead(response.statusCode)
+        through = sendThrough(response, plan.transform, raw)
       }
     }
     return plan
   }
 
   const applyHead = (made: ResponseHead): void => {
-    response.statusCode = made.status
+    if (made.status !== response.statusCode) setStatus(response, made.status, undefined)
     applyTouched(response, made.fields)
   }
 
@@ -109,7 +131,7 @@ export function intercept(response: ServerResponse, method: string, exchange: Ex
       state = 'pass'
       applyHead(head!)
       if (bytes !== body) response.setHeader('Content-Length', bytes.byteLength)
-      end.call(response, bytes, undefined, callback)
+      raw.end(bytes, undefined, callback)
       release()
     })
   }
@@ -160,23 +182,24 @@ export function intercept(response: ServerResponse, method: string, exchange: Ex
     }
   }
 
-  const copy = (chunk: Chunk | undefined, encoding: BufferEncoding | undefined): void => {
-    if (state !== 'tee' || chunk === undefined || limit < 0) return
-    const bytes = toBytes(chunk, encoding)
-    copiedBytes += bytes.byteLength
-    if (copiedBytes <= limit) copied.push(Buffer.from(bytes))
-    else {
-      // Too large to store: it goes on, the copy does not.
-      limit = -1
-      copied = []
-    }
+  /** The head goes out in front of the body. */
+  const flushEarly = (): void => {
+    if (state !== 'open' || ending.outcome) return
+    const plan = decide('pieces', undefined, true)
+    if (plan.mode === 'replace') sendInstead(plan.reply)
+    whenSettled(() => patched.flushHeaders.call(response))
+  }
+
+  const copyBeside = (chunk: Chunk | undefined, encoding: BufferEncoding | undefined): void => {
+    // Such an answer has no content, whatever is written.
+    if (state !== 'tee' || chunk === undefined || isEmptyStatus(response.statusCode)) return
+    copy!.add(toBytes(chunk, encoding))
   }
 
   const patched = {
     writeHead(this: ServerResponse, status: number, reason?: unknown, fields?: unknown): ServerResponse {
       if (state === 'replaced') return response
-      if (state === 'pass' || state === 'tee' || state === 'through')
-        return writeHead.call(response, status, reason, fields)
+      if (state === 'pass' || state === 'tee' || state === 'through') return raw.writeHead(status, reason, fields)
       // Not sent yet, as node does not either: the head waits for the first piece of the body.
       holdBack()
       headWritten = true
@@ -188,7 +211,8 @@ export function intercept(response: ServerResponse, method: string, exchange: Ex
 
     write(this: ServerResponse, chunk: Chunk, encoding?: BufferEncoding | Callback, callback?: Callback): boolean {
       if (state === 'waiting') {
-        queue.push(() => patched.write.call(response, chunk, encoding, callback))
+        const own = ownChunk(chunk)
+        queue.push(() => patched.write.call(response, own, encoding, callback))
         heldBack = true
         return false
       }
@@ -196,8 +220,9 @@ export function intercept(response: ServerResponse, method: string, exchange: Ex
         const plan = decide('pieces', undefined)
         if (plan.mode === 'replace') sendInstead(plan.reply)
         let accepted = true
+        const own = exchange.settled ? ownChunk(chunk) : chunk
         whenSettled(() => {
-          accepted = patched.write.call(response, chunk, encoding, callback)
+          accepted = patched.write.call(response, own, encoding, callback)
         })
         if ((state as State) !== 'waiting') return accepted
         heldBack = true
@@ -209,10 +234,10 @@ export function intercept(response: ServerResponse, method: string, exchange: Ex
       }
       if (state === 'through') {
         const [named, told] = typeof encoding === 'function' ? [undefined, encoding] : [encoding, callback]
-        return through!.write(chunk, named, told)
+        return through!.write(ownChunk(chunk), named, told)
       }
-      copy(chunk, typeof encoding === 'string' ? encoding : undefined)
-      return write.call(response, chunk, encoding, callback)
+      copyBeside(chunk, typeof encoding === 'string' ? encoding : undefined)
+      return raw.write(chunk, encoding, callback)
     },
 
     end(
@@ -224,7 +249,8 @@ export function intercept(response: ServerResponse, method: string, exchange: Ex
       if (typeof chunk === 'function') return patched.end.call(response, undefined, undefined, chunk)
       if (typeof encoding === 'function') return patched.end.call(response, chunk, undefined, encoding)
       if (state === 'waiting') {
-        queue.push(() => patched.end.call(response, chunk, encoding, callback))
+        const own = ownChunk(chunk)
+        queue.push(() => patched.end.call(response, own, encoding, callback))
         return response
       }
       if (state === 'replaced') {
@@ -232,25 +258,30 @@ export function intercept(response: ServerResponse, method: string, exchange: Ex
         return response
       }
       if (state === 'open') {
-        const body = chunk === undefined || chunk === null ? empty : toBytes(chunk, encoding)
-        const plan = decide('whole', body.byteLength)
+        const given = chunk === undefined || chunk === null ? empty : toBytes(chunk, encoding)
+        const plan = decide('whole', given.byteLength)
+        // What is stored, or is still to be worked on, must not change with a buffer that its owner uses again.
+        const later = plan.mode === 'hold' || plan.mode === 'recode' || exchange.settled !== undefined
+        const body = later && given === chunk ? Buffer.from(given) : given
         whenSettled(() => {
           if (plan.mode === 'hold') sendInstead(exchange.onBody!(head!, body), callback)
           else if (plan.mode === 'replace') sendInstead(plan.reply, callback)
           else if (plan.mode === 'recode') sendRecoded(plan.recode(body), body, callback)
+          else if (given === chunk) patched.end.call(response, body, undefined, callback)
           else patched.end.call(response, chunk, encoding, callback)
         })
         return response
       }
       if (state === 'through') {
-        through!.end(chunk ?? undefined, encoding, callback)
+        through!.end(ownChunk(chunk) ?? undefined, encoding, callback)
         return response
       }
-      copy(chunk ?? undefined, encoding)
+      copyBeside(chunk ?? undefined, encoding)
       // A client that went away may have ended the handler's work early: what came is then not the whole.
-      if (state === 'tee' && limit >= 0 && !closed) void exchange.onBody?.(head!, Buffer.concat(copied))
+      const bytes = ending.outcome ? undefined : copy?.bytes
+      if (state === 'tee' && bytes) void exchange.onBody?.(head!, bytes)
       state = 'pass'
-      return end.call(response, chunk ?? undefined, encoding, callback)
+      return raw.end(chunk ?? undefined, encoding, callback)
     },
 
     flushHeaders(this: ServerResponse): void {
@@ -258,13 +289,18 @@ export function intercept(response: ServerResponse, method: string, exchange: Ex
         queue.push(() => patched.flushHeaders.call(response))
         return
       }
-      if (state === 'open') {
-        const plan = decide('pieces', undefined)
-        if (plan.mode === 'replace') sendInstead(plan.reply)
-        whenSettled(() => patched.flushHeaders.call(response))
+      if (state === 'open' && exchange.request?.reads && !isLive(response)) {
+        // Until the handler's first byte: what it reads before that still decides what everybody is told of the answer.
+        holdBack()
+        headWritten = true
+        early ??= setTimeout(flushEarly, longestHoldMs)
         return
       }
-      if (state !== 'replaced') flushHeaders.call(response)
+      if (state === 'open') {
+        flushEarly()
+        return
+      }
+      if (state !== 'replaced') raw.flushHeaders()
     },
 
     /** Known from `compression`: sends on what a compressor holds back. Nothing is, where nothing is compressed. */
@@ -280,15 +316,43 @@ export function intercept(response: ServerResponse, method: string, exchange: Ex
   }
 }
 
-/** Of HTTP/2 the stream says it. */
-function isGone(response: ServerResponse): boolean {
-  return response.destroyed || (response as { stream?: { destroyed: boolean } }).stream?.destroyed === true
+/** The response's methods as they were before us: the way to the connection, and whoever stands on it in front of us. */
+function rawMethods(response: ServerResponse, exchange: Exchange): RawMethods {
+  const wrapped: Record<string, unknown> = {}
+  for (const name of ['writeHead', 'write', 'end', 'flushHeaders'] as const) {
+    const method = response[name] as (...args: unknown[]) => unknown
+    const call = (...args: unknown[]): unknown => method.apply(response, args)
+    wrapped[name] = exchange.quiet ? (...args: unknown[]) => exchange.quiet!(() => call(...args)) : call
+  }
+  return wrapped as unknown as RawMethods
+}
+
+/** For hosts that see a response in other ways: what is written to it from now on is written in quiet. */
+export function writeQuietly(response: ServerResponse, exchange: Exchange): void {
+  if (exchange.quiet) Object.assign(response, rawMethods(response, exchange))
+}
+
+interface RawMethods {
+  writeHead(status: number, reason?: unknown, fields?: unknown): ServerResponse
+  write(chunk: Chunk, encoding?: BufferEncoding | Callback, callback?: Callback): boolean
+  end(chunk?: Chunk, encoding?: BufferEncoding, callback?: Callback): ServerResponse
+  flushHeaders(): void
 }
 
 const empty: Uint8Array = new Uint8Array(0)
 
 function toBytes(chunk: Chunk, encoding: BufferEncoding | undefined): Uint8Array {
   return typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk
+}
+
+/** A chunk that waits, as it is now. */
+function ownChunk<T extends Chunk | null | undefined>(chunk: T): T {
+  return chunk instanceof Uint8Array ? (Buffer.from(chunk) as unknown as T) : chunk
+}
+
+/** Statuses whose answers have no content (RFC 9110 §6.4.1): node sends none of what is written. */
+function isEmptyStatus(status: number): boolean {
+  return status === 204 || status === 304
 }
 
 function done(callback: Callback | undefined): void {

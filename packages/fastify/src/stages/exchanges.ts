@@ -1,8 +1,8 @@
-import type { Exchange, Fields, Outcome, Pipeline, Reply, ResponseControl } from '@sluice/core'
+import type { Exchange, Fields, Pipeline, Reply, ResponseControl } from '@sluice/core'
 import { chain, isPromise, type MaybePromise, type Opening } from '@sluice/core'
-import { decodeBody } from '@sluice/node'
+import { decodeBody, type Ending, endingOf } from '@sluice/node'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { fieldsOf, layFields } from '../reply/reply-fields.ts'
+import { fieldsOf, layFields, removeFields, setStatusOf, watchWritten } from '../reply/reply-fields.ts'
 import { changeRequest, watchCookies } from '../request/change-request.ts'
 import { FastifyView } from '../request/fastify-view.ts'
 
@@ -20,30 +20,30 @@ export interface Entry {
   readonly exchange: Exchange
   /** What was on the response when it began. */
   readonly before: Fields
+  /** What was set or removed since. */
+  readonly written: ReadonlySet<string> | undefined
   readonly invalidates: boolean
   /** It was told of the head. Fastify runs `onSend` again where a later hook fails: it is told once. */
   told: boolean
 }
 
-/** The key of a reply's passage. A symbol: an application cannot take the name. */
-export const passageKey: unique symbol = Symbol('sluice.passage')
+/** The key of a reply's exchanges. A symbol: an application cannot take the name. */
+export const exchangesKey: unique symbol = Symbol('sluice.exchanges')
 
-/** The way of one request through Sluice: which exchanges have their say in its response, the innermost last. */
-export class Passage {
+/** Which exchanges have their say in a reply, the innermost last, and what has become of it so far. */
+export class ReplyExchanges {
   readonly entries: Entry[] = []
   /** An answer of ours on its way through the `onSend` hooks. */
   answer: Reply | undefined
   /** The latest. */
   control: ResponseControl | undefined
-  /** The body broke off. */
-  failed = false
   /** The fields we put on the response, and the status they are of: another status is another answer. */
   #laid: { readonly status: number; readonly fields: readonly string[] } | undefined
-  #outcome: Outcome | undefined
+  #ending: Ending | undefined
 
-  /** The connection is gone, or everything was sent. */
+  /** The connection is gone, everything was sent, or the body broke off. */
   get over(): boolean {
-    return this.#outcome !== undefined
+    return this.#ending?.outcome !== undefined
   }
 
   /** Whether this response is of our making, or was told to somebody. */
@@ -75,42 +75,47 @@ export class Passage {
     this.answer = undefined
   }
 
-  follow(exchange: Exchange, reply: FastifyReply, invalidates: boolean): void {
-    if (this.entries.length === 0) this.#listen(reply)
-    this.entries.push({ exchange, before: fieldsOf(reply), invalidates, told: false })
-    // The client went away while we asked the store.
-    if (this.#outcome) exchange.onClose(this.#outcome)
+  add(exchange: Exchange, reply: FastifyReply, invalidates: boolean): void {
+    // One that begins when it is all over is told so as well.
+    this.#ending ??= endingOf(reply.raw, (outcome) => {
+      for (const entry of this.entries) entry.exchange.onClose(outcome)
+    })
+    const before = fieldsOf(reply)
+    // Who never sees a body stores none, and does not ask.
+    const written = exchange.onBody && watchWritten(reply, before)
+    this.entries.push({ exchange, before, written, invalidates, told: false })
+    if (this.#ending.outcome) exchange.onClose(this.#ending.outcome)
   }
 
-  #listen({ raw }: FastifyReply): void {
-    const close = (outcome: Outcome): void => {
-      if (this.#outcome) return
-      this.#outcome = this.failed ? 'failed' : outcome
-      for (const { exchange } of this.entries) exchange.onClose(this.#outcome)
-    }
-    if (raw.destroyed) {
-      this.#outcome = 'aborted'
-      return
-    }
-    raw.once('finish', () => close('sent'))
-    raw.once('close', () => close(raw.writableFinished ? 'sent' : 'aborted'))
+  /** The body broke off. */
+  fail(): void {
+    this.#ending?.close('failed')
+  }
+
+  /** Runs what writes to the connection, or what other plugins do when that is about to happen. */
+  quiet<T>(run: () => T): T {
+    return this.entries.reduceRight<() => T>(
+      (inner, { exchange }) => (exchange.quiet ? () => exchange.quiet!(inner) : inner),
+      run,
+    )()
   }
 }
 
-type Held = { [passageKey]: Passage | null }
+type Held = { [exchangesKey]: ReplyExchanges | null }
 
-export function passageOf(reply: FastifyReply): Passage | null {
-  return (reply as unknown as Held)[passageKey]
+export function exchangesOf(reply: FastifyReply): ReplyExchanges | null {
+  return (reply as unknown as Held)[exchangesKey]
 }
 
-export function makePassage(reply: FastifyReply): Passage {
+/** The same, made where there is none. */
+export function exchangesFor(reply: FastifyReply): ReplyExchanges {
   const held = reply as unknown as Held
-  held[passageKey] ??= new Passage()
-  return held[passageKey]
+  held[exchangesKey] ??= new ReplyExchanges()
+  return held[exchangesKey]
 }
 
 /** Asks the stages one after the other. `false`: one of them has answered, and the handler does not run. */
-export function passStages(
+export function askStages(
   stages: readonly Stage[],
   request: FastifyRequest,
   reply: FastifyReply,
@@ -121,7 +126,7 @@ export function passStages(
     const opening = stage.pipeline.open(new FastifyView(request, stage.route))
     if (isPromise(opening)) {
       return opening.then((o) =>
-        chain(obey(o, stage, request, reply), (go) => go && passStages(stages, request, reply, i + 1)),
+        chain(obey(o, stage, request, reply), (go) => go && askStages(stages, request, reply, i + 1)),
       )
     }
     if (!obey(opening, stage, request, reply)) return false
@@ -144,10 +149,10 @@ function obey(opening: Opening, stage: Stage, request: FastifyRequest, reply: Fa
   const { exchange, fields } = opening
   if (fields) for (let i = 0; i < fields.length; i += 2) reply.header(fields[i]!, fields[i + 1]!)
   if (exchange) {
-    const passage = makePassage(reply)
-    passage.follow(exchange, reply, stage.invalidates)
+    const exchanges = exchangesFor(reply)
+    exchanges.add(exchange, reply, stage.invalidates)
     if (exchange.control) {
-      passage.control = exchange.control
+      exchanges.control = exchange.control
       watchCookies(reply, exchange.control)
     }
     if (exchange.request) changeRequest(request, exchange.request)
@@ -161,10 +166,11 @@ function obey(opening: Opening, stage: Stage, request: FastifyRequest, reply: Fa
  * ours puts it in its place, so that those behind see it as they see a handler's.
  */
 function sendAnswer(reply: FastifyReply, answer: Reply): void {
-  const passage = makePassage(reply)
-  passage.answer = answer
-  passage.lay(answer.status, answer.fields)
-  reply.code(answer.status)
+  const exchanges = exchangesFor(reply)
+  exchanges.answer = answer
+  exchanges.lay(answer.status, answer.fields)
+  setStatusOf(reply, answer)
+  if (answer.without) removeFields(reply, answer.without)
   layFields(reply, answer.fields)
   reply.send()
 }

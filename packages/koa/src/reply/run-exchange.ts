@@ -1,45 +1,57 @@
 import {
   applyTouched,
+  type Begun,
+  begin,
   decodeBody,
   type Exchange,
   Fields,
+  firstPiece,
   intercept,
+  isLive,
   joinControls,
   type Reply,
   type ResponseHead,
+  reasonOf,
   restoreFields,
 } from '@sluice/node'
 import type { Context, Next } from 'koa'
 import { changeRequest } from '../request/watch.ts'
 import { bodyOf, discard, type KoaBody } from './body.ts'
-import { closedOnce, type Followed } from './followed.ts'
 import { isAnswered, putReply } from './reply.ts'
 import { putBytes, sendOn } from './send-on.ts'
 
 /** Runs the middleware behind on behalf of an exchange, and lets it have its say in what they leave on the context. */
-export async function follow(ctx: Context, given: Exchange, next: Next): Promise<void> {
-  const exchange = closedOnce(given)
-  const before = Fields.from(ctx.res.getHeaders())
-  if (given.control) ctx.sluice = joinControls(ctx.sluice, given.control)
-  const changeBack = given.request ? changeRequest(ctx, given.request) : () => {}
-  if (given.request?.decode) decodeBody(ctx.req, ctx.res, given.request.decode)
+export async function runExchange(ctx: Context, exchange: Exchange, next: Next): Promise<void> {
+  const begun = begin(ctx.res, exchange)
+  if (exchange.control) ctx.sluice = joinControls(ctx.sluice, exchange.control)
+  const changeBack = exchange.request ? changeRequest(ctx, exchange.request) : () => {}
+  if (exchange.request?.decode) decodeBody(ctx.req, ctx.res, exchange.request.decode)
   // For what is written to `ctx.res` past Koa.
-  const release = intercept(ctx.res, ctx.method, exchange)
+  const release = intercept(ctx.res, ctx.method, exchange, begun)
   try {
     await next()
     if (isWrittenElsewhere(ctx)) return
+    const body = bodyOf(ctx)
+    if (body.kind === 'pieces' && exchange.request?.reads && ctx.method !== 'HEAD' && !isLive(ctx.res)) {
+      // What the stream reads until it has brought something still decides what everybody is told of the answer.
+      await firstPiece(body.source(), ctx.res)
+      // Koa has answered in place of a stream that failed.
+      if (isWrittenElsewhere(ctx)) return
+    }
     release()
-    if ((await settle(ctx, exchange, before)) === 'done') changeBack()
+    // The client is gone, and its stream with it: what Koa ends now is nobody's answer.
+    if (body.kind === 'pieces' && begun.ending.outcome) return changeBack()
+    if ((await settle(ctx, exchange, body, begun)) === 'done') changeBack()
   } catch (error) {
     changeBack()
     const elsewhere = isWrittenElsewhere(ctx)
     if (!elsewhere) release()
     const reply = elsewhere ? undefined : await exchange.onError?.(error)
     if (!reply) {
-      exchange.onClose('failed')
+      begun.ending.close('failed')
       throw error
     }
-    replace(ctx, before, reply)
+    replace(ctx, begun.before, reply)
   }
 }
 
@@ -49,36 +61,44 @@ function isWrittenElsewhere(ctx: Context): boolean {
 }
 
 /** `running`: the handler's stream is still being read, and what it reads of the request is the exchange's affair. */
-async function settle(ctx: Context, exchange: Followed, before: Fields): Promise<'done' | 'running'> {
-  const body = bodyOf(ctx)
+async function settle(ctx: Context, exchange: Exchange, body: KoaBody, begun: Begun): Promise<'done' | 'running'> {
+  const { before } = begun
   // Nobody answered: what is in front of us may still do so (a page for 404), and is asked each time.
   if (body.kind === 'whole' && body.filler && !isAnswered(ctx)) exchange.control?.skip('unanswered')
-  const head = headOf(ctx, body, before)
+  const head = headOf(ctx, body, begun)
   const plan = exchange.onHead(head)
+  // Of a buffer its owner may use again: what is stored, or is still to be worked on, must not change with it.
+  const own = (): Buffer => (body.kind === 'whole' && body.given ? Buffer.from(body.bytes()) : bytesOf(body))
   // A copy is taken from the start: a stream that breaks while we wait needs somebody who listens.
-  const recoded = plan.mode === 'recode' && body.kind === 'whole' ? await plan.recode(body.bytes()) : undefined
+  const given = plan.mode === 'recode' ? own() : undefined
+  const recoded = plan.mode === 'recode' ? await plan.recode(given!) : undefined
   if (plan.mode !== 'replace' && plan.mode !== 'hold') {
     if (head.status !== ctx.status) ctx.status = head.status
     applyTouched(ctx.res, head.fields)
-    if (recoded && body.kind === 'whole' && recoded !== body.bytes()) putBytes(ctx, recoded)
-    sendOn(ctx, exchange, head, body, plan)
+    if (recoded && recoded !== given) putBytes(ctx, recoded)
+    sendOn(ctx, exchange, begun.ending, head, body, plan)
   }
+  const held = plan.mode === 'hold' ? own() : undefined
   const settled = exchange.settled?.()
   if (settled) await settled
   if (plan.mode === 'replace') replace(ctx, before, plan.reply)
-  if (plan.mode === 'hold' && body.kind === 'whole') {
-    replace(ctx, before, await exchange.onBody!(head, body.bytes()))
-  }
+  if (held) replace(ctx, before, await exchange.onBody!(head, held))
   return plan.mode === 'tee' && body.kind === 'pieces' ? 'running' : 'done'
 }
 
-function headOf(ctx: Context, body: KoaBody, before: Fields): ResponseHead {
+function bytesOf(body: KoaBody): Buffer {
+  return body.kind === 'whole' ? body.bytes() : Buffer.alloc(0)
+}
+
+function headOf(ctx: Context, body: KoaBody, { before, written }: Begun): ResponseHead {
   const headers = ctx.res.getHeaders()
   const fields = Fields.from(body.kind === 'whole' ? { ...headers, ...body.fields } : headers)
   return {
     status: ctx.status,
     fields,
     before,
+    written,
+    reason: reasonOf(ctx.res),
     body: body.kind,
     // Only where it is asked for: JSON is not written twice for a response that goes on as it is.
     get length() {

@@ -6,11 +6,11 @@ type Chunk = string | Uint8Array
 
 /** The response's own methods, as they were before anybody replaced them for this. */
 export interface RawResponse {
-  readonly write: (chunk: Uint8Array) => boolean
-  readonly end: () => void
+  write(chunk: Uint8Array): boolean
+  end(): unknown
 }
 
-/** A body on its way through a transform, as seen from the handler's side. */
+/** A body on its way through a transform (node's word: data passes through it), as seen from the handler's side. */
 export interface Through {
   write(chunk: Chunk, encoding: BufferEncoding | undefined, callback: Callback | undefined): boolean
   end(chunk: Chunk | undefined, encoding: BufferEncoding | undefined, callback: Callback | undefined): void

@@ -1,0 +1,34 @@
+import type { ServerResponse } from 'node:http'
+import type { Outcome } from '@sluice/core'
+
+/** How a response ended, told once: by the connection, or before it by whoever sees the body break off. */
+export interface Ending {
+  /** `undefined`: it has not. */
+  readonly outcome: Outcome | undefined
+  close(outcome: Outcome): void
+}
+
+/** Watches for the end of a response, which may have come already: a client goes away while a store is asked. */
+export function endingOf(response: ServerResponse, tell: (outcome: Outcome) => void): Ending {
+  let outcome: Outcome | undefined
+  const close = (how: Outcome): void => {
+    if (outcome) return
+    outcome = how
+    tell(how)
+  }
+  const gone = (): void => close(response.writableFinished ? 'sent' : 'aborted')
+  response.once('finish', () => close('sent'))
+  response.once('close', gone)
+  if (isGone(response)) gone()
+  return {
+    get outcome() {
+      return outcome
+    },
+    close,
+  }
+}
+
+/** Of HTTP/2 the stream says it. */
+function isGone(response: ServerResponse): boolean {
+  return response.destroyed || (response as { stream?: { destroyed: boolean } }).stream?.destroyed === true
+}

@@ -1,0 +1,19 @@
+/** Of `localhost`, signed by itself and good for a hundred years: for servers of tests, and for nothing else. */
+export const testCertificate = {
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg1RGTeoVJGPDK250u
+718JK+NSU9byZCK9adhSgDvVa/qhRANCAAQtQi+Xv4whdClAOGpjx4awmU9ZKhrb
+pV2z+0ddr1FHsRUHeIEdfvF3T/c07czPZKZnB+2DGgci14u+snS2pqII
+-----END PRIVATE KEY-----`,
+  cert: `-----BEGIN CERTIFICATE-----
+MIIBmzCCAUGgAwIBAgIUT+Y+gc1XxeNSUvW5CTQB37FOhaUwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyNzIxNDc0MloYDzIxMjYxMTAz
+MjE0NzQyWjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAAQtQi+Xv4whdClAOGpjx4awmU9ZKhrbpV2z+0ddr1FHsRUHeIEdfvF3
+T/c07czPZKZnB+2DGgci14u+snS2pqIIo28wbTAdBgNVHQ4EFgQUMAoT2RowtkWF
+Dsp8FGyTpqWFl+UwHwYDVR0jBBgwFoAUMAoT2RowtkWFDsp8FGyTpqWFl+UwDwYD
+VR0TAQH/BAUwAwEB/zAaBgNVHREEEzARgglsb2NhbGhvc3SHBH8AAAEwCgYIKoZI
+zj0EAwIDSAAwRQIgL+8KtMOjLNXHwE8gtYE1JQ8quDDj4tsnH38ijPX5kW8CIQCh
+4HiE2E5CctJHjeC8vgPuBdiwEbQOe8a+6/9DcRUMWg==
+-----END CERTIFICATE-----`,
+} as const
