@@ -78,7 +78,7 @@ describeHosts('beside the conformance suite', (host) => {
       const language = c.header('accept-language') ?? 'en'
       says({ fields: { Vary: 'Accept-Language', 'Content-Language': language }, body: language })(c)
     })
-    const app = await host.boot({ routes: [{ path: '/', cache: { ttl: '1m' }, handler }] })
+    const app = await host.boot({ routes: [{ path: '/', cache: { ttl: '1m', maxVariants: 64 }, handler }] })
     for (let i = 0; i < 30; i++)
       await app.get('/', { 'accept-language': `x${String.fromCharCode(97 + i)}y`.replace(/[^a-z]/g, 'z') })
     for (const cache of ['vary-miss', 'hit']) {

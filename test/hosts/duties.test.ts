@@ -299,7 +299,12 @@ describeHosts('an adapter', (host) => {
     const fields = { 'x-hidden': undefined, 'x-new': 'laid over' }
     opening = wanting(
       { mode: 'pass' },
-      { request: { fields, reads: { read: (name: string) => void read.push(name) } } },
+      {
+        request: {
+          fields,
+          reads: { read: (name: string) => void read.push(name), input() {}, written() {}, beforeJudging() {} },
+        },
+      },
     ).opening
     const seen: unknown[] = []
     const app = await boot((c) => {
@@ -336,7 +341,7 @@ describeHosts('an adapter', (host) => {
         order.push('head')
         return { mode: 'tee', limit: 100 }
       },
-      { request: { reads: { read() {} } } },
+      { request: { reads: { read() {}, input() {}, written() {}, beforeJudging() {} } } },
     )
     opening = want.opening
     const app = await boot((c) =>

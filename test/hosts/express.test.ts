@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline, Readable } from 'node:stream'
+import { inspect } from 'node:util'
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals'
 import { createSluice } from '@sluice/express'
 import express5, { type Express, type RequestHandler } from 'express'
@@ -157,29 +158,64 @@ describe.each([
   })
 
   const identities: readonly (readonly [string, RequestHandler, string])[] = [
-    ['req.cookies', (req, res) => void res.send(String(req.cookies)), 'unkeyed-cookie'],
-    ['req.signedCookies', (req, res) => void res.send(String(req.signedCookies)), 'unkeyed-cookie'],
+    ['req.cookies', (req, res) => void res.send(req.cookies), 'unkeyed-cookie'],
+    ['req.signedCookies', (req, res) => void res.send(String(req.signedCookies.a)), 'unkeyed-cookie'],
     ['req.user', (req, res) => void res.send(String((req as { user?: unknown }).user)), 'unkeyed-user'],
     ['req.auth', (req, res) => void res.send(String((req as { auth?: unknown }).auth)), 'unkeyed-user'],
     ['req.session', (req, res) => void res.send(String((req as { session?: unknown }).session)), 'unkeyed-session'],
     ['res.locals.user', (_q, res) => void res.send(String(res.locals.user)), 'unkeyed-user'],
     ['req.ip', (req, res) => void res.send(req.ip), 'unkeyed-ip'],
     ['req.ips', (req, res) => void res.send(req.ips), 'unkeyed-ip'],
-    ['req.accepts()', (req, res) => void res.send(String(req.accepts('html'))), 'unkeyed-accept'],
-    ['req.headers', (req, res) => void res.send(Object.keys(req.headers)), 'unkeyed-*'],
-    ['JSON.stringify(req.headers)', (req, res) => void res.send(JSON.stringify(req.headers)), 'unkeyed-*'],
-    ['req.xhr', (req, res) => void res.send(String(req.xhr)), 'unkeyed-x-requested-with'],
+    ['the names in req.headers', (req, res) => void res.send(Object.keys(req.headers)), 'unkeyed-x-api-key'],
+    ['a name in req.headers', (req, res) => void res.send(String('x-a' in req.headers)), 'unkeyed-x-api-key'],
+    ['JSON.stringify(req.headers)', (req, res) => void res.send(JSON.stringify(req.headers)), 'unkeyed-x-api-key'],
+    ['a clone of req.headers', (req, res) => void res.send(structuredClone(req.headers)), 'unkeyed-x-api-key'],
+    ['inspect(req.headers)', (req, res) => void res.send(inspect(req.headers)), 'unkeyed-x-api-key'],
+    [
+      'for … in req.headers',
+      (req, res) => {
+        let names = ''
+        for (const header in req.headers) names += header
+        res.send(names)
+      },
+      'unkeyed-x-api-key',
+    ],
+    ['all of req.headers', (req, res) => void res.send({ ...req.headers }), 'unkeyed-x-api-key'],
+    ['entries of req.headers', (req, res) => void res.send(Object.entries(req.headers)), 'unkeyed-x-api-key'],
   ]
+
+  test('fields that are nobody’s are read by value: accepts(), xhr', async () => {
+    const app = express()
+    app.get('/', createSluice().cache('1m'), (req, res) => {
+      res.send(`${name} ${req.accepts(['html', 'json'])} ${req.xhr}`)
+    })
+    const ask = await listen(app)
+    const of = (accept: string, xhr: string) =>
+      ask.request('/', { headers: { accept, 'x-requested-with': xhr, 'x-api-key': 'unread' } })
+    for (const cache of ['miss', 'hit']) {
+      for (const [accept, xhr, text] of [
+        ['text/html', 'XMLHttpRequest', 'html true'],
+        ['application/json', 'XMLHttpRequest', 'json true'],
+        ['text/html', '', 'html false'],
+      ] as const) {
+        const answer = await of(accept, xhr)
+        expect([answer.text, answer.cache]).toEqual([`${name} ${text}`, expect.stringContaining(cache)])
+        expect(answer.header('vary')?.toLowerCase()).toContain('x-requested-with')
+      }
+    }
+  })
 
   test.each(identities)('the guard sees %s, also where it was there before the cache', async (_, handler, detail) => {
     const app = express()
     app.use((req, res, next) => {
-      Object.assign(req, { cookies: 'c', signedCookies: 's', user: 'u', auth: 'a', session: 's' })
+      Object.assign(req, { cookies: { a: '1' }, signedCookies: { a: '1' }, user: 'u', auth: 'a', session: 's' })
       res.locals.user = 'u'
       next()
     })
     app.get('/', createSluice().cache('1m'), handler)
-    const answer = await (await listen(app)).request('/', { headers: { 'x-a': 'b' } })
+    const answer = await (await listen(app)).request('/', {
+      headers: { 'x-a': 'b', 'x-api-key': 'k', cookie: 'a=1' },
+    })
     expect([answer.status, answer.stored, answer.detail]).toEqual([200, false, detail])
   })
 

@@ -137,7 +137,13 @@ const directives: readonly Row[] = [
 
 const credentials: readonly Row[] = [
   { rule: '§3.5: max-age alone', request: alice, fields: fresh, stored: 'authorization' },
-  { rule: '§3.5: the TTL of a route alone', request: alice, cache: ttl, stored: 'authorization' },
+  { rule: '§3.5: the TTL of a route, for nobody else yet', request: alice, cache: ttl, stored: true },
+  {
+    rule: '§3.5: the TTL of a route alone',
+    request: alice,
+    cache: { ...ttl, witness: false },
+    stored: 'authorization',
+  },
   { rule: '§3.5: public allows it', request: alice, fields: { 'Cache-Control': 'public, max-age=60' }, stored: true },
   { rule: '§3.5: s-maxage allows it', request: alice, fields: { 'Cache-Control': 's-maxage=60' }, stored: true },
   {
@@ -156,7 +162,7 @@ const credentials: readonly Row[] = [
   {
     rule: 'a route that varies by user, for nobody',
     request: alice,
-    cache: { ...ttl, varyBy: by.user },
+    cache: { ...ttl, varyBy: by.user, witness: false },
     stored: 'authorization',
   },
 ]

@@ -1,5 +1,5 @@
 import { pipeline } from 'node:stream'
-import { chain, type MaybePromise, type Reply, type ResponseHead } from '@sluice/core'
+import { type BodyPlan, chain, type MaybePromise, type Reply, type ResponseHead } from '@sluice/core'
 import { copyBeside, firstPiece, nodeStream, reasonOf, writeQuietly } from '@sluice/node'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Entry, ReplyExchanges } from '../stages/exchanges.ts'
@@ -88,7 +88,7 @@ function obeyPlan(
         return pipeline(nodeStream(body.stream), plan.transform, () => {})
       case 'tee':
         applyHead()
-        return teed(exchanges, entry, reply, head, body, payload, plan.limit)
+        return teed(exchanges, entry, reply, head, body, payload, plan)
     }
   }
   const settled = exchange.settled?.()
@@ -102,14 +102,14 @@ function teed(
   head: ResponseHead,
   body: Payload,
   payload: unknown,
-  limit: number,
+  plan: Extract<BodyPlan, { mode: 'tee' }>,
 ): unknown {
   if (body.kind === 'whole') {
-    if (body.bytes.byteLength <= limit) void exchange.onBody?.(head, Buffer.from(body.bytes))
+    if (body.bytes.byteLength <= plan.limit) void exchange.onBody?.(head, Buffer.from(body.bytes))
     return payload
   }
   writeQuietly(reply.raw, exchange)
-  return copyBeside(nodeStream(body.stream), limit, {
+  return copyBeside(nodeStream(body.stream), plan, {
     whole: (bytes) => {
       // A client that went away may have ended the handler's work early: what came is then not the whole.
       if (!exchanges.over) void exchange.onBody?.(head, bytes)

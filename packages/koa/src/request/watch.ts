@@ -55,7 +55,7 @@ export function changeRequest(ctx: Context, change: RequestChange): () => void {
   // Koa remembers it: made now, whoever reads it has read the address, and not also the field it came from.
   void ctx.ip
   const watch = changeNodeRequest(ctx.req, change, ctx, knownReq)
-  lookInto(ctx, ctx.req.headers)
+  lookInto(ctx, watch ? watch.trusting(() => ctx.req.headers) : ctx.req.headers)
   if (watch) watchContext(ctx, watch)
   return () => {
     ctx.req.headers = headers

@@ -1,22 +1,29 @@
 import type { ServerResponse } from 'node:http'
 import { pipeline, Readable, Transform, type TransformCallback } from 'node:stream'
+import type { BodyPlan } from '@sluice/core'
+
+/** How much of a body is copied, in bytes, and who is told once there is more. */
+type CopyPlan = Pick<Extract<BodyPlan, { mode: 'tee' }>, 'limit' | 'dropped'>
 
 /** Copies of the pieces of a body that goes on elsewhere, up to a limit; past that there is no copy. */
 export class BodyCopy {
-  readonly #limit: number
+  readonly #plan: CopyPlan
   #pieces: Buffer[] | undefined = []
   #size = 0
 
-  /** @param limit - bytes */
-  constructor(limit: number) {
-    this.#limit = limit
+  constructor(plan: CopyPlan) {
+    this.#plan = plan
   }
 
   add(piece: Uint8Array): void {
     this.#size += piece.byteLength
-    if (this.#size > this.#limit) this.#pieces = undefined
+    if (!this.#pieces) return
+    if (this.#size > this.#plan.limit) {
+      this.#pieces = undefined
+      this.#plan.dropped?.()
+    }
     // Copied, and not kept: whoever produced it may use its memory again.
-    else this.#pieces?.push(Buffer.from(piece))
+    else this.#pieces.push(Buffer.from(piece))
   }
 
   /** What was copied; `undefined` where it was more than the limit. */
@@ -34,13 +41,11 @@ export interface CopyListener {
 }
 
 /**
- * A stream of the same bytes at the pace they are taken, and a copy of them beside. An error of the source is an error of
- * the stream; who goes away ends the source.
- *
- * @param limit - how many bytes are copied at most; past that the stream goes on without
+ * A stream of the same bytes at the pace they are taken, and a copy of them beside: past the plan's limit the stream goes
+ * on without. An error of the source is an error of the stream; who goes away ends the source.
  */
-export function copyBeside(source: NodeJS.ReadableStream, limit: number, listener: CopyListener): Readable {
-  const copy = new BodyCopy(limit)
+export function copyBeside(source: NodeJS.ReadableStream, plan: CopyPlan, listener: CopyListener): Readable {
+  const copy = new BodyCopy(plan)
   const passing = new Transform({
     // `Readable.from(['a', 'b'])` brings its pieces as values, not as bytes.
     writableObjectMode: true,

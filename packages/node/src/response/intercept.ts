@@ -108,7 +108,7 @@ export function intercept(
     } else if (plan.mode !== 'hold' && plan.mode !== 'recode') {
       applyHead(head)
       state = plan.mode
-      if (plan.mode === 'tee') copy = new BodyCopy(plan.limit)
+      if (plan.mode === 'tee') copy = new BodyCopy(plan)
       if (plan.mode === 'through') {
         // From here on it is for the handler as if it were sent: a field set later is an error, as ever.
         raw.writeHead(response.statusCode)

@@ -10,6 +10,8 @@ interface Layer {
   readonly watch: RequestWatch
   /** Which of the fields were read: who has read all that are there has listed them. */
   readonly read: Set<string>
+  /** Somebody has taken the fields and not read any: their names, perhaps, which nobody can notice. */
+  taken: boolean
 }
 
 const layers = new WeakMap<object, Layer>()
@@ -27,11 +29,39 @@ export function overlayHeaders(request: IncomingMessage, change: RequestChange, 
     else fields[name] = value
   }
   const told = watch ?? under?.watch
-  define(request, 'headers', told ? watchedFields(fields, told) : fields)
+  if (told) defineTaken(request, watchedFields(fields, told))
+  else define(request, 'headers', fields)
   if (!watch) return
   // Lists of everything: whoever takes one has read all of it.
   const hidden = change.cookies ? new Set(given.map(([name]) => name)) : none
   for (const name of ['rawHeaders', 'headersDistinct'] as const) watchList(request, name, { watch, hidden, fields })
+}
+
+/**
+ * An accessor that notices who takes the fields without reading one of them: whether a field is there, and what all their
+ * names are, can be found out in ways that no accessor and no prototype sees. It then counts as if all had been read.
+ */
+function defineTaken(request: IncomingMessage, watched: Headers): void {
+  const layer = layers.get(watched)!
+  const { watch } = layer
+  const unread = (): void => {
+    if (layer.taken) watch.field('*')
+    layer.taken = false
+  }
+  watch.beforeJudging(unread)
+  Object.defineProperty(request, 'headers', {
+    configurable: true,
+    enumerable: true,
+    get() {
+      if (watch.trusts) return watched
+      unread()
+      layer.taken = true
+      return watched
+    },
+    set(next: unknown) {
+      define(request, 'headers', next)
+    },
+  })
 }
 
 /** The fields behind watched ones. */
@@ -39,11 +69,10 @@ export const fieldsBehind = (headers: Headers): Headers => layers.get(headers)?.
 
 /**
  * An object with an accessor for each field that is there, and a stand-in for its prototype that notices those that are
- * not. No proxy itself, for nobody could clone one (`structuredClone`). The price: to ask whether a field is there, and
- * not for its value, is not noticed where it is.
+ * not. No proxy itself, for nobody could clone one (`structuredClone`).
  */
 function watchedFields(fields: Headers, watch: RequestWatch): Headers {
-  const layer: Layer = { fields, watch, read: new Set() }
+  const layer: Layer = { fields, watch, read: new Set(), taken: false }
   const watched = Object.create(absentFields(layer)) as Headers
   layers.set(watched, layer)
   for (const name of Object.keys(fields)) defineField(watched, layer, name)
@@ -72,7 +101,9 @@ function defineField(watched: Headers, layer: Layer, name: string): void {
 }
 
 /** What somebody has put there while the handler ran is no field of the request. */
-function noteField({ watch, fields }: Layer, name: string): void {
+function noteField(layer: Layer, name: string): void {
+  const { watch, fields } = layer
+  layer.taken = false
   if (!watch.wrote('req', ['headers', name])) watch.field(name)
   else watch.value('req', ['headers', name], fields[name])
 }
@@ -88,11 +119,13 @@ function absentFields(layer: Layer): object {
   }
   return new Proxy(Object.create(Object.prototype) as object, {
     get(target, name, receiver) {
+      layer.taken = false
       if (name === inspect.custom) return listed
       if (canBeField(name)) watch.field(name)
       return Reflect.get(target, name, receiver) as unknown
     },
     has(target, name) {
+      layer.taken = false
       if (canBeField(name)) watch.field(name)
       return Reflect.has(target, name)
     },

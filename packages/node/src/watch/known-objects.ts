@@ -30,7 +30,7 @@ const ofMiddleware: readonly string[] = (
   '_handle _eventsCount _writableState __onFinished headers rawHeaders headersDistinct sluice page next baseUrl ' +
   'originalUrl _parsedUrl _parsedOriginalUrl body params query res route app secret _body rawBody _startAt _startTime ' +
   '_remoteAddress _passport _sessionManager _userProperty sessionStore sessionOptions sessionKey originalMethod ' +
-  'allLogs httpVersion'
+  'allLogs httpVersion xhr'
 ).split(' ')
 
 /** A node request, whoever has it: `req` on Express, `ctx.req`, `request.raw`. */

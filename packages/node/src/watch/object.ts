@@ -171,7 +171,7 @@ function makeStandIn(prototype: object): object {
           )
         }
       }
-      if (known.own.has(key)) return Reflect.get(target, key, receiver) as unknown
+      if (known.own.has(key)) return watch.trusting(() => Reflect.get(target, key, receiver) as unknown)
       const found = inherited(prototype, key)
       if (!found) {
         // What is not there for this request may be there for another. Of symbols that is nobody's business but a library's.
@@ -179,7 +179,7 @@ function makeStandIn(prototype: object): object {
         return undefined
       }
       // Methods read what they read; what is the same for all requests is no input.
-      if ('value' in found) return found.value as unknown
+      if ('value' in found) return negotiating(watch, name, found.value, receiver)
       return noteRead(
         receiver,
         key,
@@ -206,6 +206,12 @@ function makeStandIn(prototype: object): object {
       return true
     },
   })
+}
+
+/** Content negotiation keeps the fields it may look at later. */
+function negotiating(watch: RequestWatch, name: string | undefined, value: unknown, on: object): unknown {
+  if (typeof value !== 'function' || name?.startsWith('accepts') !== true) return value
+  return (...args: unknown[]): unknown => watch.trusting(() => Reflect.apply(value, on, args) as unknown)
 }
 
 function inherited(prototype: object, key: Key): PropertyDescriptor | undefined {

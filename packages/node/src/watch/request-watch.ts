@@ -26,6 +26,7 @@ export class RequestWatch {
   readonly #writes = new Map<Term, number>()
   #writeCount = 0
   #silent = 0
+  #trust = 0
   /** The cookies that the handler is to see. `undefined`: all. */
   visibleCookies: readonly string[] | undefined
 
@@ -42,6 +43,25 @@ export class RequestWatch {
 
   listen(observer: ReadObserver): void {
     this.#listening.push({ observer, since: this.#writeCount })
+  }
+
+  /** Has something looked at again before what was read is judged. */
+  beforeJudging(look: () => void): void {
+    for (const { observer } of this.#listening) observer.beforeJudging(look)
+  }
+
+  /** Runs what belongs to the framework: it may hold on to things that it does not read. */
+  trusting<T>(run: () => T): T {
+    this.#trust++
+    try {
+      return run()
+    } finally {
+      this.#trust--
+    }
+  }
+
+  get trusts(): boolean {
+    return this.#trust > 0 || this.#silent > 0
   }
 
   /** Runs a getter of the framework's: what it reads on the way is not what was asked for. */

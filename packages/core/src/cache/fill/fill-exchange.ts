@@ -91,6 +91,7 @@ export class FillExchange implements Exchange {
   #plan(head: ResponseHead): BodyPlan {
     // What is read behind a whole body does not shape it (loggers); a body in pieces is still being made.
     if (head.body === 'whole') this.#reads.close()
+    else this.#reads.settle()
     const { stale, policy, key, status, core } = this.#lookup
     if (stale && head.status === 304 && this.#asked) return this.#confirm(head, stale)
     if (stale && head.status >= 500 && head.body === 'whole' && core.clock.now() < stale.ifErrorUntil) {
@@ -183,14 +184,15 @@ export class FillExchange implements Exchange {
       'cache-status',
       [...own.lines('cache-status'), statusLine(policy, key, { ...status, detail: reason })].join(', '),
     )
-    return { status: head.status, fields: [...own].flat(), body }
+    return { status: head.status, reason: head.reason, fields: [...own].flat(), body }
   }
 
   #refused(reason: string, status: number): void {
     const { core, view, stale, key } = this.#lookup
     core.refused(reason, view)
     // What was stored is not so any more, and is not for later either: neither stale nor in place of an error.
-    if (stale && endsStale(reason, status)) void core.ask('delete', () => core.store.delete(key.key))
+    const isOver = stale !== undefined && core.clock.now() >= stale.staleAt
+    if (isOver && endsStale(reason, status)) void core.ask('delete', () => core.store.delete(key.key))
     // A purge came between: what others wait for is worth another fill, by one of them.
     this.#settle(status >= 500 ? 'failed' : reason === 'purged' ? 'abandoned' : 'unshared')
   }

@@ -116,6 +116,8 @@ export interface RecordSource {
   readonly view: RequestView
   readonly policy: CachePolicy
   readonly status: number
+  /** The reason phrase, where the handler gave one of its own. */
+  readonly reason?: string | undefined
   /** The handler's own fields, as they are to be stored. */
   readonly fields: Fields
   readonly body: Uint8Array
@@ -142,6 +144,7 @@ export function makeRecord(source: RecordSource): CacheRecord {
     shared: source.shared,
     tags: source.tags,
     target: targetOf(source.view, policy),
+    reason: source.reason,
     ...lifetimeOf(fields, source.terms, policy, times, hasValidator),
   }
 }

@@ -125,7 +125,18 @@ export class Storing {
     const named = trusted ? [...tags, trustTag(this.#lookup.routeName!)] : tags
     const shared = this.#storability.mayShare(head.fields)
     return {
-      ...makeRecord({ view, policy, status: head.status, fields: own, body, terms, times, tags: named, shared }),
+      ...makeRecord({
+        view,
+        policy,
+        status: head.status,
+        reason: head.reason,
+        fields: own,
+        body,
+        terms,
+        times,
+        tags: named,
+        shared,
+      }),
       witness,
       promise,
     }

@@ -1,5 +1,5 @@
 import type { ResponseHead } from '../../exchange/exchange.ts'
-import { isField, placeOf, type Term } from '../../exchange/reads/term.ts'
+import { isField, personalName, placeOf, type Term } from '../../exchange/reads/term.ts'
 import { parseCacheControl } from '../../http/caching/cache-control.ts'
 import { notStorable } from '../../http/caching/storable.ts'
 import { parseVary } from '../../http/caching/vary.ts'
@@ -179,6 +179,8 @@ function reasonOf({ name, why }: Refused): string {
   if (isField(name)) return `unkeyed-${name}`
   const { root, path } = placeOf(name)
   if (root === 'cookie') return 'unkeyed-cookie'
+  const person = personalName({ path })
+  if (person) return `unkeyed-${person.slice(1).split('.')[0]}`
   return `unkeyed-${(path[0] ?? root).replace(/[^\w.-]/g, '')}`
 }
 

@@ -15,6 +15,8 @@ export class Reads implements ReadObserver {
   readonly #written = new Map<Term, unknown>()
   readonly #termTexts: TermTexts
   readonly #own: OwnReads | undefined
+  readonly #looks: (() => void)[] = []
+  #settling = false
   #closed = false
 
   /** @param own - tells when it is a limiter behind the cache that reads, and not the handler */
@@ -40,6 +42,18 @@ export class Reads implements ReadObserver {
     if (!this.#written.has(term)) this.#written.set(term, before)
   }
 
+  beforeJudging(look: () => void): void {
+    this.#looks.push(look)
+  }
+
+  /** The head is there, or the end of the body: what has been read so far is judged. */
+  settle(): void {
+    if (this.#closed) return
+    this.#settling = true
+    for (const look of this.#looks) look()
+    this.#settling = false
+  }
+
   /** What a look-up found at this term, kept before the handler changes it. */
   keep(term: Term, text: string): void {
     this.#texts.set(term, text)
@@ -50,18 +64,14 @@ export class Reads implements ReadObserver {
     return this.#texts.get(term) ?? this.#textBefore(term)
   }
 
-  /** Runs what reads the request on somebody else's behalf: a session that saves itself, a logger. */
-  quiet<T>(run: () => T): T {
-    return this.#own ? this.#own.during(run) : run()
-  }
-
   /** The whole answer is there: what is read from now on does not shape it. */
   close(): void {
+    this.settle()
     this.#closed = true
   }
 
   get #listens(): boolean {
-    return !this.#closed && this.#own?.now !== true
+    return !this.#closed && (this.#settling || this.#own?.now !== true)
   }
 
   #capture(term: Term, value: unknown): void {

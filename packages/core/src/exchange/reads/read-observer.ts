@@ -10,6 +10,8 @@ export interface ReadObserver {
   input(input: Input): void
   /** A value is about to be replaced that a look-up would still have found. */
   written(term: Term, before: unknown): void
+  /** Has something looked at once more before what was read is judged. */
+  beforeJudging(look: () => void): void
 }
 
 /** A value that was read, or that might be without our seeing it. */
