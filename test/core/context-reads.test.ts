@@ -21,7 +21,7 @@ const view = {
 
 /** What covers what: these are the names under which a handler's reads are compared. */
 const rows: readonly (readonly [string, KeyFunction, readonly string[]])[] = [
-  ['by.user', by.user, ['@user', '@identity']],
+  ['by.user', by.user, ['@identity']],
   ['by.ip', by.ip, ['@ip']],
   ['by.header', by.header('X-Tenant'), ['x-tenant']],
   ['by.cookie', by.cookie('theme'), ['cookie.theme']],
@@ -40,8 +40,8 @@ const rows: readonly (readonly [string, KeyFunction, readonly string[]])[] = [
   ['Object.keys', (c) => Object.keys(c.cookies).join(), ['cookie', 'cookie.theme', 'cookie.sid']],
   ['spread', (c) => ({ ...c.cookies }).theme, ['cookie', 'cookie.theme', 'cookie.sid']],
   ['JSON', (c) => JSON.stringify(c.cookies), ['cookie', 'cookie.theme', 'cookie.sid']],
-  ['c.user', (c) => c.user.plan, ['@user']],
-  ['c.session', (c) => String(c.session.cart.id), ['@session']],
+  ['c.user', (c) => c.user.plan, ['@user.plan']],
+  ['c.session', (c) => String(c.session.cart.id), ['@session.cart.id']],
   ['c.body', (c) => c.body.email, ['@body']],
   ['c.ip', (c) => c.ip, ['@ip']],
   ['c.header', (c) => c.header('X-Tenant'), ['x-tenant']],
