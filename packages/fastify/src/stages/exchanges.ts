@@ -141,7 +141,7 @@ function obey(opening: Opening, stage: Stage, request: FastifyRequest, reply: Fa
     return false
   }
   // A cache around this one does not know what its answers are tagged with.
-  if (stage.pipeline.name === 'cache') passageOf(reply)?.control?.skip('nested')
+  if (stage.pipeline.name === 'cache') exchangesOf(reply)?.control?.skip('nested')
   if (opening.kind === 'reply') {
     sendAnswer(reply, opening.reply)
     return false
