@@ -88,6 +88,8 @@ const kinds: readonly (readonly [string, unknown, unknown])[] = [
   ['users that are text', 'a', 'b'],
   ['users that are numbers', 1, '1'],
   ['nested', { sub: { provider: 'a', id: 1 } }, { sub: { provider: 'b', id: 1 } }],
+  ['dates within a second', { id: new Date(1) }, { id: new Date(2) }],
+  ['tenants with dates', { id: 1, tenant: { at: new Date(1) } }, { id: 1, tenant: { at: new Date(2) } }],
   ['lists', { id: ['a', 'b'] }, { id: ['a,b'] }],
   ['plain objects in their ids', { id: { $oid: 'a' } }, { id: { $oid: 'b' } }],
   ['issuers', { id: 1, iss: 'a' }, { id: 1, iss: 'b' }],
@@ -117,7 +119,7 @@ const nameless: readonly (readonly [string, unknown])[] = [
   ['an id that is a truth value', { id: true }],
   ['an id that is not a number', { id: Number.NaN }],
   ['an id that is a symbol', { id: Symbol('a') }],
-  ['an id that is a date', { id: new Date(1) }],
+  ['an id that is no date', { id: new Date(Number.NaN) }],
   ['an id that is a map of nothing', { id: new Map() }],
   ['an id that contains itself', { id: cyclic() }],
   ['an id that says the same for all', { id: new Constant(1) }],
@@ -150,6 +152,12 @@ describe('the name of a user', () => {
     expect(userName({ _id: new ObjectId('ab') }, true)).toBe(userName({ _id: new ObjectId('ab') }, true))
     expect(userName({ id: new Uuid('ab') }, true)).toBe(userName({ id: new Uuid('ab') }, true))
     expect(userName({ id: 1, nick: 'a', roles: ['a'] }, true)).toBe(userName({ roles: ['a'], id: 1, nick: 'b' }, true))
+  })
+
+  test('does not change with what a tenant uses', () => {
+    const used = (count: number) => userName({ id: 1, tenant: { id: 'a', used: count, at: new Date(count) } }, true)
+    expect(used(1)).toBe(used(2))
+    expect(used(1)).toEqual(expect.any(String))
   })
 
   test('has scopes and roles for what is stored, and not for what is counted', () => {

@@ -252,6 +252,7 @@ describeHosts('what functions answer', (host) => {
 })
 
 describeHosts('by.cookie', (host) => {
+  // The visitors' other cookies differ: what a second one of them gets is not the question here.
   const themed = (cache: CacheOptions) => bootWith(host, { witness: false, ...cache }, (c) => c.send('x'))
 
   test.each<[string, CacheOptions['varyBy']]>([

@@ -25,7 +25,7 @@ export class NodeRequestView implements RequestView {
   constructor(request: NodeRequest, target: string = request.originalUrl ?? request.url ?? '/') {
     this.request = request
     this.method = request.method ?? 'GET'
-    this.headers = fieldsBehind(request.headers) as NodeRequest['headers']
+    this.headers = fieldsBehind(request) as NodeRequest['headers']
     this.ticket = ticketOf(request)
     // Routers that strip their prefix from `url` keep the whole target elsewhere.
     const { path, query, authority } = splitTarget(target)

@@ -7,5 +7,11 @@
  */
 export function percentDecode(text: string): string {
   if (!text.includes('%')) return text
-  return text.replaceAll(/(?:%[0-9a-f]{2})+/gi, (bytes) => Buffer.from(bytes.replaceAll('%', ''), 'hex').toString())
+  // Where there are many, most are the same: short ones have few forms.
+  const known = new Map<string, string>()
+  return text.replaceAll(/(?:%[0-9a-f]{2})+/gi, (bytes) => {
+    const decoded = known.get(bytes) ?? Buffer.from(bytes.replaceAll('%', ''), 'hex').toString()
+    known.set(bytes, decoded)
+    return decoded
+  })
 }

@@ -2,9 +2,11 @@ import type { IncomingMessage } from 'node:http'
 import type { RequestChange, ResponseControl } from '@sluice/core'
 import {
   changeNodeRequest,
+  headersOf,
   type KnownObject,
   nodeRequest,
   overlayHeaders,
+  RequestWatch,
   requestStands,
   watchObject,
 } from '@sluice/node'
@@ -31,7 +33,9 @@ const knownRequest: KnownObject = {
 export function changeRequest(request: FastifyRequest, change: RequestChange): void {
   const { raw } = request
   // With a schema for headers the request has an object of its own, in which the raw fields and the coerced ones are.
-  const own = request.headers !== raw.headers
+  const seen = RequestWatch.on(request)
+  const headers: object = seen ? seen.trusting(() => request.headers) : request.headers
+  const own = headers !== headersOf(raw)
   const watch = changeNodeRequest(raw as IncomingMessage, change, request, knownRaw)
   if (own) overlayHeaders(request as unknown as IncomingMessage, change, watch)
   if (watch) watchObject(watch, request, knownRequest)

@@ -1,6 +1,7 @@
 import {
   canBeWatched,
   changeNodeRequest,
+  headersOf,
   type KnownObject,
   nodeRequest,
   type RequestChange,
@@ -51,11 +52,13 @@ const followed: ReadonlySet<string> = new Set(['user', 'auth', 'session'])
  * their request back: they have conditions to check and lines to log.
  */
 export function changeRequest(ctx: Context, change: RequestChange): () => void {
-  const { headers } = ctx.req
+  const headers = headersOf(ctx.req) as Context['req']['headers']
   // Koa remembers it: made now, whoever reads it has read the address, and not also the field it came from.
   void ctx.ip
   const watch = changeNodeRequest(ctx.req, change, ctx, knownReq)
-  lookInto(ctx, watch ? watch.trusting(() => ctx.req.headers) : ctx.req.headers)
+  const renew = (): void => lookInto(ctx, headersOf(ctx.req))
+  if (watch) watch.trusting(renew)
+  else renew()
   if (watch) watchContext(ctx, watch)
   return () => {
     ctx.req.headers = headers

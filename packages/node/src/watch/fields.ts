@@ -21,8 +21,9 @@ const layers = new WeakMap<object, Layer>()
  * field told. Only requests that go to a handler on behalf of an exchange are touched.
  */
 export function overlayHeaders(request: IncomingMessage, change: RequestChange, watch: RequestWatch | undefined): void {
-  const under = layers.get(request.headers)
-  const fields: Headers = { ...(under?.fields ?? request.headers) }
+  const there = headersOf(request)
+  const under = layers.get(there)
+  const fields: Headers = { ...(under?.fields ?? there) }
   const given = Object.entries(change.fields ?? {})
   for (const [name, value] of given) {
     if (value === undefined) delete fields[name]
@@ -49,6 +50,7 @@ function defineTaken(request: IncomingMessage, watched: Headers): void {
     layer.taken = false
   }
   watch.beforeJudging(unread)
+  watchedHeaders.set(request, watched)
   Object.defineProperty(request, 'headers', {
     configurable: true,
     enumerable: true,
@@ -59,13 +61,22 @@ function defineTaken(request: IncomingMessage, watched: Headers): void {
       return watched
     },
     set(next: unknown) {
+      watchedHeaders.delete(request)
       define(request, 'headers', next)
     },
   })
 }
 
-/** The fields behind watched ones. */
-export const fieldsBehind = (headers: Headers): Headers => layers.get(headers)?.fields ?? headers
+const watchedHeaders = new WeakMap<object, Headers>()
+
+/** The fields of a request as it hands them out, taken by ourselves. */
+export const headersOf = (request: IncomingMessage): Headers => watchedHeaders.get(request) ?? request.headers
+
+/** The fields of a request, behind those that are watched. */
+export function fieldsBehind(request: IncomingMessage): Headers {
+  const headers = headersOf(request)
+  return layers.get(headers)?.fields ?? headers
+}
 
 /**
  * An object with an accessor for each field that is there, and a stand-in for its prototype that notices those that are
@@ -103,7 +114,7 @@ function defineField(watched: Headers, layer: Layer, name: string): void {
 /** What somebody has put there while the handler ran is no field of the request. */
 function noteField(layer: Layer, name: string): void {
   const { watch, fields } = layer
-  layer.taken = false
+  if (!watch.trusts) layer.taken = false
   if (!watch.wrote('req', ['headers', name])) watch.field(name)
   else watch.value('req', ['headers', name], fields[name])
 }
@@ -119,13 +130,13 @@ function absentFields(layer: Layer): object {
   }
   return new Proxy(Object.create(Object.prototype) as object, {
     get(target, name, receiver) {
-      layer.taken = false
+      if (!watch.trusts) layer.taken = false
       if (name === inspect.custom) return listed
       if (canBeField(name)) watch.field(name)
       return Reflect.get(target, name, receiver) as unknown
     },
     has(target, name) {
-      layer.taken = false
+      if (!watch.trusts) layer.taken = false
       if (canBeField(name)) watch.field(name)
       return Reflect.has(target, name)
     },

@@ -184,5 +184,7 @@ function foldPath(path: string): string {
 
 function foldQuery(query: string): string {
   const plain = query.includes('+') ? query.replaceAll('+', ' ') : query
-  return plain.includes('&') ? joinParts(plain.split('&').map(percentDecode).sort()) : percentDecode(plain)
+  // An escaped `&` parts too: what is invalidated beside the point is made again.
+  const decoded = percentDecode(plain)
+  return decoded.includes('&') ? joinParts(decoded.split('&').sort()) : decoded
 }

@@ -100,13 +100,15 @@ function foldedHash(value: unknown): string | undefined {
 
 /**
  * Several together: `by(by.user, by.route)`. A part that cannot be told keeps its place; for limits, where nobody is signed
- * in or no name was found, that of `by.user` is the client's address.
+ * in or no name was found, the client’s address is counted beside them.
  */
 function combine(...parts: readonly KeyFunction[]): KeyFunction {
   for (const part of parts)
     if (typeof part !== 'function') throw optionError('by(...)', 'must be given functions', part)
   const all: KeyFunction = (c) => {
-    const values = parts.map((part) => part(c) ?? (part === user && !c.forStoring ? `@${ip(c)}` : undefined))
+    const values = parts.map((part) => part(c))
+    // Behind all the others, where no part of that number of them can be taken for it.
+    if (!c.forStoring && values.some((value, i) => value === undefined && parts[i] === user)) values.push(ip(c))
     return values.some((v) => typeof v === 'object' && v !== null)
       ? Promise.all(values).then(joinParts)
       : joinParts(values as (string | undefined)[])

@@ -47,7 +47,8 @@ export function watchedCookies(cookies: object, reads: Set<string>): object {
       // Koa's `cookies.get(name)`, and `cookies.hasOwnProperty(name)`: it is the argument that is read.
       if (typeof value === 'function') {
         return (...args: unknown[]): unknown => {
-          note(String(args[0]))
+          if (typeof args[0] === 'string') note(args[0])
+          else reads.add('cookie')
           return value.apply(target, args)
         }
       }

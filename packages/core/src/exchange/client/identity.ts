@@ -35,7 +35,7 @@ export class Identity {
     try {
       const name: unknown = declared(user)
       if (name === undefined || name === null) return undefined
-      if (typeof name === 'string' && name !== '') return `=${name}`
+      if (typeof name === 'string' && name !== '') return name
       // An asynchronous function, which this must not be: what it rejects with is not to end the process.
       if (isPromise(name)) name.then(undefined, () => {})
       this.#report(

@@ -56,12 +56,21 @@ function nameParts(user: object, exact: boolean): (string | undefined)[] | undef
   const parts = name === undefined ? ['', instanceText(user)] : [name, nameText(read(user, name))]
   for (const more of exact ? [...realms, ...powers] : realms) {
     if (!holds(user, more)) continue
-    const text = canonicalText(read(user, more), { instance: instanceText, maxValues })
+    const text = realmText(read(user, more))
     // It shows that there are several of them, and not which.
     if (text === undefined) return undefined
     parts.push(more, text)
   }
   return parts
+}
+
+/** An organisation is known by its id where it has one: how much it has used, say, must not make another user of this one. */
+function realmText(realm: unknown): string | undefined {
+  const isObject = typeof realm === 'object' && realm !== null && !Array.isArray(realm)
+  const id = isObject ? ['id', '_id', 'uuid', 'slug'].find((name) => holds(realm, name)) : undefined
+  if (id === undefined) return canonicalText(realm, { instance: instanceText, maxValues })
+  const text = nameText(read(realm as object, id))
+  return text === undefined ? undefined : `${id}=${text}`
 }
 
 const read = (object: object, name: string): unknown => (object as Record<string, unknown>)[name]
@@ -104,6 +113,7 @@ function instanceText(value: object): string | undefined {
   if (types.isSet(value) || types.isMap(value)) {
     return canonicalText([...value], { instance: instanceText, maxValues })
   }
+  if (types.isDate(value)) return Number.isNaN(value.getTime()) ? undefined : `D${value.getTime()}`
   const said = ownString(value)
   if (said !== undefined) return joinParts(['s', said, plainMembers(value)])
   const id = ['id', '_id', 'uuid'].find((name) => holds(value, name))
@@ -116,7 +126,7 @@ const textOf = (kind: string, text: unknown): string | undefined =>
 /** What `toString` of its class says of this very object; `undefined` where it says the same of any. */
 function ownString(value: object): string | undefined {
   const method = read(value, 'toString')
-  if (typeof method !== 'function' || Array.isArray(value) || dated.test(Object.prototype.toString.call(value))) {
+  if (typeof method !== 'function' || Array.isArray(value) || shared.test(Object.prototype.toString.call(value))) {
     return undefined
   }
   const said: unknown = method.call(value)
@@ -130,8 +140,8 @@ function ownString(value: object): string | undefined {
   return said
 }
 
-/** Their text is less than their value: whole seconds; a message that many errors have. */
-const dated = /^\[object (?:Date|Error|RegExp|Function)\]$/
+/** Their text is less than their value: a message that many errors have. */
+const shared = /^\[object (?:Error|RegExp|Function)\]$/
 
 function plainMembers(value: object): string | undefined {
   const plain = Object.entries(value).filter(([, member]) => typeof member !== 'object' && typeof member !== 'function')
