@@ -4,7 +4,7 @@ import {
   type ConditionalOutcome,
   evaluateConditional,
   evaluatePreconditions,
-  fields304,
+  isField304,
 } from '../../packages/core/src/http/selection/conditional.ts'
 import {
   codedTag,
@@ -122,10 +122,10 @@ describe('evaluatePreconditions: an origin server (RFC 9110 §13.2.2)', () => {
 
 test('a 304 carries what RFC 9110 §15.4.5 names, and Age', () => {
   for (const name of ['content-location', 'date', 'etag', 'vary', 'cache-control', 'expires', 'age']) {
-    expect(fields304.has(name)).toBe(true)
+    expect(isField304(name)).toBe(true)
   }
   for (const name of ['content-length', 'content-type', 'content-encoding', 'set-cookie', 'last-modified']) {
-    expect(fields304.has(name)).toBe(false)
+    expect(isField304(name)).toBe(false)
   }
 })
 

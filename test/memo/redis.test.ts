@@ -24,6 +24,7 @@ function processOn(namespace: string, options: RedisOptions) {
     { backend },
     (pipeline) => pipeline,
     (_, handler) => handler,
+    (view) => view,
   )
   const errors: unknown[] = []
   sluice.on('error', ({ error }) => errors.push(error))

@@ -13,6 +13,7 @@ export function instance(options: Omit<SluiceOptions, 'clock'> = {}, clock: Test
     { ...options, clock },
     (pipeline) => pipeline,
     (_, handler) => handler,
+    (view) => view,
   )
   const errors: Error[] = []
   sluice.on('error', ({ error }) => errors.push(error))

@@ -66,6 +66,7 @@ export function createSluice(options?: SluiceOptions): ExpressSluice {
       options,
       (pipeline) => mount<Request, Response>(pipeline, host) as RequestHandler,
       (pipeline, handler) => wrapHandler<Request, Response>(pipeline, host, handler),
+      (request: Request) => new ExpressView(request),
     ),
     warm,
   }

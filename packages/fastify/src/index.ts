@@ -9,12 +9,13 @@ import {
   type SluiceOptions,
 } from '@sluice/core'
 import { type Warmer, warm } from '@sluice/node'
-import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { EarlyRoutes } from './hooks/early-routes.ts'
 import { makeOnResponse } from './hooks/on-response.ts'
 import { applyPlan, wrapPipeline } from './hooks/on-route.ts'
 import { makeOnSend } from './hooks/on-send.ts'
+import { FastifyView } from './request/fastify-view.ts'
 import { type CodingOptions, CodingStages } from './stages/compress-stage.ts'
 import { exchangesKey, exchangesOf } from './stages/exchanges.ts'
 import { type LimitHooks, Limiting, type LimitSettings, limitHooks } from './stages/limiting.ts'
@@ -66,7 +67,12 @@ const plugin: FastifyPluginAsync<SluicePluginOptions> = async (app, given) => {
   const options: Record<string, unknown> = rest
   // `register` has options of its own in the same object.
   for (const name of ['prefix', 'logLevel', 'logSerializers']) delete options[name]
-  const surface = createSurface<Pipeline>(options as SluiceOptions, mount, wrapPipeline)
+  const surface = createSurface<Pipeline>(
+    options as SluiceOptions,
+    mount,
+    wrapPipeline,
+    (request: FastifyRequest) => new FastifyView(request),
+  )
   // What is mounted on a route is said in its `config.sluice`; the rest is `app.sluice`.
   const { cache, compress, decompress, condition, invalidate, paginate, fields, ...imperative } = surface
   const invalidation = invalidate()

@@ -1,8 +1,9 @@
 /** Sluice for Koa 2 and 3. */
 import { createSurface, type Page, type ResponseControl, type Sluice, type SluiceOptions } from '@sluice/core'
 import { type Warmer, warm } from '@sluice/node'
-import type { Middleware } from 'koa'
+import type { Context, Middleware } from 'koa'
 import { mountKoa, wrapKoa } from './mount.ts'
+import { KoaView } from './request/koa-view.ts'
 
 export * from '@sluice/core'
 export {
@@ -44,5 +45,5 @@ export type KoaSluice = Sluice<Middleware> & Warmer
  * ```
  */
 export function createSluice(options?: SluiceOptions): KoaSluice {
-  return { ...createSurface(options, mountKoa, wrapKoa), warm }
+  return { ...createSurface(options, mountKoa, wrapKoa, (ctx: Context) => new KoaView(ctx)), warm }
 }

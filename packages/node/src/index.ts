@@ -50,6 +50,7 @@ export function createSluice(options?: SluiceOptions): NodeSluice {
       options,
       (pipeline) => mount(pipeline, nodeHost),
       (pipeline, handler) => wrapHandler(pipeline, nodeHost, handler),
+      (request: IncomingMessage) => new NodeRequestView(request),
     ),
     warm,
   }

@@ -8,7 +8,7 @@ import type { RequestView } from '../exchange/request-view.ts'
 import { Fields } from '../http/fields/fields.ts'
 import { formatHttpDate } from '../http/fields/http-date.ts'
 import { isSafeMethod } from '../http/methods.ts'
-import { evaluatePreconditions, fields304 } from '../http/selection/conditional.ts'
+import { evaluatePreconditions, isField304 } from '../http/selection/conditional.ts'
 import { isEntityTag } from '../http/selection/etag.ts'
 import type { CacheCore } from './cache-core.ts'
 
@@ -61,7 +61,7 @@ function decide(view: RequestView, etag: string | undefined, modified: Date | nu
   if (verdict === 'send' && !isSafeMethod(view.method)) return { kind: 'proceed' }
   if (verdict === 'send') return { kind: 'proceed', fields: [...fields].flat() }
   if (verdict === 'failed') return { kind: 'reply', reply: problem({ status: 412, title: 'Precondition Failed' }) }
-  const kept = [...fields].filter(([name]) => fields304.has(name)).flat()
+  const kept = [...fields].filter(([name]) => isField304(name)).flat()
   return { kind: 'reply', reply: { status: 304, fields: kept, body: undefined } }
 }
 

@@ -18,16 +18,23 @@ export class Outcomes {
   readonly #last = new LRUCache<string, Outcome>({ max: rememberedRoutes })
 
   stored(view: RequestView, terms: readonly Term[]): void {
-    this.#last.set(nameOf(view), { stored: true, terms })
+    this.#note(view, { stored: true, terms })
   }
 
   refused(view: RequestView, reason: string): void {
-    this.#last.set(nameOf(view), { stored: false, reason, terms: [] })
+    this.#note(view, { stored: false, reason, terms: [] })
   }
 
   of(view: RequestView): Outcome | undefined {
-    return this.#last.get(nameOf(view))
+    return this.#last.get(nameOf(view)) ?? this.#last.get(pathOf(view))
+  }
+
+  #note(view: RequestView, outcome: Outcome): void {
+    this.#last.set(nameOf(view), outcome)
+    this.#last.set(pathOf(view), outcome)
   }
 }
 
+/** Middleware in front of the router does not know the route yet: it asks by the path. */
 const nameOf = (view: RequestView): string => `${view.method} ${view.route ?? view.path}`
+const pathOf = (view: RequestView): string => `${view.method} ${view.path}`

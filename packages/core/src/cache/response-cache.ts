@@ -5,10 +5,12 @@ import { checkOptions, rule } from '../base/options.ts'
 import type { Identity } from '../exchange/client/identity.ts'
 import type { Pipeline } from '../exchange/exchange.ts'
 import type { OwnReads } from '../exchange/reads/own-reads.ts'
+import type { RequestView } from '../exchange/request-view.ts'
 import { splitAuthority, splitTarget } from '../http/locate.ts'
 import { CacheCore } from './cache-core.ts'
 import { type ConditionOptions, conditionPipeline } from './condition.ts'
 import { everythingTag, routeTags, urlTags, userTag } from './entry/record-tags.ts'
+import { type Explanation, explain } from './explain.ts'
 import { badTarget, type InvalidationTarget, invalidatePipeline, type TagSource } from './invalidation.ts'
 import { CachePipeline } from './lookup/cache-pipeline.ts'
 import { type CacheOptions, type CacheSettings, resolveCachePolicy } from './policy/options.ts'
@@ -83,6 +85,10 @@ export class ResponseCache {
     const wanted = options.replicas ?? 0
     const replicas = wanted > 0 ? ((await store.replicated?.(wanted)) ?? 0) : 0
     return { replicas, reached: replicas >= wanted }
+  }
+
+  explain(view: RequestView): Explanation {
+    return explain(view, this.#core.outcomes)
   }
 
   /** Ends what goes on in the background. The store is closed by who made it. */

@@ -1,6 +1,7 @@
 import type { Listener } from '../base/events.ts'
 import type { Duration } from '../base/units.ts'
 import type { ConditionOptions } from '../cache/condition.ts'
+import type { Explanation } from '../cache/explain.ts'
 import type { InvalidationTarget, TagSource } from '../cache/invalidation.ts'
 import type { CacheOptions } from '../cache/policy/options.ts'
 import type { PurgeOptions, PurgeReport } from '../cache/response-cache.ts'
@@ -9,6 +10,7 @@ import { type DecompressOptions, DecompressPipeline } from '../compress/decompre
 import type { CompressOptions } from '../compress/options.ts'
 import type { Defer } from '../defer/deferred.ts'
 import type { Pipeline } from '../exchange/exchange.ts'
+import type { RequestView } from '../exchange/request-view.ts'
 import type { Limiter } from '../limit/limiter.ts'
 import type { PolicyInput } from '../limit/policy/options.ts'
 import type { FieldsOptions } from '../page/fields/fields-options.ts'
@@ -191,6 +193,17 @@ export interface Sluice<Middleware> extends HandlerDecorators, Memos {
    * ```
    */
   defer: Defer
+  /**
+   * Why the answers of a request's route are stored or not: what became of the last one, the reason as `Cache-Status` has
+   * it, its cause and its remedy, and what of the request they are told apart by.
+   *
+   * @param request - Express's or node's `req`, Koa's `ctx`, Fastify's `request`
+   * @example
+   * ```ts
+   * app.get('/why', (req, res) => res.json(sluice.explain(req)))
+   * ```
+   */
+  explain(request: object): Explanation
   /** Counters since the start, and what is held now. */
   stats(): SluiceStats
   /** Listens to an event; the answer stops listening. */
@@ -216,6 +229,7 @@ export function createSurface<Middleware>(
   options: SluiceOptions | undefined,
   mount: (pipeline: Pipeline) => Middleware,
   wrap: WrapHandler,
+  view: (request: never) => RequestView,
 ): Sluice<Middleware> {
   const engine = new Engine(options)
   const quiet = <P extends Pipeline>(pipeline: P): P => engine.cache.ownReads.quiet(pipeline)
@@ -248,6 +262,7 @@ export function createSurface<Middleware>(
     purge: ((target: InvalidationTarget, options?: PurgeOptions) =>
       engine.cache.invalidate(target, 'purge', options)) as Sluice<Middleware>['purge'],
     expire: async (target) => void (await engine.cache.invalidate(target, 'expire')),
+    explain: (request) => engine.cache.explain(view(request as never)),
     stats: () => engine.stats(),
     on: (name, listener) => engine.events.on(name, listener),
     close: () => engine.close(),

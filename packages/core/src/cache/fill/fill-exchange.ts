@@ -15,7 +15,7 @@ import { refusedDirective } from '../../http/caching/storable.ts'
 import type { Fields } from '../../http/fields/fields.ts'
 import type { CacheRecord } from '../entry/record.ts'
 import type { Lookup } from '../lookup/lookup.ts'
-import { fieldOf, replyFrom, replyWith } from '../lookup/reply.ts'
+import { fieldOf, only304, replyFrom, replyWith } from '../lookup/reply.ts'
 import { type Failure, staleIfError } from '../lookup/stale-if-error.ts'
 import { advertise } from '../policy/advertise.ts'
 import type { CachePolicy } from '../policy/options.ts'
@@ -25,6 +25,7 @@ import { Reads } from '../terms/reads.ts'
 import { ownFields } from './handler-fields.ts'
 import { handlerRequest, validatorsOf, watchParameters } from './handler-request.ts'
 import { confirmRecord, type ResponseTerms, responseTerms, type Times } from './make-record.ts'
+import { isNotModified } from './not-modified.ts'
 import type { FillResult } from './single-flight.ts'
 import { endsStale, isLineByLine } from './statuses.ts'
 import { Storing } from './storing.ts'
@@ -170,7 +171,14 @@ export class FillExchange implements Exchange {
     this.#refused(reason, head.status)
     const { policy, key, status } = this.#lookup
     const parts: StatusParts = reason === 'authorization' ? { fwd: 'bypass' } : status
-    head.fields.append('cache-status', statusLine(policy, key, { ...parts, detail: reason }))
+    const line = statusLine(policy, key, { ...parts, detail: reason })
+    // The client's conditions were kept from the handler, and there is no stored response to answer them from.
+    if (this.#lookup.answersConditions && isNotModified(this.#lookup.view, head)) {
+      const own = ownFields(head)
+      own.set('cache-status', [...own.lines('cache-status'), line].join(', '))
+      return { mode: 'replace', reply: { status: 304, fields: only304([...own].flat()), body: undefined } }
+    }
+    head.fields.append('cache-status', line)
     return { mode: 'pass' }
   }
 
@@ -179,11 +187,13 @@ export class FillExchange implements Exchange {
     this.#refused(reason, head.status)
     const { policy, key, status } = this.#lookup
     const own = ownFields(head)
+    const notModified = this.#lookup.answersConditions && isNotModified(this.#lookup.view, head)
     // One field and not two: a host lays the fields of a reply over each other by name.
     own.set(
       'cache-status',
       [...own.lines('cache-status'), statusLine(policy, key, { ...status, detail: reason })].join(', '),
     )
+    if (notModified) return { status: 304, fields: only304([...own].flat()), body: undefined }
     return { status: head.status, reason: head.reason, fields: [...own].flat(), body }
   }
 

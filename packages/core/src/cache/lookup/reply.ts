@@ -5,7 +5,7 @@ import { displayName } from '../../http/fields/field-case.ts'
 import type { Fields } from '../../http/fields/fields.ts'
 import { formatHttpDate } from '../../http/fields/http-date.ts'
 import { bestCoding, isNegotiated } from '../../http/selection/codings.ts'
-import { evaluateConditional, fields304 } from '../../http/selection/conditional.ts'
+import { evaluateConditional, isField304 } from '../../http/selection/conditional.ts'
 import { codedTag } from '../../http/selection/etag.ts'
 import { ifRangeHolds, parseContentRange, singleRange } from '../../http/selection/range.ts'
 import type { CacheRecord, DownstreamPromise, StoredForm } from '../entry/record.ts'
@@ -228,10 +228,10 @@ function tagsOf(record: CacheRecord): string[] {
   return tags
 }
 
-function only304(fields: readonly string[]): string[] {
+export function only304(fields: readonly string[]): string[] {
   const kept: string[] = []
   for (let i = 0; i < fields.length; i += 2) {
-    if (fields304.has(fields[i]!.toLowerCase())) kept.push(fields[i]!, fields[i + 1]!)
+    if (isField304(fields[i]!)) kept.push(fields[i]!, fields[i + 1]!)
   }
   return kept
 }

@@ -53,7 +53,9 @@ export class Storability {
     }
     const reason = notStorable(view, { status: head.status, fields: judgedFields(head, own) }, rules)
     if (reason !== undefined) return reason
-    if (head.length !== undefined && head.length > policy.maxEntryBytes) return 'too-large'
+    // Of a body in pieces the handler may have said it: who waits need not wait for its end.
+    const length = head.length ?? Number(head.fields.get('content-length'))
+    if (length > policy.maxEntryBytes) return 'too-large'
     return this.unkeyed(head)
   }
 

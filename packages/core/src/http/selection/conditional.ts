@@ -19,7 +19,7 @@ type Header = (name: string) => string | undefined
  * What a 304 repeats of the fields the 200 would have had (RFC 9110 §15.4.5), and what a cache adds to every response.
  * `Last-Modified` and the rest of the metadata are left out: the client has them.
  */
-export const fields304: ReadonlySet<string> = new Set([
+const named304: ReadonlySet<string> = new Set([
   'content-location',
   'date',
   'etag',
@@ -31,6 +31,15 @@ export const fields304: ReadonlySet<string> = new Set([
   'cache-status',
   'cdn-cache-control',
 ])
+
+/**
+ * Whether a 304 has a field that the 200 has: those of RFC 9110 §15.4.5, and what browsers ask of every answer before
+ * they show it to a script, that of a confirmation included.
+ */
+export function isField304(name: string): boolean {
+  const lower = name.toLowerCase()
+  return named304.has(lower) || lower.startsWith('access-control-') || lower.startsWith('cross-origin-')
+}
 
 /**
  * How a cache answers from a stored response (RFC 9111 §4.3.2): `If-None-Match`, else `If-Modified-Since`. `If-Match` and
