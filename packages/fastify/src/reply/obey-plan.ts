@@ -106,6 +106,7 @@ function teed(
 ): unknown {
   if (body.kind === 'whole') {
     if (body.bytes.byteLength <= plan.limit) void exchange.onBody?.(head, Buffer.from(body.bytes))
+    else plan.dropped?.()
     return payload
   }
   writeQuietly(reply.raw, exchange)
