@@ -142,8 +142,13 @@ describeHosts('an adapter', (host) => {
     const app = await boot((c) => {
       c.set('X-Own', 'a')
       c.set('X-Stays', 'b')
+      c.status(200)
+      c.raw.res.statusMessage = 'Of The 200'
       says(c)
     })
+    const raw = await app.client.raw('GET /x/1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+    expect(raw).toMatch(/^HTTP\/1\.1 202 Accepted\r\n/)
+    want.told.length = want.heads.length = 0
     const answer = await app.get('/x/1')
     const fields = ['x-edited', 'x-own', 'x-stays'].map((name) => answer.header(name))
     expect([answer.status, answer.text, ...fields]).toEqual([202, 'said', 'yes', undefined, 'b'])
