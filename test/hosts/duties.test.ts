@@ -19,7 +19,7 @@ const duties = [
   'tells of the head which fields the handler wrote, and its reason phrase',
   'obeys each plan for a whole body: pass, tee, hold, replace, recode, through',
   'obeys each plan for a body in pieces: pass, tee, replace, through',
-  'copies no more than the limit, and sends the rest all the same',
+  'copies no more than the limit, tells when that is reached, and sends the rest all the same',
   'hands over bytes that are nobody else’s',
   'sends nothing while something is to be settled',
   'tells the end once: sent, aborted or failed',
@@ -56,6 +56,9 @@ function wanting(plan: BodyPlan | ((head: ResponseHead) => BodyPlan), more: Part
   }
   return { told, heads, opening: (): Opening => ({ kind: 'proceed', exchange }) }
 }
+
+/** Wants to know of reads, and makes nothing of them. */
+const deaf = { read() {}, input() {}, written() {}, beforeJudging() {} }
 
 const instead: Reply = { status: 203, fields: ['X-Reply', 'yes', 'Content-Length', '7'], body: Buffer.from('instead') }
 const upper = (): Transform => new Transform({ transform: (chunk, _, done) => done(null, String(chunk).toUpperCase()) })
@@ -139,8 +142,13 @@ describeHosts('an adapter', (host) => {
     const app = await boot((c) => {
       c.set('X-Own', 'a')
       c.set('X-Stays', 'b')
+      c.status(200)
+      c.raw.res.statusMessage = 'Of The 200'
       says(c)
     })
+    const raw = await app.client.raw('GET /x/1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+    expect(raw).toMatch(/^HTTP\/1\.1 202 Accepted\r\n/)
+    want.told.length = want.heads.length = 0
     const answer = await app.get('/x/1')
     const fields = ['x-edited', 'x-own', 'x-stays'].map((name) => answer.header(name))
     expect([answer.status, answer.text, ...fields]).toEqual([202, 'said', 'yes', undefined, 'b'])
@@ -215,11 +223,18 @@ describeHosts('an adapter', (host) => {
   })
 
   duty(duties[8], async () => {
-    const want = wanting({ mode: 'tee', limit: 8 })
-    opening = want.opening
-    expect((await (await boot(streams)).get('/x/1')).text).toBe('in pieces')
-    await until(() => want.told.length > 1)
-    expect(want.told).toEqual(['head', 'sent'])
+    for (const [handler, text] of [
+      [streams, 'in pieces'],
+      [(c: Ctx) => c.stream(pieces('one ', 'two ', 'three')), 'one two three'],
+      [(c: Ctx) => c.send('long enough'), 'long enough'],
+    ] as const) {
+      const dropped = (): void => void want.told.push('dropped')
+      const want = wanting({ mode: 'tee', limit: 6, dropped })
+      opening = want.opening
+      expect((await (await boot(handler)).get('/x/1')).text).toBe(text)
+      await until(() => want.told.length > 2)
+      expect(want.told).toEqual(['head', 'dropped', 'sent'])
+    }
   })
 
   duty(duties[9], async () => {
@@ -299,12 +314,7 @@ describeHosts('an adapter', (host) => {
     const fields = { 'x-hidden': undefined, 'x-new': 'laid over' }
     opening = wanting(
       { mode: 'pass' },
-      {
-        request: {
-          fields,
-          reads: { read: (name: string) => void read.push(name), input() {}, written() {}, beforeJudging() {} },
-        },
-      },
+      { request: { fields, reads: { ...deaf, read: (name: string) => void read.push(name) } } },
     ).opening
     const seen: unknown[] = []
     const app = await boot((c) => {
@@ -341,7 +351,7 @@ describeHosts('an adapter', (host) => {
         order.push('head')
         return { mode: 'tee', limit: 100 }
       },
-      { request: { reads: { read() {}, input() {}, written() {}, beforeJudging() {} } } },
+      { request: { reads: deaf } },
     )
     opening = want.opening
     const app = await boot((c) =>

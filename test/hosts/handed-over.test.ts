@@ -147,9 +147,23 @@ describeHosts('the reason phrase', (host) => {
     return answer.slice(9, answer.indexOf('\r\n'))
   }
 
-  test('of the handler is on the miss', async () => {
+  test('of the handler is on the miss and on each hit', async () => {
+    const handler = saying(200, 'Quite Fine')
+    const app = await host.boot({ routes: [{ path: '/', cache: { ttl: '1m' }, handler }] })
+    for (let i = 0; i < 3; i++) expect(await phraseOf(app)).toBe('200 Quite Fine')
+    expect(handler.runs).toBe(1)
+  })
+
+  test('of the handler is not on a 304, a 206 or a 416 of it', async () => {
     const app = await host.boot({ routes: [{ path: '/', cache: { ttl: '1m' }, handler: saying(200, 'Quite Fine') }] })
-    expect(await phraseOf(app)).toBe('200 Quite Fine')
+    await app.get('/')
+    const asking = async (line: string) => {
+      const answer = await app.client.raw(`GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${line}\r\n\r\n`)
+      return answer.slice(9, answer.indexOf('\r\n'))
+    }
+    expect(await asking('If-None-Match: *')).toBe('304 Not Modified')
+    expect(await asking('Range: bytes=0-0')).toBe('206 Partial Content')
+    expect(await asking('Range: bytes=9-')).toBe('416 Range Not Satisfiable')
   })
 
   test('of the handler is on an answer that is not stored', async () => {

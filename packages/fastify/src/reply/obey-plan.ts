@@ -61,7 +61,7 @@ function obeyPlan(
   }
   /** The handler's answer, with the head as the exchange has edited it. */
   const applyHead = (): void => {
-    if (head.status !== reply.statusCode) setStatusOf(reply, head)
+    if (head.status !== reply.statusCode) setStatusOf(reply, { status: head.status })
     applyTouched(reply, head.fields)
     exchanges.lay(head.status, touchedOf(head))
   }
@@ -106,6 +106,7 @@ function teed(
 ): unknown {
   if (body.kind === 'whole') {
     if (body.bytes.byteLength <= plan.limit) void exchange.onBody?.(head, Buffer.from(body.bytes))
+    else plan.dropped?.()
     return payload
   }
   writeQuietly(reply.raw, exchange)

@@ -22,6 +22,7 @@ export function sendOn(
   } else if (plan.mode === 'tee') {
     if (body.kind === 'pieces') putStream(ctx, copyBeside(body.source(), plan, { whole, broken }))
     else if (body.bytes().byteLength <= plan.limit) whole(Buffer.from(body.bytes()))
+    else plan.dropped?.()
   } else if (plan.mode === 'pass' && ctx.body instanceof Stream) {
     // On Koa 2 the connection would stay open, and the exchange wait for its end.
     ctx.body.once('error', broken)

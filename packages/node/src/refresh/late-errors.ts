@@ -48,9 +48,9 @@ function close(): void {
 let watching = false
 
 function watch(): void {
-  // Somebody else looks after such errors (a domain, a test runner).
-  if (process.hasUncaughtExceptionCaptureCallback()) return
   try {
+    // Somebody else looks after such errors already (a debugger, say).
+    if (process.hasUncaughtExceptionCaptureCallback()) return
     process.setUncaughtExceptionCaptureCallback(caught)
     watching = true
   } catch {

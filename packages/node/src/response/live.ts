@@ -1,11 +1,13 @@
 import type { ServerResponse } from 'node:http'
 
-/** Bodies whose reader wants the head at once, and that are news when they come: none of them is ever stored. */
+/** Bodies whose reader takes piece after piece while they are written, and wants to know at once that they have begun. */
 const liveTypes: ReadonlySet<string> = new Set([
   'text/event-stream',
   'application/x-ndjson',
   'application/ndjson',
   'application/jsonl',
+  'application/x-jsonlines',
+  'application/stream+json',
   'application/json-seq',
   'multipart/x-mixed-replace',
 ])
