@@ -199,8 +199,10 @@ export const partsSuite = (backend?: () => Backend) => (host: TestHost) => {
     let version = 'a'
     let held: Promise<void> | undefined
     const inner = ranging(() => ({ body: version.repeat(10) }))
+    let began: (() => void) | undefined
     const handler = counted(async (c) => {
       const answered = version
+      began?.()
       await held
       version = answered
       return inner(c)
@@ -217,9 +219,11 @@ export const partsSuite = (backend?: () => Backend) => (host: TestHost) => {
     await app.sluice.purge({ all: true })
     const running = gate()
     held = running
-    const { arrivals } = app
+    const begins = new Promise<void>((resolve) => {
+      began = resolve
+    })
     const late = ask(app, '0-4')
-    await app.arrived(arrivals + 1)
+    await begins
     await app.sluice.purge({ url: '/' })
     running.open()
     expect((await late)[2]).toBe('bbbbb')

@@ -22,7 +22,7 @@ describeHosts(
       const failures = allCases.flatMap(({ id }) => (verdicts.get(id) === undefined ? [] : [[id, verdicts.get(id)]]))
       expect(failures.filter(([id]) => !openOnRedis.includes(id!))).toEqual([])
       expect(failures).toHaveLength(openOnRedis.length)
-    }, 60_000)
+    }, 120_000)
   },
   ({ name }) => ['node:http', 'Fastify 5'].includes(name),
 )

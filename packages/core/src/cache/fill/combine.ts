@@ -4,7 +4,6 @@ import { type ContentRange, parseContentRange } from '../../http/selection/range
 import type { CacheRecord } from '../entry/record.ts'
 import type { Lookup } from '../lookup/lookup.ts'
 import { fieldOf } from '../lookup/reply.ts'
-import { secondaryKey } from '../policy/variant.ts'
 import type { SetOutcome, Variant } from '../store/store.ts'
 
 /**
@@ -18,7 +17,7 @@ export function storePart(lookup: Lookup, part: CacheRecord, variant: Variant): 
   if (part.forms[0]!.body.byteLength !== range.end - range.start + 1) return 'incomplete'
   const told = (outcome: SetOutcome | undefined): CacheRecord | string =>
     outcome === 'stored' ? part : outcome === 'fenced' ? 'purged' : 'store-refused'
-  const held = core.ask('read', () => core.store.get(place.key, (spec) => secondaryKey(lookup, spec)))
+  const held = core.ask('read', () => core.store.get(place.key, variant.select))
   return chain(held, (older) => {
     const joined = (older?.kind === 'record' ? combine(older, part) : undefined) ?? part
     if (joined.status === 206) return chain(core.put(place.key, variant, joined, place.vacancy), told)

@@ -10,7 +10,7 @@ import type { Lookup } from '../lookup/lookup.ts'
 import { advertise } from '../policy/advertise.ts'
 import { cacheKey } from '../policy/key.ts'
 import type { Storability } from '../policy/storability.ts'
-import { type Selected, variantOf } from '../policy/variant.ts'
+import { namedTerms, type Selected, variantOf } from '../policy/variant.ts'
 import type { Variant } from '../store/store.ts'
 import type { Reads } from '../terms/reads.ts'
 import { differenceOf } from '../witness/difference.ts'
@@ -103,7 +103,7 @@ export class Storing {
     return chain(core.forms.forNew(record, view), (encoded) =>
       chain(core.put(key.key, variant, encoded, vacancy!), (outcome) => {
         if (outcome === 'stored') return encoded
-        if (outcome === 'full') core.reports.variants(view, variant.spec.fields)
+        if (outcome === 'full') core.reports.variants(view, namedTerms(variant.spec))
         return outcome === 'fenced' ? 'purged' : outcome === 'full' ? 'variants' : 'store-refused'
       }),
     )

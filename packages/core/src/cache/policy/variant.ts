@@ -76,6 +76,11 @@ function mayMark(language: string, known: VariantSpec | undefined): boolean {
   return seen.includes(language) || seen.length < mostLanguages
 }
 
+/** The terms of a spec, without the languages that stand among them. */
+export function namedTerms(spec: VariantSpec): readonly Term[] {
+  return spec.fields.filter((name) => !name.startsWith(languageMark))
+}
+
 function languagesOf(spec: VariantSpec): string[] {
   return spec.fields.filter((name) => name.startsWith(languageMark)).map((name) => name.slice(languageMark.length))
 }
