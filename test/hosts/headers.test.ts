@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals'
 import { by } from '@sluice/core'
 import { counted, says } from './harness/handlers.ts'
-import { type Ctx, describeHosts } from './harness/host.ts'
+import { type Ctx, describeHosts, type RequestFields } from './harness/host.ts'
 
 describeHosts('fields of earlier middleware', (host) => {
   test('are never stored, and applied afresh on each hit: CORS, request ids, cookies', async () => {
@@ -249,5 +249,90 @@ describeHosts('what clients and CDNs are told', (host) => {
         fields.Expires,
       ])
     }
+  })
+})
+
+describeHosts('what everybody downstream is told', (host) => {
+  test('Set-Cookie never goes out beside public', async () => {
+    const app = await host.boot({
+      use: [(c) => c.header('x-cookie') && c.set('Set-Cookie', 'sid=1')],
+      routes: [{ path: '/', cache: { ttl: '5m', public: true, clientTtl: '1m', cdnTtl: '2m' }, handler: says({}) }],
+    })
+    const told = async (headers: RequestFields) => {
+      const answer = await app.get('/', headers)
+      return [answer.cache, answer.header('cache-control'), answer.header('cdn-cache-control')]
+    }
+    expect(await told({ 'x-cookie': '1' })).toEqual(['uri-miss', 'private, max-age=60', undefined])
+    expect(await told({ 'x-cookie': '1' })).toEqual(['hit', 'private, max-age=60', undefined])
+    expect(await told({})).toEqual(['hit', 'public, max-age=60', 'max-age=120'])
+  })
+
+  test('the promise shrinks as the entry ages, and is never beyond what is stored', async () => {
+    const app = await host.boot({
+      routes: [{ path: '/', cache: { ttl: '5m', public: true, clientTtl: '1m', cdnTtl: '1h' }, handler: says({}) }],
+    })
+    const told = async () => {
+      const answer = await app.get('/')
+      return ['age', 'cache-control', 'cdn-cache-control'].map((name) => answer.header(name))
+    }
+    expect(await told()).toEqual([undefined, 'public, max-age=60', 'max-age=300'])
+    await app.clock.advance(100_000)
+    expect(await told()).toEqual(['100', 'public, max-age=160', 'max-age=300'])
+    await app.clock.advance(180_000)
+    expect(await told()).toEqual(['280', 'public, max-age=300', 'max-age=300'])
+  })
+
+  test('not on what negativeTtl keeps, and not beyond a shorter .ttl()', async () => {
+    const cache = { ttl: '5m', negativeTtl: '10s', public: true, clientTtl: '1m' } as const
+    const app = await host.boot({
+      routes: [
+        { path: '/gone', cache, handler: says({ status: 404 }) },
+        {
+          path: '/short',
+          cache,
+          handler(c) {
+            c.sluice.ttl('20s')
+            c.send('x')
+          },
+        },
+      ],
+    })
+    expect((await app.get('/gone')).header('cache-control')).toBe('public, max-age=0, must-revalidate')
+    expect((await app.get('/short')).header('cache-control')).toBe('public, max-age=20')
+  })
+
+  test('no-transform survives', async () => {
+    const handler = says({ fields: { 'Cache-Control': 'no-transform' } })
+    const app = await host.boot({ routes: [{ path: '/', cache: { ttl: '5m' }, handler }] })
+    for (let i = 0; i < 2; i++) expect((await app.get('/')).header('cache-control')).toMatch(/, no-transform$/)
+  })
+
+  test('a 304 has what a browser asks of every answer', async () => {
+    const fields = { 'Access-Control-Allow-Origin': '*', 'Cross-Origin-Resource-Policy': 'same-site' }
+    const app = await host.boot({ routes: [{ path: '/', cache: { ttl: '5m' }, handler: says({ fields }) }] })
+    const etag = (await app.get('/')).header('etag')!
+    const answer = await app.get('/', { 'if-none-match': etag })
+    expect(answer.status).toBe(304)
+    for (const [name, value] of Object.entries(fields)) expect(answer.header(name.toLowerCase())).toBe(value)
+  })
+
+  test('etag: none, or one of your own', async () => {
+    const app = await host.boot({
+      routes: [
+        { path: '/none', cache: { ttl: '5m', etag: false }, handler: (c) => c.raw.res.end('x') },
+        {
+          path: '/own',
+          cache: { ttl: '5m', etag: (body) => `n${body.byteLength}` },
+          handler: (c) => c.raw.res.end('abc'),
+        },
+        { path: '/bad', cache: { ttl: '5m', etag: () => 'a "b"' }, handler: (c) => c.raw.res.end('x') },
+      ],
+    })
+    // What is written to node's response itself has no tag of the framework's.
+    if (host.framework === 'koa' || host.framework === 'fastify') return
+    for (let i = 0; i < 2; i++) expect((await app.get('/none')).header('etag')).toBeUndefined()
+    for (let i = 0; i < 2; i++) expect((await app.get('/own')).header('etag')).toBe('"n3"')
+    expect((await app.get('/own', { 'if-none-match': '"n3"' })).status).toBe(304)
+    expect(await app.get('/bad')).toMatchObject({ status: 200, detail: 'callback' })
   })
 })

@@ -15,7 +15,15 @@ export { type CopyListener, copyBeside, firstPiece, nodeStream } from './respons
 export { type Ending, endingOf } from './response/ending.ts'
 export { type Begun, begin, intercept, writeQuietly } from './response/intercept.ts'
 export { isLive } from './response/live.ts'
-export { applyTouched, removeFields, restoreFields, sendReply, setFields } from './response/send-reply.ts'
+export {
+  applyTouched,
+  keepPrivateBesideCookies,
+  privately,
+  removeFields,
+  restoreFields,
+  sendReply,
+  setFields,
+} from './response/send-reply.ts'
 export { reasonOf, setStatus, watchWritten } from './response/written-fields.ts'
 export type { WarmCounts, WarmOptions, WarmProgress } from './warm/options.ts'
 export { type LineOutput, progressLine } from './warm/progress-line.ts'

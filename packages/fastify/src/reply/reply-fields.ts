@@ -1,5 +1,5 @@
 import { Fields, mergedFields, mergeLists } from '@sluice/core'
-import { isLive as isLiveResponse, setStatus } from '@sluice/node'
+import { isLive as isLiveResponse, privately, setStatus } from '@sluice/node'
 import type { FastifyReply } from 'fastify'
 
 /** What is on the response now: Fastify's own fields, and those that somebody put on the raw response. */
@@ -26,6 +26,28 @@ export function layFields(reply: FastifyReply, fields: readonly string[]): void 
     if (name === 'set-cookie') reply.header(name, lines)
     else if (mergedFields.has(name)) layOver(reply, name, lines.join(', '))
     else reply.header(name, lines)
+  }
+  keepPrivate(reply)
+}
+
+/** A cookie is one client's: whoever keeps the answer must not keep it for others. Plugins may set theirs later. */
+function keepPrivate(reply: FastifyReply): void {
+  const control = privately(reply.getHeader('cache-control'))
+  if (control === undefined) return
+  const make = (): void => {
+    reply.removeHeader('cdn-cache-control')
+    void reply.header('cache-control', control)
+  }
+  if (reply.getHeader('set-cookie') !== undefined) make()
+  else if ('setCookie' in reply) {
+    const original = reply.header
+    reply.header = function header(this: FastifyReply, name: string, value: unknown) {
+      if (name.toLowerCase() === 'set-cookie') {
+        reply.header = original
+        make()
+      }
+      return original.call(reply, name as never, value as never)
+    } as never
   }
 }
 

@@ -1,4 +1,4 @@
-import { Fields, type Reply, removeFields, setFields } from '@sluice/node'
+import { Fields, keepPrivateBesideCookies, type Reply, removeFields, setFields } from '@sluice/node'
 import type { Context } from 'koa'
 import { emptyStatuses, fillerType } from './body.ts'
 
@@ -25,6 +25,8 @@ export function putReply(ctx: Context, reply: Reply): void {
   }
   // Koa counts the body itself.
   setFields(res, fields, 'Content-Length')
+  // Sessions set their cookie when everything behind them is done.
+  if (res.getHeader('set-cookie') !== undefined || 'session' in ctx) keepPrivateBesideCookies(res)
   const typed = res.hasHeader('Content-Type')
   response.body = asBuffer(body)
   // Koa names every Buffer's type; an answer without one stays without.

@@ -15,9 +15,49 @@ export function sendReply(response: ServerResponse, reply: Reply, method: string
     // somebody wants to see the head first: what stands in for `writeHead` often knows no flat lists. And not with
     // repeated fields: where a header was ever set, removed or not, node 20 keeps only the last line of each.
     response.writeHead(status, fields as string[])
-  } else setFields(response, fields)
+  } else {
+    setFields(response, fields)
+    keepPrivateBesideCookies(response)
+  }
   if (reply.body === undefined || method === 'HEAD') response.end()
   else response.end(reply.body)
+}
+
+/** `Cache-Control` with `private` in the place of `public`; `undefined` where it does not say that. */
+export function privately(control: unknown): string | undefined {
+  if (typeof control !== 'string' || !isPublic.test(control)) return undefined
+  return control.replace(isPublic, '$1private')
+}
+
+const isPublic = /(^|[, ])public(?=[, ]|$)/i
+
+/**
+ * A cookie is one client's: whoever keeps the answer must not keep it for others (RFC 9111 §7.3). Middleware in front sets
+ * its cookies before us, or when the head is written.
+ */
+export function keepPrivateBesideCookies(response: ServerResponse): void {
+  const control = privately(response.getHeader('cache-control'))
+  if (control === undefined) return
+  const make = (): void => {
+    response.setHeader('Cache-Control', control)
+    response.removeHeader('CDN-Cache-Control')
+  }
+  if (response.getHeader('set-cookie') !== undefined) {
+    make()
+    return
+  }
+  for (const method of ['setHeader', 'appendHeader'] as const) {
+    const original = response[method] as (...args: unknown[]) => ServerResponse
+    const own = Object.getOwnPropertyDescriptor(response, method)
+    response[method] = ((...args: unknown[]) => {
+      if (String(args[0]).toLowerCase() === 'set-cookie') {
+        if (own) Object.defineProperty(response, method, own)
+        else delete (response as Partial<ServerResponse>)[method]
+        make()
+      }
+      return original.apply(response, args)
+    }) as never
+  }
 }
 
 /**

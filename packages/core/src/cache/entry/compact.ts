@@ -35,6 +35,7 @@ export class Compactor {
       tags: record.tags.length ? record.tags.map(ownText) : none,
       target: { ...target, authority: this.#fields([target.authority])[0]!, path: ownText(target.path) },
       reason: record.reason,
+      without: record.without,
       witness: record.witness,
       promise: record.promise,
     }

@@ -148,6 +148,7 @@ export function recordFrom({ record, forms }: FrameHead, bytes: Uint8Array, from
     tags: record.tags,
     target: record.target,
     reason: record.reason,
+    without: record.without,
     witness: record.witness,
     promise: record.promise,
   }
@@ -175,31 +176,25 @@ function checksum(frame: Buffer): number {
 }
 
 /** What few records have; at the end of the head, and nothing where there is none of it. */
-type Extras = Pick<CacheRecord, 'reason' | 'witness' | 'promise'>
+type Extras = Pick<CacheRecord, 'reason' | 'without' | 'witness' | 'promise'>
 
-function extrasOf({ reason, witness, promise }: CacheRecord): unknown[] {
-  if (reason === undefined && witness === undefined && promise === undefined) return []
-  const { of, visitor, state } = witness ?? {}
-  const { scope, clientMs, cdnMs, noTransform } = promise ?? {}
-  return [
-    [reason ?? null, witness ? [of, visitor, state] : null, promise ? [scope, clientMs, cdnMs, noTransform] : null],
-  ]
+function extrasOf({ reason, without, witness, promise }: CacheRecord): unknown[] {
+  if (reason === undefined && !without && witness === undefined && promise === undefined) return []
+  const told = witness ? [witness.of, witness.visitor, witness.state] : null
+  const promised = promise ? [promise.scope, promise.clientMs, promise.cdnMs, promise.noTransform] : null
+  return [[reason ?? null, without ?? null, told, promised]]
 }
 
 /** `undefined` for what nobody has written. */
 function readExtras(listed: unknown): Extras | undefined {
   if (listed === undefined) return {}
-  if (!Array.isArray(listed) || listed.length !== 3) return undefined
-  const [reason, witness, promise] = listed as [unknown, unknown, unknown]
-  if (
-    !isTextOrNull(reason) ||
-    !(witness === null || isWitness(witness)) ||
-    !(promise === null || isPromiseList(promise))
-  ) {
-    return undefined
-  }
+  if (!Array.isArray(listed) || listed.length !== 4) return undefined
+  const [reason, without, witness, promise] = listed as unknown[]
+  if (!isTextOrNull(reason) || !(without === null || isTexts(without))) return undefined
+  if (!(witness === null || isWitness(witness)) || !(promise === null || isPromiseList(promise))) return undefined
   return {
     reason: reason ?? undefined,
+    without: without ?? undefined,
     witness: witness ? { of: witness[0], visitor: witness[1], state: witness[2] } : undefined,
     promise: promise
       ? { scope: promise[0], clientMs: promise[1], cdnMs: promise[2] ?? undefined, noTransform: promise[3] }

@@ -33,6 +33,8 @@ export interface CacheRecord {
   readonly target: RecordTarget
   /** The reason phrase, where the handler gave one of its own. */
   readonly reason?: string | undefined
+  /** Fields of earlier middleware that the handler took away, in lower case: a hit is without them too. */
+  readonly without?: readonly string[] | undefined
   /** Whose it is until somebody else is given the same; `undefined`: everybody's who asks for what its key and terms say. */
   readonly witness?: Witness | undefined
   /** What caches further on may do without asking; `undefined`: nothing. */

@@ -22,7 +22,7 @@ import type { CachePolicy } from '../policy/options.ts'
 import { Storability } from '../policy/storability.ts'
 import { type StatusParts, statusLine } from '../status-line.ts'
 import { Reads } from '../terms/reads.ts'
-import { ownFields } from './handler-fields.ts'
+import { ownFields, removedFields } from './handler-fields.ts'
 import { handlerRequest, validatorsOf, watchParameters } from './handler-request.ts'
 import { confirmRecord, type ResponseTerms, responseTerms, type Times } from './make-record.ts'
 import { isNotModified } from './not-modified.ts'
@@ -109,7 +109,7 @@ export class FillExchange implements Exchange {
     if (isLineByLine(head.fields)) this.#settle('unshared')
     // The head goes out before the body is known: no validator, and no claim that reads to come could take back.
     advertise(head.fields, policy, {
-      scope: policy.guard === 'off' ? this.#storability.scope(head) : 'private',
+      scope: policy.guard === 'off' && !head.early ? this.#storability.scope(head) : 'private',
       vary: this.#storability.downstreamVary(head),
       lifetimeMs: terms.lifetimeMs,
       status: head.status,
@@ -194,7 +194,7 @@ export class FillExchange implements Exchange {
       [...own.lines('cache-status'), statusLine(policy, key, { ...status, detail: reason })].join(', '),
     )
     if (notModified) return { status: 304, fields: only304([...own].flat()), body: undefined }
-    return { status: head.status, reason: head.reason, fields: [...own].flat(), body }
+    return { status: head.status, reason: head.reason, without: removedFields(head), fields: [...own].flat(), body }
   }
 
   #refused(reason: string, status: number): void {

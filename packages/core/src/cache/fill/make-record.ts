@@ -118,6 +118,8 @@ export interface RecordSource {
   readonly status: number
   /** The reason phrase, where the handler gave one of its own. */
   readonly reason?: string | undefined
+  /** Fields of earlier middleware that it took away. */
+  readonly without?: readonly string[] | undefined
   /** The handler's own fields, as they are to be stored. */
   readonly fields: Fields
   readonly body: Uint8Array
@@ -145,6 +147,7 @@ export function makeRecord(source: RecordSource): CacheRecord {
     tags: source.tags,
     target: targetOf(source.view, policy),
     reason: source.reason,
+    without: source.without?.length ? source.without : undefined,
     ...lifetimeOf(fields, source.terms, policy, times, hasValidator),
   }
 }

@@ -17,6 +17,7 @@ import { differenceOf } from '../witness/difference.ts'
 import { trustTag } from '../witness/trust.ts'
 import { firstWitness } from '../witness/witness.ts'
 import { storePart } from './combine.ts'
+import { removedFields } from './handler-fields.ts'
 import { codingOf, makeRecord, type ResponseTerms, type Times } from './make-record.ts'
 
 /** A whole answer that may be stored. */
@@ -130,6 +131,7 @@ export class Storing {
         policy,
         status: head.status,
         reason: head.reason,
+        without: removedFields(head),
         fields: own,
         body,
         terms,

@@ -134,7 +134,8 @@ function answer(record: CacheRecord, form: StoredForm, view: RequestView, fields
     }
     if (view.method === 'GET' && view.header('range') !== undefined) return ranged(record, form, view, fields)
   }
-  return { status: record.status, reason: record.reason, fields, body: bodyless(record.status) ? undefined : form.body }
+  const { status, reason, without } = record
+  return { status, reason, without, fields, body: bodyless(status) ? undefined : form.body }
 }
 
 /** Whether the record sets the field, whatever the handler said. */
