@@ -100,7 +100,7 @@ export class FillExchange implements Exchange {
       return { mode: 'hold' }
     }
     const own = ownFields(head)
-    const terms = responseTerms(head, policy, this.#overrideMs, core.clock.wall())
+    const terms = responseTerms(head, policy, { overrideMs: this.#overrideMs, wall: core.clock.wall() })
     const reason = this.#refusal(head, own, terms)
     if (reason !== undefined) return this.#pass(head, reason)
     this.#storable = { terms, own }
@@ -133,7 +133,9 @@ export class FillExchange implements Exchange {
       core.counters.stored++
       core.outcomes.stored(view, this.#storability.terms(head))
       this.#settle(outcome.staleAt > outcome.storedAt ? 'stored' : 'unshared')
-      return replyWith(outcome, view, own, statusLine(policy, key, { ...status, stored: true }))
+      // RFC 9211 §2: each cache adds its member behind those of the caches nearer to the origin.
+      own.append('cache-status', statusLine(policy, key, { ...status, stored: true }))
+      return replyWith(view, outcome, own)
     })
   }
 
@@ -220,8 +222,8 @@ export class FillExchange implements Exchange {
     const own = ownFields(head)
     const times = this.#times()
     const merged = { status: stale.status, fields: mergedTerms(stale, own, policy) }
-    const terms = responseTerms(merged, policy, this.#overrideMs, times.wall)
-    const record = confirmRecord(stale, own, terms, policy, times)
+    const terms = responseTerms(merged, policy, { overrideMs: this.#overrideMs, wall: times.wall })
+    const record = confirmRecord(stale, { fields: own, terms, policy, times })
     core.counters.revalidated++
     const parts: StatusParts = { fwd: 'stale', fwdStatus: 304 }
     const rules = { directives: terms.directives, explicit: terms.explicit, ttlRoute: policy.mode === 'route' }
@@ -238,7 +240,7 @@ export class FillExchange implements Exchange {
         this.#settle(outcome === 'stored' && record.staleAt > record.storedAt ? 'stored' : 'unshared'),
       )
     }
-    const reply = replyFrom(record, view, times.now, statusLine(policy, key, parts))
+    const reply = replyFrom({ view, now: times.now }, record, statusLine(policy, key, parts))
     return reply ? { mode: 'replace', reply } : { mode: 'pass' }
   }
 

@@ -52,13 +52,12 @@ const confirmableMs = 3_600_000
  * How long a response is fresh, and what may be done with it after that. On a route with a TTL the route says how long;
  * what the response forbids (`no-cache`, `must-revalidate`) it still forbids.
  *
- * @param overrideMs - what the handler asked for with `.ttl()`
+ * @param given.overrideMs - what the handler asked for with `.ttl()`
  */
 export function responseTerms(
   response: { readonly status: number; readonly fields: Fields },
   policy: CachePolicy,
-  overrideMs: number | undefined,
-  wall: number,
+  { overrideMs, wall }: { readonly overrideMs: number | undefined; readonly wall: number },
 ): ResponseTerms {
   const said = freshness(response, { targets: policy.targets, heuristic: policy.heuristic, nowMs: wall })
   const negative = policy.mode === 'route' && (response.status === 404 || response.status === 410)
@@ -80,14 +79,16 @@ export function responseTerms(
   }
 }
 
+/** What the moments of a record are made of. */
+interface LifetimeSource {
+  readonly fields: Fields
+  readonly terms: ResponseTerms
+  readonly policy: CachePolicy
+  readonly times: Times
+}
+
 /** Turns terms into moments. `jitter` takes a random share off the lifetime. */
-export function lifetimeOf(
-  fields: Fields,
-  terms: ResponseTerms,
-  policy: CachePolicy,
-  times: Times,
-  hasValidator: boolean,
-): Lifetime {
+export function lifetimeOf({ fields, terms, policy, times }: LifetimeSource, hasValidator: boolean): Lifetime {
   const { now, wall, startedAt } = times
   const date = parseHttpDate(fields.lines('date')[0], wall) ?? wall
   // RFC 9111 §4.2.3. On a route with a TTL the clock starts here; otherwise the age it came with counts.
@@ -148,7 +149,7 @@ export function makeRecord(source: RecordSource): CacheRecord {
     target: targetOf(source.view, policy),
     reason: source.reason,
     without: source.without?.length ? source.without : undefined,
-    ...lifetimeOf(fields, source.terms, policy, times, hasValidator),
+    ...lifetimeOf(source, hasValidator),
   }
 }
 
@@ -165,13 +166,8 @@ function madeTag(body: Uint8Array, how: CachePolicy['etag']): string | undefined
  * The record a 304 leaves behind (RFC 9111 §4.3.4): the stored response under the fields the 304 brought, but for
  * Content-Length and what describes the body, fresh again.
  */
-export function confirmRecord(
-  stale: CacheRecord,
-  fields: Fields,
-  terms: ResponseTerms,
-  policy: CachePolicy,
-  times: Times,
-): CacheRecord {
+export function confirmRecord(stale: CacheRecord, confirmation: LifetimeSource): CacheRecord {
+  const { fields, terms, times } = confirmation
   const update = storedFields(fields, terms.directives)
   const replaced = new Set(update.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase()))
   const kept: string[] = []
@@ -184,7 +180,7 @@ export function confirmRecord(
     // The forms are shared between the two records, their remembered heads must not be.
     forms: stale.forms.map(({ coding, body, etag, best }) => ({ coding, body, etag, best })),
     fillMs: times.now - times.startedAt,
-    ...lifetimeOf(fields, terms, policy, times, true),
+    ...lifetimeOf(confirmation, true),
   }
 }
 

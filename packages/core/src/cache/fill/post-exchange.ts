@@ -96,7 +96,7 @@ export class PostExchange implements Exchange {
     if (!isPlain(policy) || !this.#namesItself(head)) return undefined
     if ((head.length ?? 0) > policy.maxEntryBytes) return undefined
     const own = ownFields(head)
-    const terms = responseTerms(head, policy, undefined, clock.wall())
+    const terms = responseTerms(head, policy, { overrideMs: undefined, wall: clock.wall() })
     const rules = {
       explicit: terms.explicit,
       ttlRoute: false,

@@ -37,7 +37,7 @@ export function lookUpPart(lookup: Lookup): MaybePromise<Reply | undefined> {
     const now = core.clock.now()
     if (now < record.staleAt && !lookup.directives?.refuses(record, now)) {
       const line = statusLine(policy, lookup.key, { hit: true, ttl: Math.floor((record.staleAt - now) / 1000) })
-      const reply = replyFromPart(record, view, now, line)
+      const reply = replyFromPart({ view, now }, record, line)
       if (reply) {
         core.counters.hits++
         lookup.release()

@@ -51,88 +51,104 @@ const sentOnce: Rendered = { age: -1, ttl: 0, by: {}, fields: undefined }
 /** A stored form with the place where its last head is remembered. The memo never leaves this file. */
 type MemoForm = StoredForm & { [rendered]?: Rendered }
 
-/**
- * The answer to a plain hit, remembered for the second it holds.
- *
- * @param heads - where the head is remembered
- * @param by - the policy the line is written for
- * @param line - writes the `Cache-Status` member
- */
-export function replyToHit(
-  record: CacheRecord,
-  view: RequestView,
-  now: number,
-  heads: RenderedHeads,
-  by: object,
-  line: (ttl: number) => string,
-): Reply | undefined {
-  const form: MemoForm | undefined = chooseForm(record, view)
-  if (!form) return undefined
+/** A request that is answered from a record. */
+interface Asking {
+  readonly view: RequestView
+  /** When the store answered. */
+  readonly now: number
+}
+
+/** The look-up of a plain hit. */
+interface Hitting extends Asking {
+  readonly core: { readonly heads: RenderedHeads }
+  readonly policy: object
+  /** Writes the `Cache-Status` member. */
+  readonly hitLine: (ttl: number) => string
+}
+
+/** The form of a record that this client is sent. */
+interface Chosen {
+  readonly record: CacheRecord
+  readonly form: MemoForm
+  readonly view: RequestView
+}
+
+function choose(view: RequestView, record: CacheRecord): Chosen | undefined {
+  const form = chooseForm(record, view)
+  return form && { record, form, view }
+}
+
+/** The answer to a plain hit, remembered for the second it holds. */
+export function replyToHit(lookup: Hitting, record: CacheRecord): Reply | undefined {
+  const { now, policy: by } = lookup
+  const chosen = choose(lookup.view, record)
+  if (!chosen) return undefined
+  const { form } = chosen
   const age = ageOf(record, now)
   const ttl = Math.floor((record.staleAt - now) / 1000)
   const memo = form[rendered]
-  if (memo?.fields && memo.age === age && memo.ttl === ttl && memo.by === by) {
-    return answer(record, form, view, memo.fields)
-  }
-  const fields = head(record, form, now, line(ttl))
+  if (memo?.fields && memo.age === age && memo.ttl === ttl && memo.by === by) return answer(chosen, memo.fields)
+  const fields = head(chosen, now, lookup.hitLine(ttl))
   if (memo === undefined) {
     // From a store that other processes share, a record comes for one hit: nothing would ask for its head again.
     form[rendered] = sentOnce
   } else {
     form[rendered] = { age, ttl, by, fields }
-    heads.remember(form[rendered])
+    lookup.core.heads.remember(form[rendered])
   }
-  return answer(record, form, view, fields)
+  return answer(chosen, fields)
 }
 
 /**
  * The answer a record gives a request: 304 to a condition that holds (RFC 9111 §4.3.2), 206 to a single range of a 200
  * (RFC 9110 §14), else the whole of the form this client likes best. `undefined` where it accepts none that is held.
  *
- * @param statusLine - the `Cache-Status` member
+ * @param line - the `Cache-Status` member
  */
-export function replyFrom(record: CacheRecord, view: RequestView, now: number, statusLine: string): Reply | undefined {
-  const form = chooseForm(record, view)
-  return form && answer(record, form, view, head(record, form, now, statusLine))
+export function replyFrom({ view, now }: Asking, record: CacheRecord, line: string): Reply | undefined {
+  const chosen = choose(view, record)
+  return chosen && answer(chosen, head(chosen, now, line))
 }
 
 /** The 206 that a stored part gives, if it has all of the one range the request asks for, and its `If-Range` holds. */
-export function replyFromPart(part: CacheRecord, view: RequestView, now: number, line: string): Reply | undefined {
-  const form = chooseForm(part, view)
+export function replyFromPart({ view, now }: Asking, part: CacheRecord, line: string): Reply | undefined {
+  const chosen = choose(view, part)
   const held = parseContentRange(fieldOf(part.fields, 'content-range'))
   const range = held && singleRange(view.header('range'), held.length)
-  if (!form || !range || range === 'unsatisfiable' || range.start < held.start || range.end > held.end) return undefined
+  if (!chosen || !range || range === 'unsatisfiable' || range.start < held.start || range.end > held.end)
+    return undefined
+  const { form } = chosen
   if (!ifRangeHolds(view.header('if-range'), form.etag, fieldOf(part.fields, 'last-modified'), part.dateMs)) {
     return undefined
   }
   const body = form.body.subarray(range.start - held.start, range.end - held.start + 1)
-  return partOf(head(part, form, now, line), body, range.start, held.length)
+  return partOf(head(chosen, now, line), { body, start: range.start, of: held.length })
 }
 
 /**
  * The answer to the request whose handler has just brought this record: what the handler said, connection fields and
  * all, with the validator the record has.
  *
- * @param own - the handler's own fields
+ * @param own - the handler's own fields, this cache's member of `Cache-Status` among them
  */
-export function replyWith(record: CacheRecord, view: RequestView, own: Fields, statusLine: string): Reply {
-  const form = chooseForm(record, view) ?? record.forms[0]!
+export function replyWith(view: RequestView, record: CacheRecord, own: Fields): Reply {
+  const chosen = choose(view, record) ?? { record, form: record.forms[0]!, view }
   const fields: string[] = []
   for (const [name, value] of own) {
     if (!isComputed(name, value)) fields.push(displayName(name), value)
   }
-  // RFC 9211 §2: each cache adds its member behind those of the caches nearer to the origin.
-  const status = [...own.lines('cache-status'), statusLine].join(', ')
-  fields.push('Date', formatHttpDate(record.dateMs), ...formFields(record, form), 'Cache-Status', status)
-  return answer(record, form, view, fields)
+  const status = own.lines('cache-status').join(', ')
+  fields.push('Date', formatHttpDate(record.dateMs), ...formFields(record, chosen.form), 'Cache-Status', status)
+  return answer(chosen, fields)
 }
 
-function answer(record: CacheRecord, form: StoredForm, view: RequestView, fields: readonly string[]): Reply {
+function answer(chosen: Chosen, fields: readonly string[]): Reply {
+  const { record, form, view } = chosen
   if (record.status === 200) {
     if (view.header('if-none-match') !== undefined || view.header('if-modified-since') !== undefined) {
       if (notModified(record, view)) return { status: 304, fields: only304(fields), body: undefined }
     }
-    if (view.method === 'GET' && view.header('range') !== undefined) return ranged(record, form, view, fields)
+    if (view.method === 'GET' && view.header('range') !== undefined) return ranged(chosen, fields)
   }
   const { status, reason, without } = record
   return { status, reason, without, fields, body: bodyless(status) ? undefined : form.body }
@@ -169,7 +185,7 @@ function bestForm(forms: readonly StoredForm[], view: RequestView): StoredForm |
   return forms.find((f) => f.coding === best)
 }
 
-function head(record: CacheRecord, form: StoredForm, now: number, statusLine: string): readonly string[] {
+function head({ record, form }: Chosen, now: number, statusLine: string): readonly string[] {
   return [
     ...(record.promise ? promisedFields(record, record.promise, now) : record.fields),
     'Date',
@@ -237,7 +253,7 @@ export function only304(fields: readonly string[]): string[] {
   return kept
 }
 
-function ranged(record: CacheRecord, form: StoredForm, view: RequestView, fields: readonly string[]): Reply {
+function ranged({ record, form, view }: Chosen, fields: readonly string[]): Reply {
   const whole: Reply = { status: 200, fields, body: form.body }
   const condition = view.header('if-range')
   const lastModified = fieldOf(record.fields, 'last-modified')
@@ -249,11 +265,18 @@ function ranged(record: CacheRecord, form: StoredForm, view: RequestView, fields
     const kept = without(fields, unsatisfiableDrops)
     return { status: 416, fields: [...kept, 'Content-Range', `bytes */${length}`, 'Content-Length', '0'], body: empty }
   }
-  return partOf(fields, form.body.subarray(range.start, range.end + 1), range.start, length)
+  return partOf(fields, { body: form.body.subarray(range.start, range.end + 1), start: range.start, of: length })
 }
 
-/** A 206 (RFC 9110 §15.3.7). `of`: how many bytes the whole has. */
-function partOf(fields: readonly string[], body: Uint8Array, start: number, of: number): Reply {
+/** Bytes of a representation. `of`: how many the whole has. */
+interface Part {
+  readonly body: Uint8Array
+  readonly start: number
+  readonly of: number
+}
+
+/** A 206 (RFC 9110 §15.3.7). */
+function partOf(fields: readonly string[], { body, start, of }: Part): Reply {
   const range = `bytes ${start}-${start + body.byteLength - 1}/${of}`
   const kept = without(fields, ofPart)
   return { status: 206, fields: [...kept, 'Content-Range', range, 'Content-Length', String(body.byteLength)], body }

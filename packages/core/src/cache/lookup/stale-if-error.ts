@@ -27,7 +27,7 @@ export function staleIfError(lookup: Lookup, failure: Failure): MaybePromise<Rep
       const ttl = Math.floor((record.staleAt - now) / 1000)
       const { status, detail } = failure
       const line = statusLine(policy, key, { fwd: 'stale', fwdStatus: status, ttl, ...(detail ? { detail } : {}) })
-      const reply = replyFrom(record, view, now, line)
+      const reply = replyFrom({ view, now }, record, line)
       if (reply) {
         core.counters.stale++
         core.events.emit('stale-served', { route: view.route, status, cause: failure.cause })

@@ -112,11 +112,11 @@ function hit(lookup: Lookup, record: CacheRecord): MaybePromise<Opening> {
 }
 
 function send(lookup: Lookup, record: CacheRecord): MaybePromise<Opening> {
-  const { core, policy, view, now, attempt } = lookup
+  const { core, policy, now, attempt } = lookup
   const reply =
     attempt > 0 || policy.showKey
-      ? replyFrom(record, view, now, statusLine(policy, lookup.key, hitParts(lookup, record)))
-      : replyToHit(record, view, now, core.heads, policy, lookup.hitLine)
+      ? replyFrom(lookup, record, statusLine(policy, lookup.key, hitParts(lookup, record)))
+      : replyToHit(lookup, record)
   // The coding held is one this client refuses: the store tells codings apart, so this is an empty Accept-Encoding list.
   if (!reply) return runAlone(lookup, { fwd: 'vary-miss' })
   const { counters } = core

@@ -51,7 +51,7 @@ export function cacheKey(view: RequestView, policy: CachePolicy, known?: string)
     reads: [],
   }))
   const ask = (option: string, fn: KeyFunction): void => {
-    const part = askFor(option, fn, view, policy.identity, route)
+    const part = askFor(option, fn, { view, identity: policy.identity, route })
     // Another function may throw before anybody waits for this one.
     if (isPromise(part)) part.then(undefined, () => {})
     parts.push(part)
@@ -85,14 +85,15 @@ interface KeyPart {
   readonly refusal?: string | undefined
 }
 
+/** The request that a function is asked about. */
+interface AskedOf {
+  readonly view: RequestView
+  readonly identity: Identity | undefined
+  readonly route: string | undefined
+}
+
 /** Asks one function. What it read is kept apart from what others read: only what came of it is covered by it. */
-function askFor(
-  option: string,
-  fn: KeyFunction,
-  view: RequestView,
-  identity: Identity | undefined,
-  route: string | undefined,
-): MaybePromise<KeyPart> {
+function askFor(option: string, fn: KeyFunction, { view, identity, route }: AskedOf): MaybePromise<KeyPart> {
   const reads = new Set<string>()
   const context = new RequestContext(view, reads, identity)
   return chain(fn(context), (value: unknown): KeyPart => {
