@@ -1,8 +1,8 @@
 import { type Clock, systemClock } from '../base/clock.ts'
-import type { SluiceError } from '../base/errors.ts'
+import { SluiceError } from '../base/errors.ts'
 import { Events, type SluiceEvents } from '../base/events.ts'
 import { checkOptions, rule } from '../base/options.ts'
-import { byteSize } from '../base/units.ts'
+import { byteSize, type Duration, durationMs } from '../base/units.ts'
 import { type CacheSettings, checkCacheSettings } from '../cache/policy/options.ts'
 import { type CacheStats, ResponseCache } from '../cache/response-cache.ts'
 import { type DeferOptions, Deferred, type DeferStats } from '../defer/deferred.ts'
@@ -45,6 +45,12 @@ export interface SluiceOptions {
   clock?: Clock | undefined
 }
 
+/** What `sluice.ready()` is given. */
+export interface ReadyOptions {
+  /** How long to wait for the backend. Default `'10s'`. */
+  timeout?: Duration | undefined
+}
+
 /** What `sluice.stats()` answers: a copy, safe to keep. */
 export interface SluiceStats {
   readonly cache: CacheStats
@@ -66,6 +72,7 @@ export class Engine {
   readonly memos: Memos
   readonly deferred: Deferred
   readonly pages: Pages
+  readonly #backend: Backend
   readonly #closing: (() => unknown)[] = []
   #closed: Promise<void> | undefined
 
@@ -86,6 +93,7 @@ export class Engine {
     this.clock = options.clock ?? systemClock()
     this.events = new Events()
     const backend = options.backend ?? memory()
+    this.#backend = backend
     const report = (error: SluiceError): void => this.events.emit('error', { error })
     const identity = new Identity(options.identity, report)
     const store = backend.cacheStore({
@@ -129,6 +137,14 @@ export class Engine {
       shed: this.shedder.stats(),
       defer: this.deferred.stats(),
     }
+  }
+
+  /** @throws SluiceError that says why the backend does not answer; `ERR_SLUICE_CLOSED` after `close()` */
+  async ready(options: ReadyOptions = {}): Promise<void> {
+    checkOptions<ReadyOptions>('ready', options, { timeout: rule.readableBy(durationMs, 'ready.timeout') })
+    const timeoutMs = durationMs('ready.timeout', options.timeout ?? '10s')
+    if (this.#closed) throw new SluiceError('ERR_SLUICE_CLOSED', 'Nothing gets ready after close().')
+    await this.#backend.ready?.(timeoutMs)
   }
 
   /** Saves and frees what has to be saved and freed. A second call answers the first's promise. */

@@ -25,7 +25,10 @@ export interface ScriptClient extends RedisClient {
   mgetBuffer(...keys: string[]): Promise<(Buffer | null)[]>
   subscribe(...channels: string[]): Promise<unknown>
   publish(channel: string, message: string): Promise<unknown>
-  off(event: string, listener: () => void): unknown
+  connect(): Promise<unknown>
+  script(subcommand: 'LOAD', source: string): Promise<unknown>
+  // biome-ignore lint/suspicious/noExplicitAny: ioredis overloads this per event.
+  off(event: string, listener: (...args: any[]) => void): unknown
 }
 
 /** @throws SluiceError for what is neither a URL nor a client */

@@ -1,4 +1,4 @@
-import { type Clock, SluiceError } from '@sluice/core'
+import { afterWaiting, type Clock, SluiceError } from '@sluice/core'
 
 /**
  * The answer, or an error when the deadline has passed. The command itself cannot be taken back: `late` is given an
@@ -12,26 +12,23 @@ export function withDeadline<T>(
   late?: (answer: T) => void,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
-    let state: 'waiting' | 'answered' | 'over' = 'waiting'
-    const expire = (): void => {
-      if (state === 'answered') return
-      state = 'over'
+    let over = false
+    const cancel = afterWaiting(clock, ms, () => {
+      over = true
       reject(
         new SluiceError('ERR_SLUICE_STORE', `Redis took longer than ${ms} ms to ${what}. Its deadline has passed.`),
       )
-    }
-    // Where this process itself was busy, the answer may be there and only not read yet: timers run before sockets.
-    const cancel = clock.after(ms, () => setImmediate(expire))
-    const settle = (answered: () => void): boolean => {
-      if (state === 'over') return false
-      state = 'answered'
-      cancel()
-      answered()
-      return true
-    }
+    })
     answer.then(
-      (value) => settle(() => resolve(value)) || late?.(value),
-      (error) => settle(() => reject(error)),
+      (value) => {
+        if (over) return late?.(value)
+        cancel()
+        resolve(value)
+      },
+      (error) => {
+        cancel()
+        reject(error)
+      },
     )
   })
 }

@@ -111,7 +111,8 @@ export class Listener {
   async #begin(): Promise<void> {
     const { connection, channel } = this.#options
     if (!this.#subscribed) {
-      if (connection.status !== 'ready') return
+      // A client that waits to be connected is not connected for this: its owner may be about to do so.
+      if (connection.status !== 'ready' || this.#options.client.status === 'wait') return
       await this.within('subscribe', connection.subscribe(channel, this.#echoChannel))
       this.#subscribed = true
     }

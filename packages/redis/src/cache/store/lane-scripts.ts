@@ -30,12 +30,16 @@ export class LaneScripts {
     this.#ownTime = time === 'clock'
   }
 
-  /** Once more where the lane turns out to have lost its memory. */
-  async run(lane: Lane, script: Script, keys: readonly string[], args: Call['args']): Promise<Answer> {
+  /**
+   * Once more where the lane turns out to have lost its memory.
+   *
+   * @param waitMs - how long it may wait for a connection; default: as the link has it
+   */
+  async run(lane: Lane, script: Script, keys: readonly string[], args: Call['args'], waitMs?: number): Promise<Answer> {
     for (let attempt = 0; ; attempt++) {
       const before = lane.seen
       const head = lane.head(this.#ownTime ? String(this.now()) : '')
-      const call = { script, keys: [lane.clock, ...keys], args: [...head, ...args] }
+      const call = { script, keys: [lane.clock, ...keys], args: [...head, ...args], waitMs }
       const values = (await this.link.run(call)) as readonly unknown[]
       const answer: Answer = { epoch: String(values[0]), n: Number(values[1]), values }
       if (lane.note(answer, before) || attempt === attempts) return answer

@@ -55,6 +55,8 @@ const rememberedEpochs = 16
 export class Lane {
   readonly index: number
   readonly clock: string
+  /** Written to see whether that can be done. */
+  readonly probe: string
   readonly #prefix: string
   /** No two processes have the same, and none has it twice. */
   readonly #name = randomBytes(9).toString('base64url')
@@ -65,6 +67,7 @@ export class Lane {
     this.index = index
     this.#prefix = `{${namespace}:${format}:${index}}`
     this.clock = `${this.#prefix}c`
+    this.probe = `${this.#prefix}p`
   }
 
   get seen(): Seen {

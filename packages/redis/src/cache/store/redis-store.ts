@@ -57,6 +57,9 @@ export interface Deadlines {
 
 const longestMs = 10 * 365 * 86_400_000
 
+/** When the answer to a probe is taken for lost. A frozen Redis answers it when it thaws. */
+const lostMs = 2_000
+
 /**
  * The cache store in Redis, shared by processes. A look-up, a store and an invalidation of a lane are one round trip each.
  *
@@ -85,8 +88,9 @@ export class RedisCacheStore implements CacheStore {
     this.#clock = options.clock
     this.#scripts = new LaneScripts({ time: 'server', ...options })
     this.lanes = options.lanes
-    const shared = new Breaker(options.clock)
-    this.#breakers = this.lanes.all.map(() => (options.link.client.isCluster ? new Breaker(options.clock) : shared))
+    const breaker = (lane: Lane): Breaker => new Breaker(options.clock, () => this.#probe(lane))
+    const shared = breaker(this.lanes.all[0]!)
+    this.#breakers = this.lanes.all.map((lane) => (options.link.client.isCluster ? breaker(lane) : shared))
     // A connection that has just been made is worth a try, however long the outage was.
     options.link.client.on('ready', this.#connected)
     this.#debts = new Debts(options.clock, (lane, order) => this.#invalidateLane(lane, order))
@@ -226,8 +230,9 @@ export class RedisCacheStore implements CacheStore {
 
   async delete(key: string): Promise<void> {
     const { entry } = this.lanes.place(key)
-    const gone = this.#options.link.run({ script: scripts.remove, keys: [entry], args: [] })
-    await withDeadline(this.#clock, this.#options.deadlines.writeMs, 'remove', gone)
+    const { link, deadlines } = this.#options
+    const gone = link.run({ script: scripts.remove, keys: [entry], args: [], waitMs: deadlines.writeMs })
+    await withDeadline(this.#clock, deadlines.writeMs, 'remove', gone)
   }
 
   /**
@@ -252,14 +257,16 @@ export class RedisCacheStore implements CacheStore {
     const hashes = kind === 'forget' ? [] : tags.map(tagHash)
     const told = JSON.stringify([mode, tags])
     const rest = [kind, this.#options.maxTags, this.lanes.channel, lane.index, told, ...hashes]
-    const done = this.#scripts.run(lane, scripts.invalidate, [], rest)
-    await withDeadline(this.#clock, this.#options.deadlines.purgeMs, 'invalidate', done)
+    const { purgeMs } = this.#options.deadlines
+    const done = this.#scripts.run(lane, scripts.invalidate, [], rest, purgeMs)
+    await withDeadline(this.#clock, purgeMs, 'invalidate', done)
   }
 
   /** Where a lane stands now. */
   async clockOf(lane: Lane): Promise<{ epoch: string; n: number }> {
-    const asked = this.#scripts.run(lane, scripts.readClock, [], [])
-    const answer = await withDeadline(this.#clock, this.#options.deadlines.purgeMs, 'tell its position', asked)
+    const { purgeMs } = this.#options.deadlines
+    const asked = this.#scripts.run(lane, scripts.readClock, [], [], purgeMs)
+    const answer = await withDeadline(this.#clock, purgeMs, 'tell its position', asked)
     this.#breakerOf(lane).succeeded()
     return answer
   }
@@ -274,6 +281,7 @@ export class RedisCacheStore implements CacheStore {
     this.#closed = true
     this.#options.link.client.off('ready', this.#connected)
     this.#debts.close()
+    for (const breaker of this.#breakers) breaker.close()
     const { readMs } = this.#options.deadlines
     await withDeadline(this.#clock, readMs, 'give leases back', this.#leases.close()).catch(() => undefined)
   }
@@ -292,11 +300,17 @@ export class RedisCacheStore implements CacheStore {
   async #write(lane: Lane, vacancy: Vacancy, keys: readonly string[], args: Call['args']): Promise<Answer> {
     const { writeMs } = this.#options.deadlines
     try {
-      return await withDeadline(this.#clock, writeMs, 'store', this.#scripts.run(lane, scripts.store, keys, args))
+      const done = this.#scripts.run(lane, scripts.store, keys, args, writeMs)
+      return await withDeadline(this.#clock, writeMs, 'store', done)
     } catch (error) {
       this.release(vacancy, 'given-up')
       throw error
     }
+  }
+
+  /** An answer that is lost must not be waited for: then another is asked for. */
+  #probe(lane: Lane): Promise<unknown> {
+    return withDeadline(this.#clock, lostMs, 'answer', this.#scripts.run(lane, scripts.readClock, [], []))
   }
 
   #breakerOf(lane: Lane): Breaker {

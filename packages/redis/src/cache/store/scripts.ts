@@ -340,3 +340,16 @@ return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 
 /** KEYS 1 entry. */
 export const remove = script(names, `dropAll(KEYS[1])`)
+
+export const cacheScripts = {
+  lookUp,
+  position,
+  store,
+  replaceFrame,
+  invalidate,
+  readClock,
+  touch,
+  release,
+  renew,
+  remove,
+}

@@ -30,6 +30,11 @@ export class LimitKeys {
     this.channel = `${keyPrefix}${namespace}:l${format}:back`
   }
 
+  /** In the slot of that subject, to see whether it can be written. */
+  probe(subject: string): string {
+    return `${this.#prefix}${subject}}p`
+  }
+
   /** @param leased - units of it are taken in advance, and are counted differently */
   of({ key }: Charge, leased: boolean): string {
     const hash = this.#quotas.get(key.slice(subjectLength))

@@ -2,6 +2,7 @@ import type { Charge, Clock, LimitStore, LimitStoreUsage, Settlement, Verdict } 
 import type { ScriptClient } from '../../connection/client.ts'
 import { withDeadline } from '../../connection/deadline.ts'
 import type { Link } from '../../connection/link.ts'
+import { tryOut } from '../../connection/script.ts'
 import { Parcels, type Taken, type Unused } from '../charge/batches.ts'
 import { Blocked } from '../charge/blocked.ts'
 import { Decisions } from '../charge/decisions.ts'
@@ -88,6 +89,12 @@ export class RedisLimitStore implements LimitStore {
 
   partOf(charges: readonly Charge[]): string {
     return nodesOf(this.#link.client, charges)
+  }
+
+  probe(charges: readonly Charge[]): Promise<unknown> {
+    const keys = [...new Set(charges.map(subjectOf))].map((subject) => this.#keys.probe(subject))
+    const tried = keys.map((key) => this.#link.run({ script: tryOut, keys: [key], args: [] }))
+    return withDeadline(this.#clock, 2 * quietMs, 'answer', Promise.all(tried))
   }
 
   decided(charges: readonly Charge[]): readonly Verdict[] | undefined {
