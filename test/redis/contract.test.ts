@@ -48,6 +48,7 @@ describeCacheStore('memory in front of Redis', async (clock, options) => {
     client: client as unknown as ScriptClient,
     listener: listener as unknown as ScriptClient,
     changed: () => {},
+    leaseMs: 600,
   }
   const store = new TieredCacheStore({ memory, redis, clock, maxTtlMs: 60_000, bus })
   await until(() => store.bus.live)

@@ -82,8 +82,8 @@ function allScripts(): readonly Script[] {
 /** Into how many parts the cache of a Cluster is cut: an even spread over up to about eight nodes. */
 const clusterLanes = 16
 
-function lanesOf({ isCluster, options }: ScriptClient, { namespace, lanes }: ResolvedOptions): Lanes {
-  return new Lanes(namespace, lanes ?? (isCluster ? clusterLanes : 1), options?.keyPrefix)
+function lanesOf(client: ScriptClient, { namespace, lanes }: ResolvedOptions): Lanes {
+  return new Lanes(namespace, lanes ?? (client.isCluster ? clusterLanes : 1), client)
 }
 
 function cacheStore(env: BackendEnv, connection: Connection, link: Link, options: ResolvedOptions): CacheStore {
@@ -97,13 +97,14 @@ function cacheStore(env: BackendEnv, connection: Connection, link: Link, options
     open: () => connection.another(),
     deadlineMs: deadlines.purgeMs,
   })
-  const limits = { maxEntryBytes, maxVariants, maxTags, leaseMs, deadlines }
+  const limits = { maxEntryBytes, maxVariants, maxTags, leaseMs, deadlines, memoryLeaseMs: options.memoryLeaseMs }
   const store = new RedisCacheStore({ link, clock, lanes, replication, ...limits })
   if (!tier) return store
   const memory = new MemoryCacheStore({ clock, maxVariants, maxBytes: tier.maxBytes ?? env.maxBytes })
   const bus = {
     client,
     listener: connection.another(),
+    leaseMs: options.memoryLeaseMs,
     changed: (live: boolean, cause: unknown) => {
       if (!live) env.report(busDown(cause))
     },

@@ -59,7 +59,13 @@ export interface ResolvedOptions {
   readonly leaseMs: number
   readonly deadlines: Deadlines
   readonly limitDeadlineMs: number
+  /** How long memory is believed without asking Redis whether it still may be. */
+  readonly memoryLeaseMs: number
 }
+
+/** Short enough for a purge to outlast the lease of a process that has died, within its deadline. */
+const longestMemoryLeaseMs = 750
+const memoryLeaseShare = 0.75
 
 const namespaceRule: Rule = (value) =>
   typeof value === 'string' && /^[^{}\s]{1,100}$/.test(value)
@@ -102,6 +108,7 @@ export function resolveOptions(options: RedisOptions): ResolvedOptions {
       maxTtl: duration('redis.tier.maxTtl'),
     })
   }
+  const purgeMs = durationMs('redis.deadlines.purge', deadlines.purge ?? '1s')
   return Object.freeze({
     namespace: options.namespace ?? 'sluice',
     lanes: options.lanes,
@@ -117,8 +124,9 @@ export function resolveOptions(options: RedisOptions): ResolvedOptions {
     deadlines: {
       readMs: durationMs('redis.deadlines.read', deadlines.read ?? '50ms'),
       writeMs: durationMs('redis.deadlines.write', deadlines.write ?? '100ms'),
-      purgeMs: durationMs('redis.deadlines.purge', deadlines.purge ?? '1s'),
+      purgeMs,
     },
+    memoryLeaseMs: Math.ceil(Math.min(longestMemoryLeaseMs, memoryLeaseShare * purgeMs)),
     limitDeadlineMs: durationMs('redis.deadlines.limit', deadlines.limit ?? '100ms'),
   })
 }

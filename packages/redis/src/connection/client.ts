@@ -19,7 +19,7 @@ export interface RedisClient {
 /** The same with what Sluice uses of it, some of which the types of ioredis do not tell of. */
 export interface ScriptClient extends RedisClient {
   readonly isCluster?: boolean
-  readonly options?: { readonly keyPrefix?: string | undefined }
+  readonly options?: { readonly keyPrefix?: string | undefined; readonly db?: number | undefined }
   evalshaBuffer(sha: string, keyCount: number, ...rest: (string | Buffer | number)[]): Promise<unknown>
   evalBuffer(source: string, keyCount: number, ...rest: (string | Buffer | number)[]): Promise<unknown>
   mgetBuffer(...keys: string[]): Promise<(Buffer | null)[]>
@@ -29,6 +29,15 @@ export interface ScriptClient extends RedisClient {
   script(subcommand: 'LOAD', source: string): Promise<unknown>
   // biome-ignore lint/suspicious/noExplicitAny: ioredis overloads this per event.
   off(event: string, listener: (...args: any[]) => void): unknown
+}
+
+/**
+ * The name of a channel for this client. Channels belong to a server: neither its databases nor the prefix that a client
+ * puts before keys keep them apart.
+ */
+export function channelOf(name: string, client?: Pick<ScriptClient, 'options'>): string {
+  const { keyPrefix = '', db = 0 } = client?.options ?? {}
+  return `${keyPrefix}${name}${db === 0 ? '' : `@${db}`}`
 }
 
 /** @throws SluiceError for what is neither a URL nor a client */

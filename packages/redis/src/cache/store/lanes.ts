@@ -1,8 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { channelOf, type ScriptClient } from '../../connection/client.ts'
 import { Remembered } from '../../connection/remembered.ts'
 
 /** Of what is written to Redis. Another layout gets another number, so that two versions can share a server. */
-const format = 2
+const format = 3
 
 /** 132 bits: nobody finds two keys with the same one. */
 const idLength = 22
@@ -128,11 +129,11 @@ export class Lanes {
   readonly #places = new Remembered(rememberedPlaces, (key) => this.#placeOf(key))
   readonly #names = new Remembered(rememberedVariants, variantName)
 
-  /** @param keyPrefix - what the client puts before every key, but not before the names of channels in scripts */
-  constructor(namespace: string, count: number, keyPrefix = '') {
+  /** @param client - whose key prefix and database the channel carries, as the keys do by themselves */
+  constructor(namespace: string, count: number, client?: Pick<ScriptClient, 'options'>) {
     const name = `${namespace}:${count}`
     this.all = Array.from({ length: count }, (_, i) => new Lane(name, i))
-    this.channel = `${keyPrefix}${name}:${format}:bus`
+    this.channel = channelOf(`${name}:${format}:bus`, client)
   }
 
   place(key: string): Place {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import {
   Breaker,
   type CacheRecord,
@@ -22,6 +23,7 @@ import { withDeadline } from '../../connection/deadline.ts'
 import type { Call, Link } from '../../connection/link.ts'
 import { isFillPosition, Leases, tokenOf, vacancyAt } from '../fill/leases.ts'
 import { frameWithin, SharedForms } from '../forms/forms.ts'
+import { Confirmations, type Told } from '../invalidation/confirmations.ts'
 import { Debts, type Order } from '../invalidation/pending-invalidations.ts'
 import { type Found, LookUps } from '../lookup/look-ups.ts'
 import { joinSpecs, parseSpec, SpecHints, specText } from '../lookup/specs.ts'
@@ -45,6 +47,11 @@ export interface RedisCacheStoreOptions {
   readonly deadlines: Deadlines
   /** Where replicas can be waited for. */
   readonly replication?: Replication
+  /**
+   * How long a process that answers from memory may do so without asking. Default 0: nobody does that this one could not
+   * know of. Milliseconds.
+   */
+  readonly memoryLeaseMs?: number
   /** Whose time entries are measured by. `server` is the only one that processes share; tests bring a clock. */
   readonly time?: 'server' | 'clock'
 }
@@ -57,6 +64,9 @@ export interface Deadlines {
 
 const longestMs = 10 * 365 * 86_400_000
 
+/** How many tags are invalidated by one call. */
+const tagsPerCall = 250
+
 /** When the answer to a probe is taken for lost. A frozen Redis answers it when it thaws. */
 const lostMs = 2_000
 
@@ -67,9 +77,12 @@ const lostMs = 2_000
  */
 export class RedisCacheStore implements CacheStore {
   readonly lanes: Lanes
+  /** What this process is called among those that answer from memory. */
+  readonly member = randomBytes(9).toString('base64url')
+  readonly scripts: LaneScripts
   readonly #options: RedisCacheStoreOptions
   readonly #clock: Clock
-  readonly #scripts: LaneScripts
+  readonly #confirmations: Confirmations
   readonly #lookUps: LookUps
   /** One for each lane of a Cluster, whose nodes fail one by one; else the same for all. */
   readonly #breakers: readonly Breaker[]
@@ -86,21 +99,23 @@ export class RedisCacheStore implements CacheStore {
   constructor(options: RedisCacheStoreOptions) {
     this.#options = options
     this.#clock = options.clock
-    this.#scripts = new LaneScripts({ time: 'server', ...options })
+    this.scripts = new LaneScripts({ time: 'server', ...options })
+    const { memoryLeaseMs: leaseMs = 0 } = options
+    this.#confirmations = new Confirmations({ scripts: this.scripts, member: this.member, leaseMs })
     this.lanes = options.lanes
     const breaker = (lane: Lane): Breaker => new Breaker(options.clock, () => this.#probe(lane))
     const shared = breaker(this.lanes.all[0]!)
     this.#breakers = this.lanes.all.map((lane) => (options.link.client.isCluster ? breaker(lane) : shared))
     // A connection that has just been made is worth a try, however long the outage was.
     options.link.client.on('ready', this.#connected)
-    this.#debts = new Debts(options.clock, (lane, order) => this.#invalidateLane(lane, order))
+    this.#debts = new Debts(options.clock, (lane, order, patient) => this.#invalidateLane(lane, order, patient))
     this.#leases = new Leases({
       clock: options.clock,
       leaseMs: options.leaseMs,
       send: (call) => options.link.run(call).catch(() => undefined),
     })
     this.#lookUps = new LookUps({
-      scripts: this.#scripts,
+      scripts: this.scripts,
       lanes: this.lanes,
       clock: options.clock,
       deadlineMs: options.deadlines.readMs,
@@ -110,7 +125,7 @@ export class RedisCacheStore implements CacheStore {
       reaches: (lane) => this.#reaches(lane),
     })
     this.#forms = new SharedForms({
-      scripts: this.#scripts,
+      scripts: this.scripts,
       lanes: this.lanes,
       clock: options.clock,
       stamps: this.#stamps,
@@ -139,7 +154,7 @@ export class RedisCacheStore implements CacheStore {
     if (!this.#reaches(lane)) return undefined
     const breaker = this.#breakerOf(lane)
     try {
-      const asked = this.#scripts.run(lane, scripts.position, [entry], [])
+      const asked = this.scripts.run(lane, scripts.position, [entry], [])
       const answer = await withDeadline(this.#clock, this.#options.deadlines.readMs, 'answer', asked)
       breaker.succeeded()
       return vacancyAt(lane, answer, String(answer.values[2]), { lease: undefined, token: undefined })
@@ -154,7 +169,7 @@ export class RedisCacheStore implements CacheStore {
     const place = this.lanes.place(key)
     const { lane, id } = place
     if (!isFillPosition(position) || position.lane !== lane.index) return 'fenced'
-    const now = this.#scripts.now()
+    const now = this.scripts.now()
     const endsMs = Math.min(Math.ceil(record.deleteAt - now), longestMs)
     if (this.#closed || this.#breakerOf(lane).open || !(endsMs > 0)) return this.#unstored(vacancy)
     const frame = frameWithin(this.#options.maxEntryBytes, shiftRecord(record, -now))
@@ -236,8 +251,9 @@ export class RedisCacheStore implements CacheStore {
   }
 
   /**
-   * In every lane at once. Resolves when all of them have answered. Rejects when one has not: that one is asked again
-   * until it answers, and this process believes nothing of it before.
+   * In every lane at once. Resolves when all of them have answered, and every process that answers from memory has heard of
+   * it or must not any more. Rejects when that is not so in time: it is tried again until it is, and this process believes
+   * nothing of the lane before.
    */
   async invalidate(tags: readonly string[], mode: InvalidateMode): Promise<void> {
     if (tags.length === 0) return
@@ -252,20 +268,35 @@ export class RedisCacheStore implements CacheStore {
     return (await this.#options.replication?.confirm(replicas)) ?? 0
   }
 
-  async #invalidateLane(lane: Lane, { tags, mode }: Order): Promise<void> {
+  async #invalidateLane(lane: Lane, order: Order, patient: boolean): Promise<void> {
+    const { purgeMs } = this.#options.deadlines
+    let startedMs = 0
+    let told: Told | undefined
+    // One after the other, so that others have their turn in between. Each has the deadline of a purge.
+    for (const piece of piecesOf(order)) {
+      startedMs = performance.now()
+      told = await this.#invalidatePiece(lane, piece)
+    }
+    // Who has heard of the last has heard of those before.
+    const confirmed = this.#confirmations.of(lane, told!)
+    const leftMs = Math.max(1, purgeMs - (performance.now() - startedMs))
+    await (patient ? confirmed : withDeadline(this.#clock, leftMs, 'hear from all processes', confirmed))
+  }
+
+  async #invalidatePiece(lane: Lane, { tags, mode }: Order): Promise<Told> {
     const kind = mode === 'purge' && tags.includes(everythingTag) ? 'forget' : mode
     const hashes = kind === 'forget' ? [] : tags.map(tagHash)
-    const told = JSON.stringify([mode, tags])
-    const rest = [kind, this.#options.maxTags, this.lanes.channel, lane.index, told, ...hashes]
-    const { purgeMs } = this.#options.deadlines
-    const done = this.#scripts.run(lane, scripts.invalidate, [], rest, purgeMs)
-    await withDeadline(this.#clock, purgeMs, 'invalidate', done)
+    const { maxTags, deadlines } = this.#options
+    const rest = [kind, maxTags, this.lanes.channel, lane.index, this.member, JSON.stringify([mode, tags]), ...hashes]
+    const done = this.scripts.run(lane, scripts.invalidate, [], rest, deadlines.purgeMs)
+    const { epoch, n, values } = await withDeadline(this.#clock, deadlines.purgeMs, 'invalidate', done)
+    return { epoch, n, members: values[2] as Buffer, knownMs: Number(values[3]) }
   }
 
   /** Where a lane stands now. */
   async clockOf(lane: Lane): Promise<{ epoch: string; n: number }> {
     const { purgeMs } = this.#options.deadlines
-    const asked = this.#scripts.run(lane, scripts.readClock, [], [], purgeMs)
+    const asked = this.scripts.run(lane, scripts.readClock, [], [], purgeMs)
     const answer = await withDeadline(this.#clock, purgeMs, 'tell its position', asked)
     this.#breakerOf(lane).succeeded()
     return answer
@@ -281,6 +312,7 @@ export class RedisCacheStore implements CacheStore {
     this.#closed = true
     this.#options.link.client.off('ready', this.#connected)
     this.#debts.close()
+    this.#confirmations.close()
     for (const breaker of this.#breakers) breaker.close()
     const { readMs } = this.#options.deadlines
     await withDeadline(this.#clock, readMs, 'give leases back', this.#leases.close()).catch(() => undefined)
@@ -300,7 +332,7 @@ export class RedisCacheStore implements CacheStore {
   async #write(lane: Lane, vacancy: Vacancy, keys: readonly string[], args: Call['args']): Promise<Answer> {
     const { writeMs } = this.#options.deadlines
     try {
-      const done = this.#scripts.run(lane, scripts.store, keys, args, writeMs)
+      const done = this.scripts.run(lane, scripts.store, keys, args, writeMs)
       return await withDeadline(this.#clock, writeMs, 'store', done)
     } catch (error) {
       this.release(vacancy, 'given-up')
@@ -310,12 +342,19 @@ export class RedisCacheStore implements CacheStore {
 
   /** An answer that is lost must not be waited for: then another is asked for. */
   #probe(lane: Lane): Promise<unknown> {
-    return withDeadline(this.#clock, lostMs, 'answer', this.#scripts.run(lane, scripts.readClock, [], []))
+    return withDeadline(this.#clock, lostMs, 'answer', this.scripts.run(lane, scripts.readClock, [], []))
   }
 
   #breakerOf(lane: Lane): Breaker {
     return this.#breakers[lane.index]!
   }
+}
+
+/** In parts that Redis does in a fraction of a millisecond each: it does nothing else meanwhile. */
+function piecesOf({ tags, mode }: Order): readonly Order[] {
+  if (tags.includes(everythingTag)) return [{ tags: [everythingTag], mode }]
+  const count = Math.ceil(tags.length / tagsPerCall)
+  return Array.from({ length: count }, (_, i) => ({ tags: tags.slice(i * tagsPerCall, (i + 1) * tagsPerCall), mode }))
 }
 
 function plain(found: Found | StoreOut): CacheRecord | Vacancy | StoreOut {

@@ -74,7 +74,7 @@ export class RedisLimitStore implements LimitStore {
     this.deadlineMs = deadlineMs
     // Known to whoever knows the namespace. It keeps addresses from standing there, not from being guessed.
     this.secret = `sluice:${namespace}`
-    this.#keys = new LimitKeys(namespace, client.options?.keyPrefix)
+    this.#keys = new LimitKeys(namespace, client)
     this.#decisions = new Decisions({ link, scripts: this.#scripts, now: () => this.#now() })
     const { channel } = this.#keys
     const told = (name: string): void => this.#blocked.told(name)
