@@ -19,6 +19,8 @@ const ours = {
   // A server that is gone without a word: only a new connection finds it again.
   socketTimeout: 5_000,
   retryStrategy,
+  // Says what client it is, by a command that older servers do not know and users may not be allowed.
+  disableClientInfo: true,
   // A replica answers after a failover: the address leads to the new master on the next attempt.
   reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
 } as const
@@ -51,10 +53,10 @@ export class Connection {
    * @param client - whom it should be like; a client of one server of a Cluster for a connection to just that server
    */
   another(client = this.client): ScriptClient {
-    const override = { ...ours, keyPrefix: '', lazyConnect: false, enableAutoPipelining: false }
+    const override = { ...ours, lazyConnect: false, enableAutoPipelining: false }
     const { retryStrategy: _, ...rest } = override
     const made = client.isCluster
-      ? client.duplicate([], { keyPrefix: '', lazyConnect: false, enableOfflineQueue: false, redisOptions: rest })
+      ? client.duplicate([], { lazyConnect: false, enableOfflineQueue: false, redisOptions: rest })
       : client.duplicate(override)
     return this.#own(made as RedisClient)
   }
