@@ -7,10 +7,11 @@ import {
   SluiceError,
   systemClock,
 } from '@sluice/core'
+import * as invalidationScripts from './cache/invalidation/scripts.ts'
 import { Lanes } from './cache/store/lanes.ts'
 import { RedisCacheStore } from './cache/store/redis-store.ts'
 import { Replication } from './cache/store/replication.ts'
-import { cacheScripts } from './cache/store/scripts.ts'
+import * as cacheScripts from './cache/store/scripts.ts'
 import { TieredCacheStore } from './cache/store/tiered-store.ts'
 import { checkTarget, type RedisClient, type ScriptClient } from './connection/client.ts'
 import { Connection } from './connection/connection.ts'
@@ -76,7 +77,18 @@ function allScripts(): readonly Script[] {
   const limits = new LimitScripts()
   const algorithms = (['p', 'b', 'f', 'c'] as const).map((letter) => [letter])
   const counting = algorithms.flatMap((letters) => [limits.get('consume', letters), limits.get('giveBack', letters)])
-  return [tryOut, forget, limits.get('renew', ['c']), ...counting, ...Object.values(cacheScripts)]
+  return [
+    tryOut,
+    forget,
+    limits.get('renew', ['c']),
+    ...counting,
+    ...[invalidationScripts, cacheScripts].flatMap(scriptsIn),
+  ]
+}
+
+/** Of what a module exports, those that are scripts. */
+function scriptsIn(exports: object): readonly Script[] {
+  return Object.values(exports).filter((one): one is Script => typeof one?.sha === 'string')
 }
 
 /** Into how many parts the cache of a Cluster is cut: an even spread over up to about eight nodes. */
@@ -89,7 +101,7 @@ function lanesOf(client: ScriptClient, { namespace, lanes }: ResolvedOptions): L
 function cacheStore(env: BackendEnv, connection: Connection, link: Link, options: ResolvedOptions): CacheStore {
   const { clock, maxVariants } = env
   const { client } = connection
-  const { tier, maxEntryBytes, maxTags, leaseMs, deadlines } = options
+  const { tier, maxEntryBytes, maxEntryTags, maxTags, leaseMs, deadlines, memoryLeaseMs } = options
   const lanes = lanesOf(client, options)
   const replication = new Replication({
     clock,
@@ -97,8 +109,8 @@ function cacheStore(env: BackendEnv, connection: Connection, link: Link, options
     open: () => connection.another(),
     deadlineMs: deadlines.purgeMs,
   })
-  const limits = { maxEntryBytes, maxVariants, maxTags, leaseMs, deadlines, memoryLeaseMs: options.memoryLeaseMs }
-  const store = new RedisCacheStore({ link, clock, lanes, replication, ...limits })
+  const limits = { maxEntryBytes, maxEntryTags, maxVariants, maxTags, leaseMs, deadlines, memoryLeaseMs }
+  const store = new RedisCacheStore({ link, clock, lanes, replication, report: env.report, ...limits })
   if (!tier) return store
   const memory = new MemoryCacheStore({ clock, maxVariants, maxBytes: tier.maxBytes ?? env.maxBytes })
   const bus = {

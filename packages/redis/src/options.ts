@@ -38,6 +38,11 @@ export interface RedisOptions {
   /** Larger responses go through and are not stored. Default `'4mb'`. */
   maxEntryBytes?: ByteSize | undefined
   /**
+   * Responses with more tags than this go through and are not stored: each look-up after a purge compares them all. An
+   * `error` event names the route. Default 1,000.
+   */
+  maxEntryTags?: number | undefined
+  /**
    * How many invalidated tags a lane remembers, about 100 bytes each. When there are more it forgets its entries instead.
    * Default 50,000.
    */
@@ -55,6 +60,7 @@ export interface ResolvedOptions {
   readonly lanes: number | undefined
   readonly tier: { readonly maxBytes: number | undefined; readonly maxTtlMs: number } | undefined
   readonly maxEntryBytes: number
+  readonly maxEntryTags: number
   readonly maxTags: number
   readonly leaseMs: number
   readonly deadlines: Deadlines
@@ -91,6 +97,7 @@ export function resolveOptions(options: RedisOptions): ResolvedOptions {
     lanes: lanesRule,
     tier: rule.either(rule.oneOf(false), rule.object),
     maxEntryBytes: rule.readableBy(byteSize, 'redis.maxEntryBytes'),
+    maxEntryTags: rule.positiveInteger,
     maxTags: rule.positiveInteger,
     lease: positive('redis.lease'),
     deadlines: rule.object,
@@ -119,6 +126,7 @@ export function resolveOptions(options: RedisOptions): ResolvedOptions {
         }
       : undefined,
     maxEntryBytes: byteSize('redis.maxEntryBytes', options.maxEntryBytes ?? '4mb'),
+    maxEntryTags: options.maxEntryTags ?? 1_000,
     maxTags: options.maxTags ?? 50_000,
     leaseMs: durationMs('redis.lease', options.lease ?? '2s'),
     deadlines: {

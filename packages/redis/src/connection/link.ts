@@ -1,5 +1,6 @@
-import { afterWaiting, type Clock, SluiceError } from '@sluice/core'
+import { afterWaiting, type Clock, isSluiceError, SluiceError } from '@sluice/core'
 import type { RedisClient, ScriptClient } from './client.ts'
+import { withDeadline } from './deadline.ts'
 import type { Script } from './script.ts'
 
 /** A script, the keys it touches (of one slot), and its arguments. */
@@ -15,9 +16,12 @@ export interface LinkOptions {
   readonly clock: Clock
   /** How long calls wait for a connection that is being made, the first one or the next. Milliseconds; 0: not at all. */
   readonly waitMs: number
-  /** Told of every error that Redis or the connection answered with. */
+  /** Told of every error that Redis answered with, and of every probe that failed. */
   readonly failed?: ((error: unknown) => void) | undefined
 }
+
+/** When the answer to a probe is taken for lost. */
+const lostMs = 2_000
 
 /**
  * Runs scripts, soon or not at all: what is called while a connection is being made goes out with the first bytes over it,
@@ -29,6 +33,7 @@ export class Link {
   readonly #options: Partial<LinkOptions>
   /** Those who wait for a connection, in their order. */
   readonly #waiting = new Set<(connected: boolean) => void>()
+  #expectedBytes = 0
   readonly #ready = (): void => this.#tell(true)
   readonly #end = (): void => this.#tell(false)
 
@@ -47,6 +52,26 @@ export class Link {
     return this.client.isCluster ? cluster.nodes('master') : [this.client]
   }
 
+  /** How much has arrived so far over the connections there are. Bytes. */
+  get receivedBytes(): number {
+    let bytes = 0
+    for (const { stream } of this.servers()) bytes += stream?.bytesRead ?? 0
+    return bytes
+  }
+
+  /** How much more will arrive that is known of. Bytes. */
+  get expectedBytes(): number {
+    return this.#expectedBytes
+  }
+
+  /** So much will arrive, until what this answers with is called. */
+  expect(bytes: number): () => void {
+    this.#expectedBytes += bytes
+    return () => {
+      this.#expectedBytes -= bytes
+    }
+  }
+
   /** What stands under these keys, which must share a slot. */
   async read(keys: readonly string[], waitMs?: number): Promise<(Buffer | null)[]> {
     if (!this.ready) await this.connected(waitMs)
@@ -58,7 +83,24 @@ export class Link {
       if (!this.ready) await this.connected(waitMs)
       return await this.#evaluate(script, keys, args)
     } catch (error) {
-      this.#options.failed?.(error)
+      // That there is no connection at this moment may mean nothing.
+      if (!isSluiceError(error)) this.#options.failed?.(error)
+      throw error
+    }
+  }
+
+  /**
+   * Runs what shows whether Redis is there. An answer that is lost is not waited for; a frozen Redis gives it when it thaws.
+   *
+   * @throws what is the matter
+   */
+  async probe(calls: readonly Promise<unknown>[]): Promise<void> {
+    const { clock, failed } = this.#options
+    const answers = Promise.all(calls)
+    try {
+      await (clock ? withDeadline(clock, lostMs, 'answer', answers) : answers)
+    } catch (error) {
+      failed?.(error)
       throw error
     }
   }

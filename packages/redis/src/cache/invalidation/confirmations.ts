@@ -1,7 +1,7 @@
 import { type Cancel, systemClock } from '@sluice/core'
 import type { LaneScripts } from '../store/lane-scripts.ts'
 import type { Lane, LanePosition } from '../store/lanes.ts'
-import { leave, member, members } from '../store/scripts.ts'
+import { leave, member, members } from './scripts.ts'
 
 /** What the script that invalidates answered about those who answer from memory. */
 export interface Told extends LanePosition {

@@ -2,7 +2,7 @@ import type { Cancel, Clock } from '@sluice/core'
 import { withDeadline } from '../../connection/deadline.ts'
 import type { LaneScripts } from '../store/lane-scripts.ts'
 import type { Lane, LanePosition, Lanes } from '../store/lanes.ts'
-import { hold, leave } from '../store/scripts.ts'
+import { hold, leave } from './scripts.ts'
 
 export interface MemoryLeaseOptions {
   readonly clock: Clock

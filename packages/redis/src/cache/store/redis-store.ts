@@ -25,6 +25,7 @@ import { isFillPosition, Leases, tokenOf, vacancyAt } from '../fill/leases.ts'
 import { frameWithin, SharedForms } from '../forms/forms.ts'
 import { Confirmations, type Told } from '../invalidation/confirmations.ts'
 import { Debts, type Order } from '../invalidation/pending-invalidations.ts'
+import { invalidate } from '../invalidation/scripts.ts'
 import { type Found, LookUps } from '../lookup/look-ups.ts'
 import { joinSpecs, parseSpec, SpecHints, specText } from '../lookup/specs.ts'
 import { Stamps } from '../lookup/stamps.ts'
@@ -39,6 +40,10 @@ export interface RedisCacheStoreOptions {
   readonly lanes: Lanes
   /** Larger frames are not stored. Bytes. */
   readonly maxEntryBytes: number
+  /** Responses with more tags are not stored. Default: all are. */
+  readonly maxEntryTags?: number
+  /** Told of responses that are not stored for what they are. */
+  readonly report?: (error: SluiceError) => void
   readonly maxVariants: number
   /** How many invalidated tags a lane remembers before it forgets its entries. */
   readonly maxTags: number
@@ -67,9 +72,6 @@ const longestMs = 10 * 365 * 86_400_000
 /** How many tags are invalidated by one call. */
 const tagsPerCall = 250
 
-/** When the answer to a probe is taken for lost. A frozen Redis answers it when it thaws. */
-const lostMs = 2_000
-
 /**
  * The cache store in Redis, shared by processes. A look-up, a store and an invalidation of a lane are one round trip each.
  *
@@ -94,6 +96,7 @@ export class RedisCacheStore implements CacheStore {
   readonly #connected = (): void => {
     for (const breaker of this.#breakers) breaker.succeeded()
   }
+  readonly #overTagged = new Set<string>()
   #closed = false
 
   constructor(options: RedisCacheStoreOptions) {
@@ -103,7 +106,8 @@ export class RedisCacheStore implements CacheStore {
     const { memoryLeaseMs: leaseMs = 0 } = options
     this.#confirmations = new Confirmations({ scripts: this.scripts, member: this.member, leaseMs })
     this.lanes = options.lanes
-    const breaker = (lane: Lane): Breaker => new Breaker(options.clock, () => this.#probe(lane))
+    const breaker = (lane: Lane): Breaker =>
+      new Breaker(options.clock, () => options.link.probe([this.scripts.run(lane, scripts.readClock, [], [])]))
     const shared = breaker(this.lanes.all[0]!)
     this.#breakers = this.lanes.all.map((lane) => (options.link.client.isCluster ? breaker(lane) : shared))
     // A connection that has just been made is worth a try, however long the outage was.
@@ -169,6 +173,11 @@ export class RedisCacheStore implements CacheStore {
     const place = this.lanes.place(key)
     const { lane, id } = place
     if (!isFillPosition(position) || position.lane !== lane.index) return 'fenced'
+    if (record.tags.length > (this.#options.maxEntryTags ?? Number.POSITIVE_INFINITY)) {
+      this.#tooManyTags(record)
+      this.release(vacancy, 'unshared')
+      return 'refused'
+    }
     const now = this.scripts.now()
     const endsMs = Math.min(Math.ceil(record.deleteAt - now), longestMs)
     if (this.#closed || this.#breakerOf(lane).open || !(endsMs > 0)) return this.#unstored(vacancy)
@@ -288,7 +297,7 @@ export class RedisCacheStore implements CacheStore {
     const hashes = kind === 'forget' ? [] : tags.map(tagHash)
     const { maxTags, deadlines } = this.#options
     const rest = [kind, maxTags, this.lanes.channel, lane.index, this.member, JSON.stringify([mode, tags]), ...hashes]
-    const done = this.scripts.run(lane, scripts.invalidate, [], rest, deadlines.purgeMs)
+    const done = this.scripts.run(lane, invalidate, [], rest, deadlines.purgeMs)
     const { epoch, n, values } = await withDeadline(this.#clock, deadlines.purgeMs, 'invalidate', done)
     return { epoch, n, members: values[2] as Buffer, knownMs: Number(values[3]) }
   }
@@ -318,6 +327,19 @@ export class RedisCacheStore implements CacheStore {
     await withDeadline(this.#clock, readMs, 'give leases back', this.#leases.close()).catch(() => undefined)
   }
 
+  /** Once for each route. */
+  #tooManyTags({ target, tags }: CacheRecord): void {
+    const route = target.route ?? target.path
+    if (this.#overTagged.has(route) || this.#overTagged.size > 1_000) return
+    this.#overTagged.add(route)
+    this.#options.report?.(
+      new SluiceError(
+        'ERR_SLUICE_STORE',
+        `A response of ${JSON.stringify(route.replace('\0', ' '))} has ${tags.length} tags and is not stored: \`redis.maxEntryTags\` is ${this.#options.maxEntryTags}. Tag it with what stands for many (a list and not each of its items), or raise that.`,
+      ),
+    )
+  }
+
   #unstored(vacancy: Vacancy): SetOutcome {
     this.release(vacancy, 'given-up')
     return 'refused'
@@ -338,11 +360,6 @@ export class RedisCacheStore implements CacheStore {
       this.release(vacancy, 'given-up')
       throw error
     }
-  }
-
-  /** An answer that is lost must not be waited for: then another is asked for. */
-  #probe(lane: Lane): Promise<unknown> {
-    return withDeadline(this.#clock, lostMs, 'answer', this.scripts.run(lane, scripts.readClock, [], []))
   }
 
   #breakerOf(lane: Lane): Breaker {

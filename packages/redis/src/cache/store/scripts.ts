@@ -19,16 +19,16 @@ import { script } from '../../connection/script.ts'
  * that the tag was never invalidated since the floor.
  *
  * The meta of a variant is its position, when it was stored (ms), after how long it is stale and deleted (ms), its
- * stamp and its epoch, and the tags' hashes, 8 bytes each. Numbers are packed as doubles: whole ones are exact up to
+ * stamp, how long its frame is (bytes), its epoch, and the tags' hashes, 8 bytes each. Numbers are packed as doubles: whole ones are exact up to
  * 2^53, and nothing is parsed.
  *
  * Every answer begins with the epoch and the position of the lane.
  */
 
 /** KEYS[1] clock. ARGV 1–4: the epoch and position this process has seen, an epoch for a new beginning, the time. */
-const prelude = `
+export const prelude = `
 local keepMs = 604800000
-local meta, version = '>ddddc16Bc0', '>ddd'
+local meta, version = '>ddddc16I4Bc0', '>ddd'
 local function serverMs()
   local t = redis.call('TIME')
   return t[1] * 1000 + math.floor(t[2] / 1000)
@@ -98,9 +98,9 @@ end
 const judging = `
 local e, n, f = lane()
 local now
--- Age, age of the expiry, stamp, whether it is stale; nil where it may not be given out.
+-- Age, age of the expiry, stamp, whether it is stale, the size of the frame; nil where it may not be given out.
 local function judge(m)
-  local ok, mn, stored, stale, ends, stamp, me, at = pcall(struct.unpack, meta, m)
+  local ok, mn, stored, stale, ends, stamp, size, me, at = pcall(struct.unpack, meta, m)
   if not ok or me ~= e or mn < f or mn > n then return nil end
   now = now or timeMs()
   local age, expiredAge = now - stored, -1
@@ -115,7 +115,7 @@ local function judge(m)
   end
   if age < 0 then age = 0 end
   if age >= ends then return nil end
-  return age, expiredAge, stamp, age >= stale
+  return age, expiredAge, stamp, age >= stale, size
 end
 `
 
@@ -146,8 +146,16 @@ export const outcome = { record: 0, plainRecord: 1, keyVacant: 2, variantVacant:
 /** The state of a lease by its number in judgements. */
 export const leaseStates = [undefined, 'taken', 'held', 'open'] as const
 
-/** Where in a judgement what is: outcome, lease, age, age of the expiry, stamp. */
-export const judgement = { outcome: 0, lease: 1, age: 2, expiredAge: 10, stamp: 18, bytes: 18 + stampBytes } as const
+/** Where in a judgement what is: outcome, lease, age, age of the expiry, stamp, the size of the frame. */
+export const judgement = {
+  outcome: 0,
+  lease: 1,
+  age: 2,
+  expiredAge: 10,
+  stamp: 18,
+  size: 18 + stampBytes,
+  bytes: 22 + stampBytes,
+} as const
 
 /**
  * Judges any number of entries, and for each vacancy says where a fill stands and takes its lease.
@@ -192,8 +200,8 @@ for number = 0, #letters - 1 do
     code = 4
     if spec == '' then code, own, m = 1, plain, redis.call('HGET', entry, 'm0') end
   end
-  local age, expiredAge, stamp, stale
-  if m and code < 2 then age, expiredAge, stamp, stale = judge(m) end
+  local age, expiredAge, stamp, stale, size
+  if m and code < 2 then age, expiredAge, stamp, stale, size = judge(m) end
   if not age then
     -- Nobody is ever given it again: it need not be sent either.
     if m and code < 2 then redis.pcall('UNLINK', frameOf(own)) end
@@ -202,7 +210,7 @@ for number = 0, #letters - 1 do
   end
   local taken = 0
   if wanted and code ~= 4 and (stale or not age) then taken = lease(own, ARGV[6] .. number) end
-  judgements[number + 1] = struct.pack('>BBddc16', code, taken, age or 0, expiredAge or -1, stamp or '                ')
+  judgements[number + 1] = struct.pack('>BBddc16I4', code, taken, age or 0, expiredAge or -1, stamp or '                ', size or 0)
 end
 answer[3] = table.concat(judgements)
 return answer
@@ -244,7 +252,7 @@ if spec ~= ARGV[7] then return { e, n, 'S', spec } end
 local variant, ends = ARGV[9], tonumber(ARGV[12])
 if spec ~= ARGV[8] then dropAll(KEYS[2])
 elseif isFull(KEYS[2], variant, tonumber(ARGV[13])) then return { e, n, 'M' } end
-local m = struct.pack(meta, n, timeMs(), tonumber(ARGV[11]), ends, string.sub(ARGV[15], 1, 16), #e, e) .. ARGV[10]
+local m = struct.pack(meta, n, timeMs(), tonumber(ARGV[11]), ends, string.sub(ARGV[15], 1, 16), #ARGV[15], #e, e) .. ARGV[10]
 -- A little longer than anybody wants it: what decides is the time in the meta.
 redis.call('SET', KEYS[3], ARGV[15], 'PX', ends + 5000)
 local order = redis.call('HINCRBY', KEYS[2], 'q', 1)
@@ -276,104 +284,15 @@ export const replaceFrame = script(
 local held = redis.call('HMGET', KEYS[2], 's', 'm' .. ARGV[6])
 local m = held[2]
 if held[1] ~= ARGV[5] or not m or not judge(m) then return { e, n, 'C' } end
-local mn, stored, stale, ends, stamp, me, at = struct.unpack(meta, m)
+local mn, stored, stale, ends, stamp, _, me, at = struct.unpack(meta, m)
 -- The frame may be gone alone.
 if stamp ~= ARGV[7] or redis.call('GETRANGE', KEYS[3], 0, #stamp - 1) ~= stamp then return { e, n, 'C' } end
 redis.call('SET', KEYS[3], ARGV[8], 'XX', 'KEEPTTL')
-m = struct.pack(meta, mn, stored, stale, ends, string.sub(ARGV[8], 1, 16), #me, me) .. string.sub(m, at)
+m = struct.pack(meta, mn, stored, stale, ends, string.sub(ARGV[8], 1, 16), #ARGV[8], #me, me) .. string.sub(m, at)
 redis.call('HSET', KEYS[2], 'm' .. ARGV[6], m)
 return { e, n, 'K' }
 `,
 )
-
-/**
- * Invalidates in this lane, and tells everybody who listens.
- *
- * ARGV 5 `purge`, `expire` or `forget` (everything is purged, and the versions with it), 6 most tags remembered,
- * 7 channel, 8 the lane, 9 who tells it, 10 what to tell, then the tags, no more than Lua can unpack.
- *
- * Answers the processes that answer from memory, and for how long they have been known (ms): who was there before the lane
- * lost its memory is not among them.
- */
-export const invalidate = script(
-  prelude,
-  `
-local e, n = lane()
-n = n + 1
-local function forget()
-  local members = redis.call('HMGET', KEYS[1], 'b', 'm')
-  redis.call('UNLINK', KEYS[1])
-  redis.call('HSET', KEYS[1], 'e', e, 'n', n, 'f', n, 'b', members[1], 'm', members[2] or '')
-end
-if ARGV[5] == 'forget' then
-  forget()
-else
-  local tags, written = { unpack(ARGV, 11) }, {}
-  local now, purging = timeMs(), ARGV[5] == 'purge'
-  for i, known in ipairs(redis.call('HMGET', KEYS[1], unpack(tags))) do
-    local p, x, ms = 0, 0, 0
-    if known then p, x, ms = struct.unpack(version, known) end
-    if purging then p = n else x, ms = n, now end
-    written[2 * i - 1], written[2 * i] = tags[i], struct.pack(version, p, x, ms)
-  end
-  redis.call('HSET', KEYS[1], 'n', n, unpack(written))
-  -- Forgotten versions must read as invalidated: the floor rises above every entry there is.
-  if redis.call('HLEN', KEYS[1]) > tonumber(ARGV[6]) + 5 then forget() end
-end
-keep(KEYS[1], keepMs)
-redis.call('PUBLISH', ARGV[7], ARGV[8] .. ' ' .. e .. ' ' .. integer(n) .. ' ' .. ARGV[9] .. ' ' .. ARGV[10])
-local members = redis.call('HMGET', KEYS[1], 'b', 'm')
-return { e, n, members[2] or '', math.max(0, serverMs() - tonumber(members[1])) }
-`,
-)
-
-/** How a process that answers from memory stands in `m`: its name, how far it has heard, its lease (ms), a count. */
-export const member = { name: 0, heard: 12, leaseMs: 20, bytes: 28 } as const
-
-/** Of more processes than these nobody knows which still run: those that do come again. */
-const mostMembers = 1_000
-
-/**
- * Says that a process answers from memory, and up to where it has heard what was invalidated.
- *
- * ARGV 5 its name, 6 the epoch it has heard of and 7 how far, 8 how long its lease is (ms), 9 a count.
- */
-export const hold = script(
-  prelude,
-  `
-local e, n = lane()
-local heard = ARGV[6] == e and ARGV[7] or -1
-local own = struct.pack('>c12dI4I4', ARGV[5], heard, ARGV[8], ARGV[9])
-local all, at = redis.call('HGET', KEYS[1], 'm') or '', 1
-while at <= #all and string.sub(all, at, at + 11) ~= ARGV[5] do at = at + ${member.bytes} end
-if at > ${mostMembers} * ${member.bytes} then
-  all, at = '', 1
-  redis.call('HSET', KEYS[1], 'b', serverMs())
-end
-redis.call('HSET', KEYS[1], 'm', string.sub(all, 1, at - 1) .. own .. string.sub(all, at + ${member.bytes}))
-keep(KEYS[1], keepMs)
-return { e, n }
-`,
-)
-
-/** Takes a process from those that answer from memory. ARGV 5 its name, or all of what stands there of it. */
-export const leave = script(
-  prelude,
-  `
-local e, n = lane()
-local all = redis.call('HGET', KEYS[1], 'm') or ''
-for at = 1, #all, ${member.bytes} do
-  if string.sub(all, at, at + #ARGV[5] - 1) == ARGV[5] then
-    redis.call('HSET', KEYS[1], 'm', string.sub(all, 1, at - 1) .. string.sub(all, at + ${member.bytes}))
-    break
-  end
-end
-return { e, n }
-`,
-)
-
-/** Who answers from memory. */
-export const members = script(prelude, `local e, n = lane()\nreturn { e, n, redis.call('HGET', KEYS[1], 'm') or '' }`)
 
 /** Where the lane stands. */
 export const readClock = script(prelude, `local e, n = lane()\nreturn { e, n }`)
@@ -396,16 +315,3 @@ return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 
 /** KEYS 1 entry. */
 export const remove = script(names, `dropAll(KEYS[1])`)
-
-export const cacheScripts = {
-  lookUp,
-  position,
-  store,
-  replaceFrame,
-  invalidate,
-  readClock,
-  touch,
-  release,
-  renew,
-  remove,
-}
