@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from '../base/clock.ts'
 import { SluiceError } from '../base/errors.ts'
 import { Events, type SluiceEvents } from '../base/events.ts'
-import { checkOptions, rule } from '../base/options.ts'
+import { checkOptions, checkSecret, rule } from '../base/options.ts'
 import { byteSize, type Duration, durationMs } from '../base/units.ts'
 import { type CacheSettings, checkCacheSettings } from '../cache/policy/options.ts'
 import { type CacheStats, ResponseCache } from '../cache/response-cache.ts'
@@ -14,6 +14,7 @@ import { checkHeaders, type HeaderStyle, type PolicyInput } from '../limit/polic
 import { Pages } from '../page/pages.ts'
 import { createShedder, type Shedder, type ShedEvents, type ShedStats } from '../shed/shedder.ts'
 import { type Backend, memory } from './backend.ts'
+import { warnWorker } from './cluster-worker.ts'
 import { createMemos, type Memos } from './memos.ts'
 
 /** What `createSluice` is given. */
@@ -28,7 +29,7 @@ export interface SluiceOptions {
   headers?: HeaderStyle | undefined
   /**
    * What the keys of limits are hashed with, so that no addresses stand in a store, and what cursors are signed with.
-   * Processes that share a store, or serve the same lists, must share it. Default: random in memory; of limits on Redis
+   * Processes that share a store, or serve the same lists, must share it. At least 16 bytes, as random as can be. Default: random in memory; of limits on Redis
    * the store's own.
    */
   secret?: string | undefined
@@ -73,6 +74,7 @@ export class Engine {
   readonly deferred: Deferred
   readonly pages: Pages
   readonly #backend: Backend
+  #countsAlone: boolean
   readonly #closing: (() => unknown)[] = []
   #closed: Promise<void> | undefined
 
@@ -88,6 +90,7 @@ export class Engine {
       defer: rule.object,
       clock: rule.object,
     })
+    checkSecret('secret', options.secret)
     const settings = options.cache ?? {}
     checkCacheSettings(settings)
     this.clock = options.clock ?? systemClock()
@@ -115,6 +118,8 @@ export class Engine {
       identity,
       store: backend.limitStore?.({ clock: this.clock, report }),
     })
+    this.#countsAlone = backend.kind === 'memory'
+    if (Object.keys(options.limits ?? {}).length > 0) this.limits()
     this.shedder = createShedder({ clock: this.clock, events: this.events })
     this.pages = new Pages(options.secret)
     this.memos = createMemos({ store, clock: this.clock, report })
@@ -137,6 +142,12 @@ export class Engine {
       shed: this.shedder.stats(),
       defer: this.deferred.stats(),
     }
+  }
+
+  /** There are limits: warns, once, where each of several processes counts for itself. */
+  limits(): void {
+    if (this.#countsAlone) warnWorker()
+    this.#countsAlone = false
   }
 
   /** @throws SluiceError that says why the backend does not answer; `ERR_SLUICE_CLOSED` after `close()` */

@@ -258,6 +258,7 @@ export function createSurface<Middleware>(
     invalidate: (...tags) => mount(engine.cache.invalidatePipeline(checkSources(tags))),
     condition: (condition) => mount(engine.cache.conditionPipeline(condition)),
     limit: (...policies) => {
+      engine.limits()
       const pipeline = engine.limiter.pipeline(...policies)
       return Object.assign(mount(quiet(pipeline)) as object, {
         per: (what: 'route') => mount(quiet(pipeline.per(what))),
