@@ -408,6 +408,12 @@ describe('an application behind a compressor', () => {
 
   test('a hit in memory is not held up by a frozen Redis that is to take its form', async () => {
     const a = await application(freshName(), {})
+    // Until memory has it, and the right to answer.
+    await until(async () => {
+      await server.resetStats()
+      await a.get('identity')
+      return (await server.calls()).mget === undefined
+    })
     server.freeze()
     try {
       const { value, ms } = await a.get('gzip')
