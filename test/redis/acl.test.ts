@@ -89,6 +89,7 @@ describe('a user with exactly the line of the README', () => {
     closing.push(() => client.disconnect())
     const { errors } = await use(client)
     expect(errors).toEqual([])
-    for (const node of cluster.nodes) expect(await denied(node)).toEqual([])
+    // ioredis tells newer servers its version, and does not mind not being allowed to.
+    for (const node of cluster.nodes) expect((await denied(node)).filter((one) => one !== 'client|setinfo')).toEqual([])
   })
 })
