@@ -210,6 +210,8 @@ describe('a record that is replaced between the judgement and the reading of its
     const b = storeOn(other, { name })
     await put(b, 'k', 'one')
     const a = disturbed(name, 'reading', () => put(b, 'k', 'two'))
+    // Which server it is has to be learnt before the first question.
+    await a.position('k')
     await server.resetStats()
     expect(await read(a, 'k')).toBe('two')
     expect((await server.calls()).mget).toBe(2)

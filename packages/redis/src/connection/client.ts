@@ -27,6 +27,7 @@ export interface ScriptClient extends RedisClient {
   subscribe(...channels: string[]): Promise<unknown>
   publish(channel: string, message: string): Promise<unknown>
   connect(): Promise<unknown>
+  info(section: string): Promise<unknown>
   script(subcommand: 'LOAD', source: string): Promise<unknown>
   // biome-ignore lint/suspicious/noExplicitAny: ioredis overloads this per event.
   off(event: string, listener: (...args: any[]) => void): unknown

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { channelOf, type ScriptClient } from '../../connection/client.ts'
 import { Remembered } from '../../connection/remembered.ts'
+import { unknownRun } from './server-run.ts'
 
 /** Of what is written to Redis. Another layout gets another number, so that two versions can share a server. */
 const format = 3
@@ -84,10 +85,15 @@ export class Lane {
     return { name, lease: `${place}:l`, frame: `${place}:f` }
   }
 
-  /** The first arguments of every script of this lane. `time`: empty for the server's. */
-  head(time: string): (string | number)[] {
+  /**
+   * The first arguments of every script of this lane.
+   *
+   * @param time - empty for the server's
+   * @param run - of the server that is asked: an epoch that another one began has ended
+   */
+  head(time: string, run = unknownRun): (string | number)[] {
     const { epoch, n } = this.#seen
-    return [epoch, n, this.#fresh(), time]
+    return [epoch, n, `${run}${this.#fresh()}`, time]
   }
 
   /** A name for an epoch that nobody has used. */

@@ -1,4 +1,5 @@
 import { script } from '../../connection/script.ts'
+import { runLength, unknownRun } from './server-run.ts'
 
 /**
  * What happens inside Redis. Every script works on one lane, whose keys share a slot:
@@ -44,6 +45,9 @@ local function lane()
   local n = tonumber(c[2])
   -- Gone, or behind what was seen of it: a failover or a restart has lost invalidations.
   if not n or (c[1] == ARGV[1] and n < tonumber(ARGV[2])) then return begin() end
+  -- Begun by another run of this server, or by another server, which may have been told more than this one has.
+  local run = string.sub(ARGV[3], 1, ${runLength})
+  if run ~= '${unknownRun}' and string.sub(c[1], 1, ${runLength}) ~= run then return begin() end
   return c[1], n, tonumber(c[3])
 end
 local function timeMs()
