@@ -22,7 +22,8 @@ async function trips(action: () => Promise<unknown>): Promise<number> {
 
 describe('round trips', () => {
   test('a hit, a miss, a store: one each', async () => {
-    const [a, b] = pair()
+    // No lease is renewed meanwhile, however slow the machine is.
+    const [a, b] = pair({ leaseMs: 60_000 })
     await put(a, 'warm', 'up')
     await read(a, 'warm')
     let vacancy: Vacancy | undefined
