@@ -2,6 +2,7 @@ import { afterEach, expect, jest, test } from '@jest/globals'
 import { createSluice } from '@sluice/node'
 import { type RedisOptions, redis } from '@sluice/redis'
 import { type RedisServer, startRedis, until } from '../support/redis-server.ts'
+import { TcpProxy } from '../support/tcp-proxy.ts'
 
 jest.setTimeout(60_000)
 
@@ -74,7 +75,12 @@ test('large entries: their deadline is not over while they arrive', async () => 
   for (const id of [1, 2, 3, 4]) await fill(id)
   await until(async () => Number(await server.cli('DBSIZE')) >= 9, 20_000)
   let loads = 0
-  const other = await application(server, { maxEntryBytes: '8mb' })
+  // A link over which all of it takes two seconds: far longer than the deadline of each.
+  const proxy = await new TcpProxy(server.port).start()
+  closing.push(() => proxy.stop())
+  proxy.bytesPerMs = 10_000
+  const options = { maxEntryBytes: '8mb', deadlines: { read: '400ms' } } as const
+  const other = await application({ ...server, url: `redis://127.0.0.1:${proxy.port}` }, options)
   const memo = other.sluice.memo(async (id: number) => `${++loads} ${id}`, { name: 'm', ttl: '1m' })
   const asked = Array.from({ length: 20 }, (_, i) => memo(1 + (i % 4)))
   const values = await Promise.all(asked)
