@@ -278,18 +278,15 @@ export class RedisCacheStore implements CacheStore {
   }
 
   async #invalidateLane(lane: Lane, order: Order, patient: boolean): Promise<void> {
-    const { purgeMs } = this.#options.deadlines
-    let startedMs = 0
-    let told: Told | undefined
+    const inTime = <T>(answer: Promise<T>): Promise<T> =>
+      withDeadline(this.#clock, this.#options.deadlines.purgeMs, 'invalidate everywhere', answer)
+    const pieces = piecesOf(order)
     // One after the other, so that others have their turn in between. Each has the deadline of a purge.
-    for (const piece of piecesOf(order)) {
-      startedMs = performance.now()
-      told = await this.#invalidatePiece(lane, piece)
-    }
+    for (const piece of pieces.slice(0, -1)) await inTime(this.#invalidatePiece(lane, piece))
     // Who has heard of the last has heard of those before.
-    const confirmed = this.#confirmations.of(lane, told!)
-    const leftMs = Math.max(1, purgeMs - (performance.now() - startedMs))
-    await (patient ? confirmed : withDeadline(this.#clock, leftMs, 'hear from all processes', confirmed))
+    const last = this.#invalidatePiece(lane, pieces.at(-1)!)
+    const confirmed = (told: Told): Promise<void> => this.#confirmations.of(lane, told)
+    await (patient ? inTime(last).then(confirmed) : inTime(last.then(confirmed)))
   }
 
   async #invalidatePiece(lane: Lane, { tags, mode }: Order): Promise<Told> {
@@ -297,18 +294,8 @@ export class RedisCacheStore implements CacheStore {
     const hashes = kind === 'forget' ? [] : tags.map(tagHash)
     const { maxTags, deadlines } = this.#options
     const rest = [kind, maxTags, this.lanes.channel, lane.index, this.member, JSON.stringify([mode, tags]), ...hashes]
-    const done = this.scripts.run(lane, invalidate, [], rest, deadlines.purgeMs)
-    const { epoch, n, values } = await withDeadline(this.#clock, deadlines.purgeMs, 'invalidate', done)
+    const { epoch, n, values } = await this.scripts.run(lane, invalidate, [], rest, deadlines.purgeMs)
     return { epoch, n, members: values[2] as Buffer, knownMs: Number(values[3]) }
-  }
-
-  /** Where a lane stands now. */
-  async clockOf(lane: Lane): Promise<{ epoch: string; n: number }> {
-    const { purgeMs } = this.#options.deadlines
-    const asked = this.scripts.run(lane, scripts.readClock, [], [], purgeMs)
-    const answer = await withDeadline(this.#clock, purgeMs, 'tell its position', asked)
-    this.#breakerOf(lane).succeeded()
-    return answer
   }
 
   /** Nothing: how much is in Redis is only known to Redis. */
