@@ -214,21 +214,23 @@ describeHosts('pagination', (host) => {
     test('processes with one secret believe each other', async () => {
       const spec = {
         routes: [{ path: '/cities', paginate: byCursor, handler: fromArray }],
-        sluice: { secret: 'shared' },
+        sluice: { secret: 'shared by all processes' },
       }
       const [one, two] = [await host.boot(spec), await host.boot(spec)]
       const next = links((await one.get('/cities')).header('link')).next!
       expect((await two.get(`/cities${next}`)).json()).toEqual((await one.get(`/cities${next}`)).json())
     })
 
+    const [oldSecret, newSecret] = ['old'.repeat(6), 'new'.repeat(6)] as const
+
     test('a secret can be replaced: the first signs, each is believed', async () => {
       const spec = (secret: string[]) => ({
         routes: [{ path: '/c', paginate: { ...byCursor, secret }, handler: fromArray }],
       })
       const [before, after, later] = [
-        await host.boot(spec(['old'])),
-        await host.boot(spec(['new', 'old'])),
-        await host.boot(spec(['new'])),
+        await host.boot(spec([oldSecret])),
+        await host.boot(spec([newSecret, oldSecret])),
+        await host.boot(spec([newSecret])),
       ]
       const old = links((await before.get('/c')).header('link')).next!
       const fresh = links((await after.get('/c')).header('link')).next!

@@ -15,7 +15,7 @@ export interface Listed {
 
 /** A list without a host: answers the page of a query string. */
 export function list(options: PaginateOptions): (query?: string) => Listed {
-  const pipeline = new PaginatePipeline({ secret: 'test', ...options }, () => 'unused')
+  const pipeline = new PaginatePipeline({ secret: 'a secret of these tests', ...options }, () => 'unused')
   return (query = '') => {
     const native = {}
     const view = { method: 'GET', path: '/list', route: undefined, query: query.replace(/^\?/, ''), native }

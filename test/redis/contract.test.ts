@@ -7,18 +7,29 @@ import { TieredCacheStore } from '../../packages/redis/src/cache/store/tiered-st
 import type { ScriptClient } from '../../packages/redis/src/connection/client.ts'
 import { describeCacheStore } from '../cache-store/contract.ts'
 import { type RedisServer, startRedis, until } from '../support/redis-server.ts'
+import { type SentinelServer, startSentinel, startTls, type TlsServer } from '../support/redis-ways.ts'
 import { freshName, storeOn } from './support.ts'
 
-let server: RedisServer
+/** A server that is there already, of any kind and anywhere: `rediss://…` for TLS, with a password, a database. */
+const given = process.env.SLUICE_TEST_REDIS
+
+let server: RedisServer | undefined
+let secured: TlsServer | undefined
+let watched: SentinelServer | undefined
 const clients: { disconnect(): void }[] = []
 
 beforeAll(async () => {
+  if (given) return
   server = await startRedis()
-})
+  secured = await startTls()
+  watched = await startSentinel(server.port)
+}, 30_000)
 afterAll(async () => {
   for (const client of clients) client.disconnect()
-  await server.stop()
+  await Promise.all([server?.stop(), secured?.stop(), watched?.stop()])
 })
+
+const address = (): string => given ?? server!.url
 
 for (const [version, Client] of [
   ['ioredis 6', Redis],
@@ -27,7 +38,7 @@ for (const [version, Client] of [
   let shared: Redis | undefined
   describeCacheStore(`Redis, ${version}`, async (clock, options) => {
     if (!shared) {
-      shared = new Client(server.port)
+      shared = new Client(address())
       clients.push(shared)
       await shared.ping()
     }
@@ -37,8 +48,30 @@ for (const [version, Client] of [
   })
 }
 
+/** The ways there are to a server. */
+const ways: readonly (readonly [string, () => Redis])[] = given
+  ? []
+  : [
+      ['a key prefix and a database', () => new Redis({ port: server!.port, db: 7, keyPrefix: 'pre:' })],
+      ['TLS', () => new Redis(secured!.url, { tls: { ca: secured!.ca } })],
+      ['Sentinel', () => new Redis({ sentinels: [{ host: '127.0.0.1', port: watched!.port }], name: watched!.name })],
+    ]
+
+for (const [way, connect] of ways) {
+  let shared: Redis | undefined
+  describeCacheStore(`Redis by ${way}`, async (clock, options) => {
+    if (!shared) {
+      shared = connect()
+      clients.push(shared)
+      await shared.ping()
+    }
+    const name = freshName()
+    return counting(storeOn(shared, { name, clock, time: 'clock', ...options }), shared, name)
+  })
+}
+
 describeCacheStore('memory in front of Redis', async (clock, options) => {
-  const [client, listener] = [new Redis(server.port), new Redis(server.port)]
+  const [client, listener] = [new Redis(address()), new Redis(address())]
   clients.push(client, listener)
   await Promise.all([client.ping(), listener.ping()])
   const name = freshName()
@@ -48,6 +81,7 @@ describeCacheStore('memory in front of Redis', async (clock, options) => {
     client: client as unknown as ScriptClient,
     listener: listener as unknown as ScriptClient,
     changed: () => {},
+    leaseMs: 600,
   }
   const store = new TieredCacheStore({ memory, redis, clock, maxTtlMs: 60_000, bus })
   await until(() => store.bus.live)
@@ -56,6 +90,6 @@ describeCacheStore('memory in front of Redis', async (clock, options) => {
 
 /** The store does not count what Redis holds; the suite wants to know that nothing was left behind. */
 function counting(store: CacheStore, client: Redis, name: string): CacheStore {
-  const entries = async () => (await client.keys(`{${name}:*}*:e`)).length
+  const entries = async () => (await client.keys(`*{${name}:*}*:e`)).length
   return Object.assign(store, { usage: async () => ({ entries: await entries(), bytes: 0, evictions: 0 }) }) as never
 }

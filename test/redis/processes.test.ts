@@ -42,9 +42,7 @@ describe('one fill per key across processes', () => {
     expect((await workers[1]!.request('/items/again', 'POST')).status).toBe(200)
     const before = database.reads.get('again')!
     const replies = await Promise.all(Array.from({ length: 200 }, (_, i) => workers[i % 4]!.request('/items/again')))
-    // Memory elsewhere may answer until it has heard.
-    const fresh = replies.filter(({ body }) => body === 'again=1').length
-    expect(fresh).toBeGreaterThan(100)
+    expect(new Set(replies.map(({ body }) => body))).toEqual(new Set(['again=1']))
     expect(database.reads.get('again')! - before).toBe(1)
   })
 
@@ -82,20 +80,18 @@ describe('one fill per key across processes', () => {
     const began = performance.now()
     const replies = await Promise.all(Array.from({ length: 40 }, (_, i) => workers[i % 4]!.request('/items/mine')))
     expect(replies.every(({ body }) => body === 'private')).toBe(true)
-    expect(performance.now() - began).toBeLessThan(1_000)
+    expect(performance.now() - began).toBeLessThan(2_500)
   })
 })
 
 describe('a purge in one process', () => {
-  test('is seen by all: by reads of Redis at once, by memory within the bus delay', async () => {
+  test('that has resolved is seen by all', async () => {
     for (let round = 1; round <= 10; round++) {
       const answers = await Promise.all(workers.map((worker) => worker.request('/items/seen')))
       expect(new Set(answers.map(({ body }) => body)).size).toBe(1)
       expect((await workers[round % 4]!.request('/items/seen', 'POST')).status).toBe(200)
-      await until(async () => {
-        const now = await Promise.all(workers.map((worker) => worker.request('/items/seen')))
-        return now.every(({ body }) => body === `seen=${round}`)
-      }, 1_000)
+      const now = await Promise.all(workers.map((worker) => worker.request('/items/seen')))
+      expect(new Set(now.map(({ body }) => body))).toEqual(new Set([`seen=${round}`]))
     }
   })
 })

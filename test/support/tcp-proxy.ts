@@ -11,6 +11,10 @@ export class TcpProxy {
   delayMs = 0
   /** After that many more bytes from the server, connections are reset. */
   resetAfterBytes = Number.POSITIVE_INFINITY
+  /** How much gets through from the server. */
+  bytesPerMs = Number.POSITIVE_INFINITY
+  /** What the server sends over connections that listen to channels is lost, and nobody is told. */
+  losesMessages = false
 
   constructor(toPort: number) {
     this.#to = toPort
@@ -54,8 +58,17 @@ export class TcpProxy {
         server.destroy()
       })
     }
-    client.on('data', (data) => server.write(data))
+    let listens = false
+    client.on('data', (data) => {
+      listens ||= /\bsubscribe\b/i.test(data.toString('latin1'))
+      server.write(data)
+    })
     server.on('data', (data) => {
+      if (this.losesMessages && listens) return
+      if (data.length / this.bytesPerMs >= 1) {
+        server.pause()
+        setTimeout(() => server.resume(), data.length / this.bytesPerMs)
+      }
       const send = (): void => {
         if (client.destroyed) return
         const left = this.resetAfterBytes

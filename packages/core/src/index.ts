@@ -4,6 +4,7 @@
  */
 
 export { type Cancel, type Clock, systemClock } from './base/clock.ts'
+export { afterWaiting } from './base/deadline.ts'
 export { isSluiceError, optionError, SluiceError, type SluiceErrorCode } from './base/errors.ts'
 export { Events, type Listener, type SluiceEvents } from './base/events.ts'
 export { chain, isPromise, type MaybePromise } from './base/maybe-promise.ts'
@@ -107,7 +108,13 @@ export type { ReplyAbout, ReplyInfo } from './page/reply-info.ts'
 export type { ShedEvents, ShedOptions, ShedStats } from './shed/shedder.ts'
 export { type Backend, type BackendEnv, memory } from './sluice/backend.ts'
 export type { MakeBatch, MemoBatchOptions } from './sluice/batches.ts'
-export { Engine, type InstanceEvents, type SluiceOptions, type SluiceStats } from './sluice/engine.ts'
+export {
+  Engine,
+  type InstanceEvents,
+  type ReadyOptions,
+  type SluiceOptions,
+  type SluiceStats,
+} from './sluice/engine.ts'
 export type { HandlerDecorators, LimitedDecorator, WrapHandler } from './sluice/handler-decorators.ts'
 export type { AsyncFunction, Memos } from './sluice/memos.ts'
 export { createSurface, type LimitMiddleware, type QueryMiddleware, type Sluice } from './sluice/surface.ts'

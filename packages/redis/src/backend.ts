@@ -1,12 +1,25 @@
-import { type Backend, type BackendEnv, type CacheStore, MemoryCacheStore, SluiceError } from '@sluice/core'
+import {
+  type Backend,
+  type BackendEnv,
+  type CacheStore,
+  type Clock,
+  MemoryCacheStore,
+  SluiceError,
+  systemClock,
+} from '@sluice/core'
+import * as invalidationScripts from './cache/invalidation/scripts.ts'
 import { Lanes } from './cache/store/lanes.ts'
 import { RedisCacheStore } from './cache/store/redis-store.ts'
 import { Replication } from './cache/store/replication.ts'
+import * as cacheScripts from './cache/store/scripts.ts'
 import { TieredCacheStore } from './cache/store/tiered-store.ts'
 import { checkTarget, type RedisClient, type ScriptClient } from './connection/client.ts'
 import { Connection } from './connection/connection.ts'
 import { Link } from './connection/link.ts'
+import { ready } from './connection/readiness.ts'
+import { type Script, tryOut } from './connection/script.ts'
 import { RedisLimitStore } from './limit/store/redis-limit-store.ts'
+import { forget, LimitScripts } from './limit/store/scripts.ts'
 import { type RedisOptions, type ResolvedOptions, resolveOptions } from './options.ts'
 
 /**
@@ -29,45 +42,81 @@ export function redis(target: string | RedisClient, options: RedisOptions = {}):
   const connection = new Connection(target, (error) => {
     for (const report of reports) report(error)
   })
+  const link = (clock: Clock, waitMs: number): Link => {
+    const failed = (error: unknown): void => connection.warnings.note(error)
+    return new Link(connection.client, { clock, waitMs, failed })
+  }
+  const { limitDeadlineMs, deadlines } = resolved
   return {
     kind: 'redis',
     cacheStore(env) {
       reports.add(env.report)
-      return cacheStore(env, connection, resolved)
+      return cacheStore(env, connection, link(env.clock, deadlines.readMs), resolved)
     },
     limitStore({ clock, report }) {
       reports.add(report)
-      const { namespace, limitDeadlineMs: deadlineMs } = resolved
+      const { namespace } = resolved
       const open = (server: ScriptClient): ScriptClient => connection.another(server)
-      return new RedisLimitStore({ link: new Link(connection.client), clock, namespace, deadlineMs, open })
+      const counting = link(clock, limitDeadlineMs)
+      return new RedisLimitStore({ link: counting, clock, namespace, deadlineMs: limitDeadlineMs, open })
+    },
+    async ready(timeoutMs) {
+      const clock = systemClock()
+      const own = new Link(connection.client)
+      const lanes = lanesOf(connection.client, resolved)
+      const write = (): Promise<unknown> =>
+        Promise.all(lanes.all.map(({ probe }) => own.run({ script: tryOut, keys: [probe], args: [] })))
+      await ready({ clock, link: own, scripts: allScripts(), write }, timeoutMs)
     },
     close: () => connection.close(),
   }
 }
 
+/** What is loaded in advance: what a first request may need. */
+function allScripts(): readonly Script[] {
+  const limits = new LimitScripts()
+  const algorithms = (['p', 'b', 'f', 'c'] as const).map((letter) => [letter])
+  const counting = algorithms.flatMap((letters) => [limits.get('consume', letters), limits.get('giveBack', letters)])
+  return [
+    tryOut,
+    forget,
+    limits.get('renew', ['c']),
+    ...counting,
+    ...[invalidationScripts, cacheScripts].flatMap(scriptsIn),
+  ]
+}
+
+/** Of what a module exports, those that are scripts. */
+function scriptsIn(exports: object): readonly Script[] {
+  return Object.values(exports).filter((one): one is Script => typeof one?.sha === 'string')
+}
+
 /** Into how many parts the cache of a Cluster is cut: an even spread over up to about eight nodes. */
 const clusterLanes = 16
 
-function cacheStore(env: BackendEnv, connection: Connection, options: ResolvedOptions): CacheStore {
+function lanesOf(client: ScriptClient, { namespace, lanes }: ResolvedOptions): Lanes {
+  return new Lanes(namespace, lanes ?? (client.isCluster ? clusterLanes : 1), client)
+}
+
+function cacheStore(env: BackendEnv, connection: Connection, link: Link, options: ResolvedOptions): CacheStore {
   const { clock, maxVariants } = env
   const { client } = connection
-  const { tier, maxEntryBytes, maxTags, leaseMs, deadlines } = options
-  const laneCount = options.lanes ?? (client.isCluster ? clusterLanes : 1)
-  const lanes = new Lanes(options.namespace, laneCount, client.options?.keyPrefix)
-  const link = new Link(client)
+  const { tier, maxEntryBytes, maxEntryTags, maxTags, leaseMs, deadlines, memoryLeaseMs } = options
+  const lanes = lanesOf(client, options)
   const replication = new Replication({
     clock,
     lanes,
     open: () => connection.another(),
     deadlineMs: deadlines.purgeMs,
   })
-  const limits = { maxEntryBytes, maxVariants, maxTags, leaseMs, deadlines }
-  const store = new RedisCacheStore({ link, clock, lanes, replication, ...limits })
+  const limits = { maxEntryBytes, maxEntryTags, maxVariants, maxTags, leaseMs, deadlines, memoryLeaseMs }
+  const store = new RedisCacheStore({ link, clock, lanes, replication, report: env.report, ...limits })
   if (!tier) return store
   const memory = new MemoryCacheStore({ clock, maxVariants, maxBytes: tier.maxBytes ?? env.maxBytes })
   const bus = {
     client,
     listener: connection.another(),
+    leaseMs: options.memoryLeaseMs,
     changed: (live: boolean, cause: unknown) => {
       if (!live) env.report(busDown(cause))
     },

@@ -38,6 +38,11 @@ export interface RedisOptions {
   /** Larger responses go through and are not stored. Default `'4mb'`. */
   maxEntryBytes?: ByteSize | undefined
   /**
+   * Responses with more tags than this go through and are not stored: each look-up after a purge compares them all. An
+   * `error` event names the route. Default 1,000.
+   */
+  maxEntryTags?: number | undefined
+  /**
    * How many invalidated tags a lane remembers, about 100 bytes each. When there are more it forgets its entries instead.
    * Default 50,000.
    */
@@ -55,11 +60,18 @@ export interface ResolvedOptions {
   readonly lanes: number | undefined
   readonly tier: { readonly maxBytes: number | undefined; readonly maxTtlMs: number } | undefined
   readonly maxEntryBytes: number
+  readonly maxEntryTags: number
   readonly maxTags: number
   readonly leaseMs: number
   readonly deadlines: Deadlines
   readonly limitDeadlineMs: number
+  /** How long memory is believed without asking Redis whether it still may be. */
+  readonly memoryLeaseMs: number
 }
+
+/** Short enough for a purge to outlast the lease of a process that has died, within its deadline. */
+const longestMemoryLeaseMs = 750
+const memoryLeaseShare = 0.75
 
 const namespaceRule: Rule = (value) =>
   typeof value === 'string' && /^[^{}\s]{1,100}$/.test(value)
@@ -85,6 +97,7 @@ export function resolveOptions(options: RedisOptions): ResolvedOptions {
     lanes: lanesRule,
     tier: rule.either(rule.oneOf(false), rule.object),
     maxEntryBytes: rule.readableBy(byteSize, 'redis.maxEntryBytes'),
+    maxEntryTags: rule.positiveInteger,
     maxTags: rule.positiveInteger,
     lease: positive('redis.lease'),
     deadlines: rule.object,
@@ -102,6 +115,7 @@ export function resolveOptions(options: RedisOptions): ResolvedOptions {
       maxTtl: duration('redis.tier.maxTtl'),
     })
   }
+  const purgeMs = durationMs('redis.deadlines.purge', deadlines.purge ?? '1s')
   return Object.freeze({
     namespace: options.namespace ?? 'sluice',
     lanes: options.lanes,
@@ -112,13 +126,15 @@ export function resolveOptions(options: RedisOptions): ResolvedOptions {
         }
       : undefined,
     maxEntryBytes: byteSize('redis.maxEntryBytes', options.maxEntryBytes ?? '4mb'),
+    maxEntryTags: options.maxEntryTags ?? 1_000,
     maxTags: options.maxTags ?? 50_000,
     leaseMs: durationMs('redis.lease', options.lease ?? '2s'),
     deadlines: {
       readMs: durationMs('redis.deadlines.read', deadlines.read ?? '50ms'),
       writeMs: durationMs('redis.deadlines.write', deadlines.write ?? '100ms'),
-      purgeMs: durationMs('redis.deadlines.purge', deadlines.purge ?? '1s'),
+      purgeMs,
     },
+    memoryLeaseMs: Math.ceil(Math.min(longestMemoryLeaseMs, memoryLeaseShare * purgeMs)),
     limitDeadlineMs: durationMs('redis.deadlines.limit', deadlines.limit ?? '100ms'),
   })
 }

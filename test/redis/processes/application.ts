@@ -109,6 +109,15 @@ export class Worker {
     return JSON.parse((await this.request('/stats')).body)
   }
 
+  /** SIGSTOP: it is there and does nothing, as a machine that is suspended. */
+  freeze(): void {
+    this.#child.kill('SIGSTOP')
+  }
+
+  thaw(): void {
+    this.#child.kill('SIGCONT')
+  }
+
   /** SIGKILL, and what it leaves behind. */
   async kill(): Promise<void> {
     this.#agent.destroy()

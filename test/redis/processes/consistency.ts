@@ -1,15 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type RedisServer, startCluster, startRedis } from '../../support/redis-server.ts'
+import { TcpProxy } from '../../support/tcp-proxy.ts'
 import { Database, Worker } from './application.ts'
 
 export interface ConsistencyOptions {
   readonly seed: number
   readonly ms: number
   readonly processes: number
-  /** With memory in front, which may lag behind by the bus delay. */
+  /** With memory in front. */
   readonly tier: boolean
   readonly cluster?: boolean
-  /** Whether processes are killed and started again as well. */
+  /** Whether processes are suspended, or killed and started again, as well. */
   readonly killProcesses?: boolean
   readonly log?: (line: string) => void
 }
@@ -27,15 +28,16 @@ export interface ConsistencyReport {
   readonly failures: readonly string[]
 }
 
-/** Heard of by everybody within: a beat, a deadline, and what a busy machine adds. */
-const busDelayMs = 2_000
+/** How wrong the calendars of processes may be. */
+const hourMs = 3_600_000
 
 const items = ['a', 'b', 'c', 'd', 'e', 'f']
 
 /**
- * Several processes read and change the same items through the cache while Redis is frozen, killed and cut off. Every
- * answer is held against the history: none may be older than the last version whose purge had resolved before the
- * request began.
+ * Several processes, whose clocks are an hour apart, read and change the same items through the cache and a memo, while
+ * Redis is frozen, killed and cut off, messages are lost in silence, scripts are flushed, and processes are suspended and
+ * killed. Every answer is held against the history: none may be older than the last version whose purge had resolved before
+ * the request began.
  */
 export async function runConsistency(options: ConsistencyOptions): Promise<ConsistencyReport> {
   const random = generator(options.seed)
@@ -48,19 +50,21 @@ export async function runConsistency(options: ConsistencyOptions): Promise<Consi
     await sleep(Math.floor(random() * 20))
     return undefined
   }
+  const proxy = await new TcpProxy(servers[0]!.port).start()
   const env = {
     DATABASE: database.url,
-    REDIS: servers[0]!.url,
+    REDIS: `redis://127.0.0.1:${proxy.port}`,
     TIMEOUT: '2s',
     OPTIONS: JSON.stringify({
       lease: '300ms',
       ...(options.tier ? {} : { tier: false }),
-      deadlines: { purge: '300ms' },
+      // So short that leases run out in time for purges to wait for them, and so that nearly all purges resolve.
+      deadlines: { purge: '600ms' },
     }),
     ...(cluster ? { NODES: JSON.stringify(servers.map(({ port }) => ({ host: '127.0.0.1', port }))) } : {}),
   }
-  const start = () => Worker.start(env)
-  const workers = await Promise.all(Array.from({ length: options.processes }, start))
+  const start = (_: unknown, i: number) => Worker.start({ ...env, CLOCK_OFFSET: String(((i % 3) - 1) * hourMs) })
+  const workers: Worker[] = []
 
   /** Per item: from when on which version is the oldest allowed. Ascending in both. */
   const floors = new Map<string, { at: number; version: number }[]>(items.map((item) => [item, []]))
@@ -68,20 +72,18 @@ export async function runConsistency(options: ConsistencyOptions): Promise<Consi
   const failures: string[] = []
   const faults: string[] = []
   const count = { requests: 0, hits: 0, writes: 0, uncertain: 0 }
-  const end = performance.now() + options.ms
-  const slackMs = options.tier ? busDelayMs : 0
+  let end = 0
 
   const oldestAllowed = (item: string, startedAt: number): number =>
-    floors
-      .get(item)!
-      .reduce((floor, { at, version }) => (at + slackMs <= startedAt ? Math.max(floor, version) : floor), 0)
+    floors.get(item)!.reduce((floor, { at, version }) => (at <= startedAt ? Math.max(floor, version) : floor), 0)
 
   async function client(): Promise<void> {
     while (performance.now() < end) {
       const item = items[Math.floor(random() ** 2 * items.length)]!
       const index = Math.floor(random() * workers.length)
       const writes = random() < 0.08
-      const reply = await workers[index]!.request(`/items/${item}`, writes ? 'POST' : 'GET').catch(() => undefined)
+      const path = writes || random() < 0.6 ? `/items/${item}` : `/memo/${item}`
+      const reply = await workers[index]!.request(path, writes ? 'POST' : 'GET').catch(() => undefined)
       // The process was killed; there is no answer to judge.
       if (!reply) {
         await sleep(20)
@@ -98,18 +100,23 @@ export async function runConsistency(options: ConsistencyOptions): Promise<Consi
         count.requests++
         if (reply.cacheStatus.includes('hit')) count.hits++
         const floor = oldestAllowed(item, reply.startedAt)
-        if (version < floor) violations.push(`${item}=${version} from ${index}, ${floor} purged (${reply.cacheStatus})`)
+        if (version < floor)
+          violations.push(`${item}=${version} from ${index}, ${floor} purged (${path}, ${reply.cacheStatus})`)
       }
       await sleep(Math.floor(random() * 4))
     }
   }
 
+  const kinds = ['freeze', 'stop', 'kill', 'flush', 'cut', 'lose', ...(options.killProcesses ? ['suspend', 'end'] : [])]
+
   async function trouble(): Promise<void> {
+    // All of them in turn, in an order of the seed's.
+    let left: string[] = []
     while (performance.now() < end - 1_200) {
-      await sleep(200 + Math.floor(random() * 500))
+      await sleep(200 + Math.floor(random() * 400))
+      if (left.length === 0) left = [...kinds].sort(() => random() - 0.5)
+      const fault = left.pop()!
       const server = servers[Math.floor(random() * servers.length)]!
-      const kind = random()
-      const fault = kind < 0.4 ? 'freeze' : kind < 0.6 ? 'kill' : kind < 0.75 ? 'flush' : kind < 0.9 ? 'cut' : 'process'
       faults.push(fault)
       log(`${fault} ${server.port}`)
       await harm(server, fault)
@@ -117,9 +124,10 @@ export async function runConsistency(options: ConsistencyOptions): Promise<Consi
   }
 
   async function harm(server: RedisServer, fault: string): Promise<void> {
-    if (fault === 'freeze') {
+    const index = Math.floor(random() * workers.length)
+    if (fault === 'freeze' || fault === 'stop') {
       server.freeze()
-      await sleep(50 + Math.floor(random() * 700))
+      await sleep(fault === 'stop' && options.ms > 10_000 ? 2_500 : 50 + Math.floor(random() * 650))
       server.thaw()
     } else if (fault === 'kill') {
       await server.kill()
@@ -130,18 +138,32 @@ export async function runConsistency(options: ConsistencyOptions): Promise<Consi
       await server.cli(...commands[Math.floor(random() * commands.length)]!).catch(() => {})
     } else if (fault === 'cut') {
       await server.cli('CLIENT', 'KILL', 'TYPE', random() < 0.5 ? 'normal' : 'pubsub').catch(() => {})
-    } else if (options.killProcesses) {
-      const index = Math.floor(random() * workers.length)
+    } else if (fault === 'lose') {
+      proxy.losesMessages = true
+      await sleep(200 + Math.floor(random() * 800))
+      proxy.losesMessages = false
+    } else if (fault === 'suspend') {
+      workers[index]!.freeze()
+      await sleep(200 + Math.floor(random() * 1_300))
+      workers[index]!.thaw()
+    } else {
       await workers[index]!.kill()
-      workers[index] = await start()
+      workers[index] = await start(undefined, index)
     }
   }
 
   try {
+    const started = Array.from({ length: options.processes }, async (_, i) => {
+      workers[i] = await start(undefined, i)
+    })
+    // Those that did start have to be ended.
+    for (const { reason } of (await Promise.allSettled(started)) as { reason?: unknown }[]) if (reason) throw reason
+    end = performance.now() + options.ms
     await Promise.all([...Array.from({ length: options.processes * 4 }, client), trouble()])
   } finally {
-    await Promise.all(workers.map((worker) => worker.kill()))
+    await Promise.all(workers.map((worker) => worker?.kill()))
     database.stop()
+    proxy.stop()
     await Promise.all(servers.map((server) => server.stop()))
   }
   return { violations, failures, faults, ...count }

@@ -1,10 +1,12 @@
-// One process of an application: items that live in a database behind HTTP, cached in Redis.
+// One process of an application: items that live in a database behind HTTP, cached in Redis. Its calendar may be wrong.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createSluice } from '@sluice/node'
 import { redis } from '@sluice/redis'
 import { Cluster } from 'ioredis'
 
-const { DATABASE = '', OPTIONS = '{}', REDIS = '', TIMEOUT = '5s', NODES } = process.env
+const { DATABASE = '', OPTIONS = '{}', REDIS = '', TIMEOUT = '5s', NODES, CLOCK_OFFSET = '0' } = process.env
+const calendar = Date.now
+Date.now = () => calendar() + Number(CLOCK_OFFSET)
 const target = NODES ? new Cluster(JSON.parse(NODES)) : REDIS
 const sluice = createSluice({ backend: redis(target, JSON.parse(OPTIONS)) })
 let events = 0
@@ -17,6 +19,21 @@ const cached = sluice.cache('1m', {
 
 const ask = async (path: string, method = 'GET'): Promise<string> =>
   (await fetch(`${DATABASE}${path}`, { method })).text()
+
+/** The same items, as values of a memo. */
+const remembered = sluice.memo((item: string) => ask(`/items/${item}`), {
+  name: 'items',
+  ttl: '1m',
+  timeout: TIMEOUT as '5s',
+  tags: (value) => [`item:${value.split('=')[0]}`],
+})
+
+async function recall(req: IncomingMessage, res: ServerResponse): Promise<void> {
+  const before = remembered.info().hits
+  const value = await remembered(req.url!.split('/')[2]!)
+  res.setHeader('cache-status', remembered.info().hits > before ? 'memo; hit' : 'memo')
+  res.end(value)
+}
 
 async function read(req: IncomingMessage, res: ServerResponse): Promise<void> {
   const value = await ask(req.url!)
@@ -46,6 +63,8 @@ const server = createServer((req, res) => {
     res.end(JSON.stringify({ ...sluice.stats().cache, events }))
   } else if (req.method === 'POST') {
     write(req, res).catch(failed)
+  } else if (req.url!.startsWith('/memo/')) {
+    recall(req, res).catch(failed)
   } else {
     cached(req, res, (error?: unknown) => (error ? failed(error) : read(req, res).catch(failed)))
   }

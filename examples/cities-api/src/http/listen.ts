@@ -1,6 +1,6 @@
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { warm } from '@sluice/express'
+import type { ExpressSluice, warm } from '@sluice/express'
 import { StartError } from '../start-error.ts'
 
 /** One of the three servers, as `main.ts` sees it. */
@@ -17,10 +17,14 @@ export interface Api {
 const patienceMs = 5_000
 
 /** An Express or Koa application on a server of `node:http`. */
-export function httpApi(listener: RequestListener, sluice: Pick<Api, 'warm' | 'close'>): Api {
+export function httpApi(listener: RequestListener, sluice: Pick<ExpressSluice, 'warm' | 'ready' | 'close'>): Api {
   const server = createServer(listener)
   return {
-    listen: (port, host) => listen(server, port, host),
+    async listen(port, host) {
+      // A Redis that does not answer is better known now: requests would be served without it.
+      await sluice.ready({ timeout: '5s' })
+      return listen(server, port, host)
+    },
     warm: sluice.warm,
     async close() {
       const impatient = setTimeout(() => server.closeAllConnections(), patienceMs)

@@ -102,6 +102,7 @@ export async function createFastifyApi(cities: Cities, settings: Settings): Prom
 
   return {
     async listen(port, host) {
+      await app.sluice.ready({ timeout: '5s' })
       await app.listen({ port, host })
       return { port: portOf(app.server) }
     },

@@ -81,3 +81,20 @@ export const rule = {
       return undefined
     },
 }
+
+/** What can be guessed in no time is no secret. Bytes. */
+const leastSecretBytes = 16
+
+/**
+ * Never shows the secret itself.
+ *
+ * @throws SluiceError for one that is too short
+ */
+export function checkSecret(option: string, secret: string | undefined): void {
+  if (secret === undefined || Buffer.byteLength(secret) >= leastSecretBytes) return
+  const rule = `must be at least ${leastSecretBytes} bytes long, such as \`openssl rand -base64 32\` makes`
+  throw new SluiceError(
+    'ERR_SLUICE_OPTION',
+    `Option \`${option}\` ${rule}; received ${Buffer.byteLength(secret)} bytes.`,
+  )
+}

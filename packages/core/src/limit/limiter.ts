@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { optionError, SluiceError } from '../base/errors.ts'
 import { chain, isPromise, type MaybePromise } from '../base/maybe-promise.ts'
-import { checkOptions, rule, suggest } from '../base/options.ts'
+import { checkOptions, checkSecret, rule, suggest } from '../base/options.ts'
 import type { Identity } from '../exchange/client/identity.ts'
 import type { Pipeline } from '../exchange/exchange.ts'
 import { refuses } from './answer/answer.ts'
@@ -100,6 +100,7 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
     secret: rule.string,
     deadlineMs: rule.positiveInteger,
   })
+  checkSecret('secret', options.secret)
   const clock = options.clock ?? systemClock()
   const sink = options.events ?? nobody
   const counters = new LimitCounters()

@@ -1,5 +1,5 @@
 import { optionError } from '../base/errors.ts'
-import { checkOptions, rule } from '../base/options.ts'
+import { checkOptions, checkSecret, rule } from '../base/options.ts'
 import { type Order, resolveOrders, type Sort } from './keyset/sort.ts'
 import type { ReplyInfo } from './reply-info.ts'
 
@@ -106,6 +106,7 @@ export function resolvePagePolicy(options: PaginateOptions = {}): PagePolicy {
     keep: rule.strings,
   })
   const { params = {}, style = 'page', count = 'always', secret } = options
+  for (const one of secret === undefined ? [] : [secret].flat()) checkSecret('paginate.secret', one)
   checkOptions<PageParams>('paginate.params', params, {
     page: name,
     limit: name,

@@ -15,6 +15,11 @@ export interface Backend {
   cacheStore(env: BackendEnv): CacheStore
   /** The store of the limits. Default: the memory of this process. */
   limitStore?(env: Pick<BackendEnv, 'clock' | 'report'>): LimitStore
+  /**
+   * Resolves when it answers, and at once where there is nothing to wait for. Rejects with a `SluiceError` that says why it
+   * does not. Default: there is nothing to wait for.
+   */
+  ready?(timeoutMs: number): MaybePromise<void>
   /** After the last request: gives up what it holds (connections, files). */
   close?(): MaybePromise<void>
 }

@@ -1,8 +1,8 @@
 import { type Clock, systemClock } from '../base/clock.ts'
-import type { SluiceError } from '../base/errors.ts'
+import { SluiceError } from '../base/errors.ts'
 import { Events, type SluiceEvents } from '../base/events.ts'
-import { checkOptions, rule } from '../base/options.ts'
-import { byteSize } from '../base/units.ts'
+import { checkOptions, checkSecret, rule } from '../base/options.ts'
+import { byteSize, type Duration, durationMs } from '../base/units.ts'
 import { type CacheSettings, checkCacheSettings } from '../cache/policy/options.ts'
 import { type CacheStats, ResponseCache } from '../cache/response-cache.ts'
 import { type DeferOptions, Deferred, type DeferStats } from '../defer/deferred.ts'
@@ -14,6 +14,7 @@ import { checkHeaders, type HeaderStyle, type PolicyInput } from '../limit/polic
 import { Pages } from '../page/pages.ts'
 import { createShedder, type Shedder, type ShedEvents, type ShedStats } from '../shed/shedder.ts'
 import { type Backend, memory } from './backend.ts'
+import { warnWorker } from './cluster-worker.ts'
 import { createMemos, type Memos } from './memos.ts'
 
 /** What `createSluice` is given. */
@@ -28,7 +29,7 @@ export interface SluiceOptions {
   headers?: HeaderStyle | undefined
   /**
    * What the keys of limits are hashed with, so that no addresses stand in a store, and what cursors are signed with.
-   * Processes that share a store, or serve the same lists, must share it. Default: random in memory; of limits on Redis
+   * Processes that share a store, or serve the same lists, must share it. At least 16 bytes, as random as can be. Default: random in memory; of limits on Redis
    * the store's own.
    */
   secret?: string | undefined
@@ -43,6 +44,12 @@ export interface SluiceOptions {
   defer?: DeferOptions | undefined
   /** Where time comes from. Default: the system's, through whatever fake timers are installed. For tests. */
   clock?: Clock | undefined
+}
+
+/** What `sluice.ready()` is given. */
+export interface ReadyOptions {
+  /** How long to wait for the backend. Default `'10s'`. */
+  timeout?: Duration | undefined
 }
 
 /** What `sluice.stats()` answers: a copy, safe to keep. */
@@ -66,6 +73,8 @@ export class Engine {
   readonly memos: Memos
   readonly deferred: Deferred
   readonly pages: Pages
+  readonly #backend: Backend
+  #countsAlone: boolean
   readonly #closing: (() => unknown)[] = []
   #closed: Promise<void> | undefined
 
@@ -81,11 +90,13 @@ export class Engine {
       defer: rule.object,
       clock: rule.object,
     })
+    checkSecret('secret', options.secret)
     const settings = options.cache ?? {}
     checkCacheSettings(settings)
     this.clock = options.clock ?? systemClock()
     this.events = new Events()
     const backend = options.backend ?? memory()
+    this.#backend = backend
     const report = (error: SluiceError): void => this.events.emit('error', { error })
     const identity = new Identity(options.identity, report)
     const store = backend.cacheStore({
@@ -107,6 +118,8 @@ export class Engine {
       identity,
       store: backend.limitStore?.({ clock: this.clock, report }),
     })
+    this.#countsAlone = backend.kind === 'memory'
+    if (Object.keys(options.limits ?? {}).length > 0) this.limits()
     this.shedder = createShedder({ clock: this.clock, events: this.events })
     this.pages = new Pages(options.secret)
     this.memos = createMemos({ store, clock: this.clock, report })
@@ -129,6 +142,20 @@ export class Engine {
       shed: this.shedder.stats(),
       defer: this.deferred.stats(),
     }
+  }
+
+  /** There are limits: warns, once, where each of several processes counts for itself. */
+  limits(): void {
+    if (this.#countsAlone) warnWorker()
+    this.#countsAlone = false
+  }
+
+  /** @throws SluiceError that says why the backend does not answer; `ERR_SLUICE_CLOSED` after `close()` */
+  async ready(options: ReadyOptions = {}): Promise<void> {
+    checkOptions<ReadyOptions>('ready', options, { timeout: rule.readableBy(durationMs, 'ready.timeout') })
+    const timeoutMs = durationMs('ready.timeout', options.timeout ?? '10s')
+    if (this.#closed) throw new SluiceError('ERR_SLUICE_CLOSED', 'Nothing gets ready after close().')
+    await this.#backend.ready?.(timeoutMs)
   }
 
   /** Saves and frees what has to be saved and freed. A second call answers the first's promise. */

@@ -17,7 +17,7 @@ import type { FieldsOptions } from '../page/fields/fields-options.ts'
 import type { PaginateOptions } from '../page/options.ts'
 import type { ShedOptions } from '../shed/shedder.ts'
 import { type MakeBatch, makeBatches } from './batches.ts'
-import { Engine, type InstanceEvents, type SluiceOptions, type SluiceStats } from './engine.ts'
+import { Engine, type InstanceEvents, type ReadyOptions, type SluiceOptions, type SluiceStats } from './engine.ts'
 import { type HandlerDecorators, handlerDecorators, type WrapHandler } from './handler-decorators.ts'
 import type { Memos } from './memos.ts'
 import { cacheOptions, checkSources } from './surface-arguments.ts'
@@ -204,6 +204,19 @@ export interface Sluice<Middleware> extends HandlerDecorators, Memos {
    * ```
    */
   explain(request: object): Explanation
+  /**
+   * Resolves when the backend answers, has what it needs and takes what is written: on Redis that there is a connection and
+   * the scripts are loaded. At once in memory. Nothing has to wait for it: what is asked before that waits by itself, as
+   * long as it would for an answer. It is for those who would rather not start without.
+   *
+   * @throws SluiceError `ERR_SLUICE_STORE` that says why it does not: unreachable, a wrong password, a replica, …
+   * @example
+   * ```ts
+   * await sluice.ready({ timeout: '2s' })
+   * app.listen(3000)
+   * ```
+   */
+  ready(options?: ReadyOptions): Promise<void>
   /** Counters since the start, and what is held now. */
   stats(): SluiceStats
   /** Listens to an event; the answer stops listening. */
@@ -245,6 +258,7 @@ export function createSurface<Middleware>(
     invalidate: (...tags) => mount(engine.cache.invalidatePipeline(checkSources(tags))),
     condition: (condition) => mount(engine.cache.conditionPipeline(condition)),
     limit: (...policies) => {
+      engine.limits()
       const pipeline = engine.limiter.pipeline(...policies)
       return Object.assign(mount(quiet(pipeline)) as object, {
         per: (what: 'route') => mount(quiet(pipeline.per(what))),
@@ -263,6 +277,7 @@ export function createSurface<Middleware>(
       engine.cache.invalidate(target, 'purge', options)) as Sluice<Middleware>['purge'],
     expire: async (target) => void (await engine.cache.invalidate(target, 'expire')),
     explain: (request) => engine.cache.explain(view(request as never)),
+    ready: (options) => engine.ready(options),
     stats: () => engine.stats(),
     on: (name, listener) => engine.events.on(name, listener),
     close: () => engine.close(),

@@ -1,10 +1,11 @@
 import { SluiceError } from '@sluice/core'
 import { Redis } from 'ioredis'
 import type { RedisClient, ScriptClient } from './client.ts'
+import { troubleOf, Warnings, withoutSecrets } from './trouble.ts'
 
-/** Quickly again at first, then once in a second, not all processes at once. */
+/** Quickly again at first, then four times a second, not all processes at once: back soon after Redis is. */
 const retryStrategy = (times: number): number =>
-  Math.min(50 * 2 ** Math.min(times, 5), 1_000) * (0.75 + Math.random() / 2)
+  Math.min(50 * 2 ** Math.min(times, 5), 250) * (0.75 + Math.random() / 2)
 
 /** For connections of our own: nothing waits in a queue, and what was under way when one broke has failed. */
 const ours = {
@@ -14,10 +15,12 @@ const ours = {
   autoResubscribe: false,
   connectTimeout: 2_000,
   // What Redis says of how long it will still load its snapshot is a crude guess.
-  maxLoadingRetryTime: 1_000,
+  maxLoadingRetryTime: 250,
   // A server that is gone without a word: only a new connection finds it again.
   socketTimeout: 5_000,
   retryStrategy,
+  // Says what client it is, by a command that older servers do not know and users may not be allowed.
+  disableClientInfo: true,
   // A replica answers after a failover: the address leads to the new master on the next attempt.
   reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
 } as const
@@ -27,6 +30,8 @@ export class Connection {
   readonly #target: string | RedisClient
   readonly #report: (error: SluiceError) => void
   readonly #opened = new Set<RedisClient>()
+  /** Of the process, for applications that listen to no events. */
+  readonly warnings = new Warnings()
   #client: ScriptClient | undefined
 
   /** @param report - told once per outage of a connection of ours; a client that was given to us has its own listeners */
@@ -48,10 +53,10 @@ export class Connection {
    * @param client - whom it should be like; a client of one server of a Cluster for a connection to just that server
    */
   another(client = this.client): ScriptClient {
-    const override = { ...ours, keyPrefix: '', lazyConnect: false, enableAutoPipelining: false }
+    const override = { ...ours, lazyConnect: false, enableAutoPipelining: false }
     const { retryStrategy: _, ...rest } = override
     const made = client.isCluster
-      ? client.duplicate([], { keyPrefix: '', lazyConnect: false, enableOfflineQueue: false, redisOptions: rest })
+      ? client.duplicate([], { lazyConnect: false, enableOfflineQueue: false, redisOptions: rest })
       : client.duplicate(override)
     return this.#own(made as RedisClient)
   }
@@ -66,10 +71,11 @@ export class Connection {
       said = false
     })
     client.on('error', (error: Error) => {
+      this.warnings.note(error)
       if (said) return
       said = true
-      const message = `The connection to Redis failed: ${error.message}. Sluice goes on without it and keeps trying.`
-      this.#report(new SluiceError('ERR_SLUICE_STORE', message, { cause: error }))
+      const message = `The connection to Redis failed: ${troubleOf(error).message} Sluice goes on without it and keeps trying.`
+      this.#report(new SluiceError('ERR_SLUICE_STORE', message, { cause: withoutSecrets(error) }))
     })
     this.#opened.add(client)
     client.on('end', () => this.#opened.delete(client))

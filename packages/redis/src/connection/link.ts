@@ -1,5 +1,6 @@
-import { SluiceError } from '@sluice/core'
+import { afterWaiting, type Clock, isSluiceError, SluiceError } from '@sluice/core'
 import type { RedisClient, ScriptClient } from './client.ts'
+import { withDeadline } from './deadline.ts'
 import type { Script } from './script.ts'
 
 /** A script, the keys it touches (of one slot), and its arguments. */
@@ -7,48 +8,158 @@ export interface Call {
   readonly script: Script
   readonly keys: readonly string[]
   readonly args: readonly (string | Buffer | number)[]
+  /** How long it may wait for a connection. Default: as the link has it. Milliseconds. */
+  readonly waitMs?: number | undefined
 }
 
+export interface LinkOptions {
+  readonly clock: Clock
+  /** How long calls wait for a connection that is being made, the first one or the next. Milliseconds; 0: not at all. */
+  readonly waitMs: number
+  /** Told of every error that Redis answered with, and of every probe that failed. */
+  readonly failed?: ((error: unknown) => void) | undefined
+}
+
+/** When the answer to a probe is taken for lost. */
+const lostMs = 2_000
+
 /**
- * Runs scripts, now or not at all: a client that is not connected answers with an error at once, whatever it was told
- * to queue. Text in replies comes as buffers, numbers as numbers.
+ * Runs scripts, soon or not at all: what is called while a connection is being made goes out with the first bytes over it,
+ * or answers with an error when its time is up, whatever the client was told to queue. Text in replies comes as buffers,
+ * numbers as numbers.
  */
 export class Link {
   readonly client: ScriptClient
+  readonly #options: Partial<LinkOptions>
+  /** Those who wait for a connection, in their order. */
+  readonly #waiting = new Set<(connected: boolean) => void>()
+  #expectedBytes = 0
+  readonly #ready = (): void => this.#tell(true)
+  readonly #end = (): void => this.#tell(false)
 
-  constructor(client: RedisClient) {
+  constructor(client: RedisClient, options: Partial<LinkOptions> = {}) {
     this.client = client as ScriptClient
+    this.#options = options
   }
 
   get ready(): boolean {
     return this.client.status === 'ready'
   }
 
-  /** What stands under these keys, which must share a slot. */
-  read(keys: readonly string[]): Promise<(Buffer | null)[]> {
-    return this.ready ? this.client.mgetBuffer(...keys) : Promise.reject(notConnected(this.client.status))
+  /** The server, or the masters of a Cluster. */
+  servers(): readonly ScriptClient[] {
+    const cluster = this.client as unknown as { nodes(role: 'master'): ScriptClient[] }
+    return this.client.isCluster ? cluster.nodes('master') : [this.client]
   }
 
-  async run({ script, keys, args }: Call): Promise<unknown> {
-    if (!this.ready) throw notConnected(this.client.status)
+  /** How much has arrived so far over the connections there are. Bytes. */
+  get receivedBytes(): number {
+    let bytes = 0
+    for (const { stream } of this.servers()) bytes += stream?.bytesRead ?? 0
+    return bytes
+  }
+
+  /** How much more will arrive that is known of. Bytes. */
+  get expectedBytes(): number {
+    return this.#expectedBytes
+  }
+
+  /** So much will arrive, until what this answers with is called. */
+  expect(bytes: number): () => void {
+    this.#expectedBytes += bytes
+    return () => {
+      this.#expectedBytes -= bytes
+    }
+  }
+
+  /** What stands under these keys, which must share a slot. */
+  async read(keys: readonly string[], waitMs?: number): Promise<(Buffer | null)[]> {
+    if (!this.ready) await this.connected(waitMs)
+    return this.client.mgetBuffer(...keys)
+  }
+
+  async run({ script, keys, args, waitMs }: Call): Promise<unknown> {
     try {
-      return await this.client.evalshaBuffer(script.sha, keys.length, ...keys, ...args)
+      if (!this.ready) await this.connected(waitMs)
+      return await this.#evaluate(script, keys, args)
+    } catch (error) {
+      // That there is no connection at this moment may mean nothing.
+      if (!isSluiceError(error)) this.#options.failed?.(error)
+      throw error
+    }
+  }
+
+  /**
+   * Runs what shows whether Redis is there. An answer that is lost is not waited for; a frozen Redis gives it when it thaws.
+   *
+   * @throws what is the matter
+   */
+  async probe(calls: readonly Promise<unknown>[]): Promise<void> {
+    const { clock, failed } = this.#options
+    const answers = Promise.all(calls)
+    try {
+      await (clock ? withDeadline(clock, lostMs, 'answer', answers) : answers)
+    } catch (error) {
+      failed?.(error)
+      throw error
+    }
+  }
+
+  async #evaluate({ sha, source }: Script, keys: Call['keys'], args: Call['args']): Promise<unknown> {
+    try {
+      return await this.client.evalshaBuffer(sha, keys.length, ...keys, ...args)
     } catch (error) {
       // Redis was restarted, its scripts were flushed, or this node has not seen this one yet. The source runs it as well.
       if (!isReply(error, 'NOSCRIPT')) throw error
-      return this.client.evalBuffer(script.source, keys.length, ...keys, ...args)
+      return this.client.evalBuffer(source, keys.length, ...keys, ...args)
     }
+  }
+
+  /**
+   * Resolves when the client is connected. A client that waits to be connected is.
+   *
+   * @throws SluiceError where it is not in time, or never will be
+   */
+  connected(waitMs = this.#options.waitMs ?? 0): Promise<void> {
+    const { client, ready } = this
+    const { clock } = this.#options
+    if (ready) return Promise.resolve()
+    // Of a client made with `lazyConnect`. What comes of it is told by its status.
+    if (client.status === 'wait') client.connect().catch(() => {})
+    if (!clock || waitMs <= 0 || client.status === 'end') return Promise.reject(this.#notConnected())
+    return new Promise((resolve, reject) => {
+      const over = (connected: boolean): void => {
+        cancel()
+        this.#waiting.delete(over)
+        if (this.#waiting.size === 0) this.#listen('off')
+        if (connected) resolve()
+        else reject(this.#notConnected())
+      }
+      const cancel = afterWaiting(clock, waitMs, () => over(this.ready))
+      if (this.#waiting.size === 0) this.#listen('on')
+      this.#waiting.add(over)
+    })
+  }
+
+  /** Only while somebody waits: the client may be an application's, and outlive this link. */
+  #listen(how: 'on' | 'off'): void {
+    this.client[how]('ready', this.#ready)
+    this.client[how]('end', this.#end)
+  }
+
+  #tell(connected: boolean): void {
+    for (const waiting of [...this.#waiting]) waiting(connected)
+  }
+
+  #notConnected(): SluiceError {
+    return new SluiceError(
+      'ERR_SLUICE_STORE',
+      `There is no connection to Redis (the client is "${this.client.status}"). Sluice goes on without it and uses it as soon as it is back.`,
+    )
   }
 }
 
 /** Whether Redis itself answered with that error. */
 export function isReply(error: unknown, code: string): boolean {
   return error instanceof Error && error.message.startsWith(code)
-}
-
-function notConnected(status: string): SluiceError {
-  return new SluiceError(
-    'ERR_SLUICE_STORE',
-    `There is no connection to Redis (the client is "${status}"). Sluice goes on without it and uses it as soon as it is back.`,
-  )
 }

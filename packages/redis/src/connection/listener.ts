@@ -13,11 +13,6 @@ export interface ListenerOptions {
   readonly heard: (text: string) => void
   /** It has gone down, or come back. */
   readonly changed: (live: boolean, cause: unknown) => void
-  /**
-   * Asked for before each message that tries it out, subscribed already. What it answers with is called after that message
-   * came, and tells whether everything has come that should have. Default: a connection that answers loses nothing.
-   */
-  readonly complete?: ((live: boolean) => Promise<() => boolean>) | undefined
   /** Everything that was published before that moment has been heard. */
   readonly proved?: ((atMs: number) => void) | undefined
   readonly beatMs?: number | undefined
@@ -61,13 +56,6 @@ export class Listener {
     return this.#live
   }
 
-  /** What was heard shows that something else was not. */
-  doubt(cause: unknown): void {
-    if (!this.#live) return
-    this.#down(cause)
-    void this.#turn()
-  }
-
   /** The connection is not its own to close. */
   close(): void {
     this.#closed = true
@@ -92,13 +80,14 @@ export class Listener {
     this.#options.changed(false, cause)
   }
 
-  /** Subscribes or makes sure that nothing was missed, and sees to the next time. */
+  /** Subscribes or tries the connection out, and sees to the next time. */
   async #turn(): Promise<void> {
     if (this.#running || this.#closed) return
     this.#running = true
     this.#timer?.()
     try {
-      if (!this.#live || !(await this.#beat())) await this.#begin()
+      if (this.#live) await this.#beat()
+      else await this.#begin()
     } catch (error) {
       // Subscribing twice does no harm; not being subscribed would.
       this.#lost(error)
@@ -111,46 +100,38 @@ export class Listener {
   async #begin(): Promise<void> {
     const { connection, channel } = this.#options
     if (!this.#subscribed) {
-      if (connection.status !== 'ready') return
-      await this.within('subscribe', connection.subscribe(channel, this.#echoChannel))
+      // A client that waits to be connected is not connected for this: its owner may be about to do so.
+      if (connection.status !== 'ready' || this.#options.client.status === 'wait') return
+      await this.#within('subscribe', connection.subscribe(channel, this.#echoChannel))
       this.#subscribed = true
     }
     // From here on every message comes.
-    const { complete, provedMs } = await this.#try()
-    if (!this.#subscribed || this.#closed || !complete) return
+    const provedMs = await this.#hear()
+    if (!this.#subscribed || this.#closed) return
     this.#live = true
     this.#options.changed(true, undefined)
     this.#options.proved?.(provedMs)
   }
 
-  /** Whether what follows from it is settled; else it has to begin again. */
-  async #beat(): Promise<boolean> {
-    const { complete, provedMs } = await this.#try()
-    if (!this.#live) return true
-    if (complete) this.#options.proved?.(provedMs)
-    else this.#down(new Error('a message was lost'))
-    return complete
+  async #beat(): Promise<void> {
+    const provedMs = await this.#hear()
+    if (this.#live) this.#options.proved?.(provedMs)
   }
 
-  async #try(): Promise<{ complete: boolean; provedMs: number }> {
-    const check = await this.#options.complete?.(this.#live)
-    const provedMs = this.#options.clock.now()
-    await this.#hear()
-    return { complete: check?.() ?? true, provedMs }
-  }
-
-  /** Sends a message over the channel to this process itself, and waits for it. */
-  async #hear(): Promise<void> {
+  /** Sends a message over the channel to this process itself, and waits for it. Answers with when it was sent. */
+  async #hear(): Promise<number> {
+    const sentMs = this.#options.clock.now()
     const text = randomBytes(6).toString('base64url')
     const came = new Promise<void>((resolve) => {
       this.#echo = { text, came: resolve }
     })
     const sent = this.#options.client.publish(this.#echoChannel, text)
-    await this.within('pass a message on', Promise.all([sent, came]))
+    await this.#within('pass a message on', Promise.all([sent, came]))
+    return sentMs
   }
 
   /** The answer, no later than a try may take. */
-  within<T>(what: string, answer: Promise<T>): Promise<T> {
+  #within<T>(what: string, answer: Promise<T>): Promise<T> {
     return withDeadline(this.#options.clock, this.#deadlineMs, what, answer)
   }
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '../../base/clock.ts'
+import { afterWaiting } from '../../base/deadline.ts'
 import { SluiceError } from '../../base/errors.ts'
 import { isPromise, type MaybePromise } from '../../base/maybe-promise.ts'
 import { scaled } from '../policy/scaled.ts'
@@ -44,7 +45,8 @@ class GuardedStore implements LimitStore {
     const part = this.#store.partOf?.(charges) ?? ''
     let breaker = this.#breakers.get(part)
     if (!breaker) {
-      breaker = new Breaker(this.#options.clock)
+      const { probe } = this.#store
+      breaker = new Breaker(this.#options.clock, probe && (() => probe.call(this.#store, charges)))
       this.#breakers.set(part, breaker)
     }
     return breaker
@@ -101,7 +103,7 @@ class GuardedStore implements LimitStore {
     const { clock, deadlineMs } = this.#options
     return new Promise<T>((resolve) => {
       let decided: { readonly value: T } | undefined
-      const cancel = clock.after(deadlineMs, () => {
+      const cancel = afterWaiting(clock, deadlineMs, () => {
         decided = {
           value: failed(new SluiceError('ERR_SLUICE_STORE', `The limit store took longer than ${deadlineMs} ms.`)),
         }
@@ -257,6 +259,7 @@ class GuardedStore implements LimitStore {
   }
 
   close(): MaybePromise<void> {
+    for (const breaker of this.#breakers.values()) breaker.close()
     this.#local.close()
     return this.#store.close()
   }

@@ -77,6 +77,12 @@ export interface LimitStore {
    * without the servers that are out, and with the others. There should be few such texts. Default: all are one.
    */
   partOf?(charges: readonly Charge[]): string
+  /**
+   * Remote stores: resolves when the part that these charges need answers and takes what is written, rejects while it does
+   * not. Asked again and again while that part is out, so that the first request after an outage finds it in use. Default:
+   * now and then a request is sent to see.
+   */
+  probe?(charges: readonly Charge[]): Promise<unknown>
   /** What `consume` does, for a single charge, where that is cheaper. Stores in this process only. */
   consumeOne?(charge: Charge): Verdict
   /** What `consume` would answer, changing nothing. */

@@ -80,7 +80,7 @@ export class SharedForms {
     const place = lanes.place(key)
     const at = spec === '' ? place.own : lanes.variant(place, select(parseSpec(spec)))
     const args = [spec, at.name, read.subarray(0, stampBytes), stamps.stamp(frame)]
-    const done = scripts.run(place.lane, replaceFrame, [place.entry, at.frame], args)
+    const done = scripts.run(place.lane, replaceFrame, [place.entry, at.frame], args, deadlineMs)
     const { values } = await withDeadline(clock, deadlineMs, 'store', done)
     return String(values[2]) === 'K'
   }

@@ -1,107 +1,94 @@
-import type { Clock, InvalidateMode } from '@sluice/core'
+import { type InvalidateMode, systemClock } from '@sluice/core'
 import type { ScriptClient } from '../../connection/client.ts'
 import { Listener } from '../../connection/listener.ts'
+import type { LaneScripts } from '../store/lane-scripts.ts'
 import type { Lane, LanePosition, Lanes } from '../store/lanes.ts'
+import { MemoryLease } from './memory-lease.ts'
 
 export interface BusOptions {
-  readonly clock: Clock
+  readonly scripts: LaneScripts
   readonly lanes: Lanes
+  /** What this process is called among those that answer from memory. */
+  readonly member: string
+  /** How long memory is believed without asking Redis. Milliseconds. */
+  readonly leaseMs: number
   /** Over which the bus is tried out. */
   readonly client: ScriptClient
   readonly listener: ScriptClient
-  /** Where a lane stands, from Redis. */
-  readonly clockOf: (lane: Lane) => Promise<LanePosition>
   readonly invalidated: (tags: readonly string[], mode: InvalidateMode) => void
   /** Something may have been missed: nothing held before this moment may be believed. */
   readonly missed: () => void
-  /** It has gone down, or come back. */
+  /** Memory may not be believed any more, or may be again. */
   readonly changed: (live: boolean, cause: unknown) => void
   readonly beatMs?: number
   readonly deadlineMs?: number
 }
 
 /**
- * Hears of the invalidations of all processes. Each lane counts its own, and the messages carry the count: one that is
- * missing shows. Messages may also be lost in silence, so at every beat the counts are compared with those in Redis.
+ * Hears of the invalidations of all processes, and keeps the right to answer from memory: a lease (Gray and Cheriton 1989)
+ * that Redis knows of. Who invalidates waits until everybody who has one says that he has heard, or until it has run out.
  *
- * While it is not live, nobody can rely on having heard everything.
+ * Each lane counts its invalidations, and the messages carry the count: one that is missing shows. Messages may also be
+ * lost in silence; then Redis, which is asked when the lease is renewed, has counted further than was heard.
  */
 export class Bus {
   readonly #options: BusOptions
   readonly #listener: Listener
-  /** Up to where each lane was heard; absent where that is unknown. */
-  readonly #heard = new Map<Lane, LanePosition>()
-  /** Of a Cluster, whose nodes pass messages on to each other: what they had counted one beat ago. */
-  #before = new Map<Lane, LanePosition>()
+  readonly #lease: MemoryLease
+  #live = false
 
   constructor(options: BusOptions) {
     this.#options = options
-    const { clock, client, listener: connection, lanes, changed, beatMs, deadlineMs } = options
+    // Leases are of the time that passes for everybody, whatever clock records are measured by.
+    const clock = systemClock()
+    const { client, listener: connection, lanes, scripts, member, leaseMs, missed, beatMs, deadlineMs } = options
+    this.#lease = new MemoryLease({
+      clock,
+      scripts,
+      lanes,
+      member,
+      leaseMs,
+      missed,
+      held: () => this.#changed(true, undefined),
+      lost: (cause) => this.#changed(false, cause),
+    })
     this.#listener = new Listener({
       clock,
       client,
       connection,
       channel: lanes.channel,
       heard: (text) => this.#message(text),
-      changed,
-      complete: (live) => this.#compare(live),
+      changed: (live, cause) => (live ? this.#lease.begin() : this.#lease.end(cause)),
       beatMs,
       deadlineMs,
     })
   }
 
+  /** Whether memory may be believed at this moment. */
   get live(): boolean {
-    return this.#listener.live
+    return this.#lease.valid
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#listener.close()
+    await this.#lease.close()
+  }
+
+  #changed(live: boolean, cause: unknown): void {
+    if (live === this.#live) return
+    this.#live = live
+    this.#options.changed(live, cause)
   }
 
   #message(text: string): void {
     const told = parse(text, this.#options.lanes)
     if (!told) return
-    const { lane, at, tags, mode } = told
+    const { lane, at, by, tags, mode } = told
     this.#options.invalidated(tags, mode)
     lane.note(at, lane.seen)
-    const heard = this.#heard.get(lane)
-    if (heard?.epoch === at.epoch && at.n <= heard.n) return
-    if (heard?.epoch === at.epoch && at.n === heard.n + 1) {
-      this.#heard.set(lane, at)
-      return
-    }
-    // One before it is missing, or the lane began anew.
-    this.#heard.delete(lane)
-    this.#listener.doubt(new Error('a message was lost'))
+    // Whoever orders something does not wait for himself.
+    this.#lease.heard(lane, at, by !== this.#options.member)
   }
-
-  /** What was invalidated before it was subscribed shows in the counts, and so does what was lost since. */
-  async #compare(live: boolean): Promise<() => boolean> {
-    const { client, lanes } = this.#options
-    const counted = await this.#counts()
-    if (!live) this.#catchUp(counted)
-    const due = live && client.isCluster ? this.#before : counted
-    this.#before = counted
-    return () => !live || lanes.all.every((lane) => reached(this.#heard.get(lane), due.get(lane)!))
-  }
-
-  #catchUp(counted: ReadonlyMap<Lane, LanePosition>): void {
-    const behind = [...counted].filter(([lane, at]) => !reached(this.#heard.get(lane), at))
-    if (behind.length === 0) return
-    this.#options.missed()
-    for (const [lane, at] of behind) this.#heard.set(lane, at)
-  }
-
-  async #counts(): Promise<Map<Lane, LanePosition>> {
-    const { lanes, clockOf } = this.#options
-    const counted = lanes.all.map(async (lane) => [lane, await clockOf(lane)] as const)
-    return new Map(await this.#listener.within('tell its positions', Promise.all(counted)))
-  }
-}
-
-/** Whether everything up to `at` was heard. */
-function reached(heard: LanePosition | undefined, at: LanePosition): boolean {
-  return heard !== undefined && heard.epoch === at.epoch && heard.n >= at.n
 }
 
 /** Anybody may publish anything: what is not ours is as if it had not come, and the count tells whether it should have. */
@@ -118,14 +105,16 @@ function parseOrder(text: string): Pick<Told, 'mode' | 'tags'> | undefined {
 interface Told {
   readonly lane: Lane
   readonly at: LanePosition
+  /** Which process ordered it. */
+  readonly by: string
   readonly mode: InvalidateMode
   readonly tags: readonly string[]
 }
 
 function parse(text: string, lanes: Lanes): Told | undefined {
-  const match = /^(\d+) (\S+) (\d+) (.*)$/s.exec(text)
+  const match = /^(\d+) (\S+) (\d+) (\S+) (.*)$/s.exec(text)
   const lane = match ? lanes.all[Number(match[1])] : undefined
   if (!match || !lane) return undefined
-  const order = parseOrder(match[4]!)
-  return order && { lane, at: { epoch: match[2]!, n: Number(match[3]) }, ...order }
+  const order = parseOrder(match[5]!)
+  return order && { lane, at: { epoch: match[2]!, n: Number(match[3]) }, by: match[4]!, ...order }
 }

@@ -19,12 +19,13 @@ const mostTags = 10_000
  */
 export class Debts {
   readonly #clock: Clock
-  readonly #send: (lane: Lane, order: Order) => Promise<void>
+  readonly #send: (lane: Lane, order: Order, patient: boolean) => Promise<void>
   readonly #owed = new Map<Lane, Map<InvalidateMode, Set<string>>>()
   #timer: Cancel | undefined
   #closed = false
 
-  constructor(clock: Clock, send: (lane: Lane, order: Order) => Promise<void>) {
+  /** @param send - `patient`: nobody waits for it, so it may take as long as leases do */
+  constructor(clock: Clock, send: (lane: Lane, order: Order, patient: boolean) => Promise<void>) {
     this.#clock = clock
     this.#send = send
   }
@@ -36,7 +37,7 @@ export class Debts {
 
   async pay(lane: Lane, order: Order): Promise<void> {
     try {
-      await this.#send(lane, order)
+      await this.#send(lane, order, false)
     } catch (error) {
       this.#owe(lane, order)
       throw error
@@ -69,7 +70,7 @@ export class Debts {
   async #repay(lane: Lane, orders: Map<InvalidateMode, Set<string>>): Promise<void> {
     for (const [mode, tags] of [...orders]) {
       try {
-        await this.#send(lane, { mode, tags: [...tags] })
+        await this.#send(lane, { mode, tags: [...tags] }, true)
       } catch {
         return
       }

@@ -80,6 +80,12 @@ export interface LookUpsOptions {
 /** How many entries are looked up by one call at most: a twentieth of a millisecond of Redis's time. */
 const perCall = 16
 
+/** What arrives more slowly than this is not waited for beyond the deadline: 5 MB a second. */
+const slowestBytesPerMs = 5_000
+
+/** And nothing longer than this. */
+const longestArrivalMs = 5_000
+
 /** There are few: routes of one kind vary by the same fields. */
 const rememberedSpecs = 200
 
@@ -144,7 +150,13 @@ export class LookUps {
     const batch: Batch = { lane, questions, token: `${leases.token()}:` }
     let told: Told
     try {
-      told = await withDeadline(clock, deadlineMs, 'answer', this.#tell(batch), (late) => this.#giveBack(late, batch))
+      const { link } = this.#options.scripts
+      const before = link.receivedBytes
+      // Large entries take their time, and so do those behind them. How large they are is told before they come.
+      const arriving = (): number =>
+        Math.min((link.receivedBytes - before + link.expectedBytes) / slowestBytesPerMs, longestArrivalMs)
+      const giveBack = (late: Told): void => this.#giveBack(late, batch)
+      told = await withDeadline(clock, deadlineMs, 'answer', this.#tell(batch), giveBack, arriving)
       breakerOf(lane).succeeded()
     } catch (error) {
       for (const { askedBy } of questions) {
@@ -180,6 +192,7 @@ export class LookUps {
     }
     const judged = scripts.run(lane, lookUp, keys, [leases.leaseMs, token, letters, ...variants])
     const frames = scripts.link.read(frameKeys)
+    void this.#expect(judged, frames)
     // Whatever becomes of the frames: leases that were taken must not be forgotten.
     frames.catch(() =>
       judged.then(
@@ -188,6 +201,20 @@ export class LookUps {
       ),
     )
     return Promise.all([judged, frames]).then(([answer, frames]) => ({ answer, frames }))
+  }
+
+  /** How much the frames are, from when that is known until they are there. */
+  async #expect(judged: Promise<Answer>, frames: Promise<unknown>): Promise<void> {
+    try {
+      const packed = (await judged).values[2] as Buffer
+      let bytes = 0
+      for (let at = 0; at < packed.length; at += judgement.bytes) bytes += packed.readUInt32BE(at + judgement.size)
+      if (bytes < slowestBytesPerMs) return
+      const arrived = this.#options.scripts.link.expect(bytes)
+      await frames.then(arrived, arrived)
+    } catch {
+      // Whoever asked is told.
+    }
   }
 
   #answer(batch: Batch, number: number, told: Told, cursor: Cursor): void {

@@ -1,8 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { channelOf, type ScriptClient } from '../../connection/client.ts'
 import { Remembered } from '../../connection/remembered.ts'
+import { unknownRun } from './server-run.ts'
 
 /** Of what is written to Redis. Another layout gets another number, so that two versions can share a server. */
-const format = 2
+const format = 3
 
 /** 132 bits: nobody finds two keys with the same one. */
 const idLength = 22
@@ -55,6 +57,8 @@ const rememberedEpochs = 16
 export class Lane {
   readonly index: number
   readonly clock: string
+  /** Written to see whether that can be done. */
+  readonly probe: string
   readonly #prefix: string
   /** No two processes have the same, and none has it twice. */
   readonly #name = randomBytes(9).toString('base64url')
@@ -65,6 +69,7 @@ export class Lane {
     this.index = index
     this.#prefix = `{${namespace}:${format}:${index}}`
     this.clock = `${this.#prefix}c`
+    this.probe = `${this.#prefix}p`
   }
 
   get seen(): Seen {
@@ -80,10 +85,15 @@ export class Lane {
     return { name, lease: `${place}:l`, frame: `${place}:f` }
   }
 
-  /** The first arguments of every script of this lane. `time`: empty for the server's. */
-  head(time: string): (string | number)[] {
+  /**
+   * The first arguments of every script of this lane.
+   *
+   * @param time - empty for the server's
+   * @param run - of the server that is asked: an epoch that another one began has ended
+   */
+  head(time: string, run = unknownRun): (string | number)[] {
     const { epoch, n } = this.#seen
-    return [epoch, n, this.#fresh(), time]
+    return [epoch, n, `${run}${this.#fresh()}`, time]
   }
 
   /** A name for an epoch that nobody has used. */
@@ -125,11 +135,11 @@ export class Lanes {
   readonly #places = new Remembered(rememberedPlaces, (key) => this.#placeOf(key))
   readonly #names = new Remembered(rememberedVariants, variantName)
 
-  /** @param keyPrefix - what the client puts before every key, but not before the names of channels in scripts */
-  constructor(namespace: string, count: number, keyPrefix = '') {
+  /** @param client - whose key prefix and database the channel carries, as the keys do by themselves */
+  constructor(namespace: string, count: number, client?: Pick<ScriptClient, 'options'>) {
     const name = `${namespace}:${count}`
     this.all = Array.from({ length: count }, (_, i) => new Lane(name, i))
-    this.channel = `${keyPrefix}${name}:${format}:bus`
+    this.channel = channelOf(`${name}:${format}:bus`, client)
   }
 
   place(key: string): Place {

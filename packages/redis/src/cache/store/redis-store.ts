@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import {
   Breaker,
   type CacheRecord,
@@ -22,7 +23,9 @@ import { withDeadline } from '../../connection/deadline.ts'
 import type { Call, Link } from '../../connection/link.ts'
 import { isFillPosition, Leases, tokenOf, vacancyAt } from '../fill/leases.ts'
 import { frameWithin, SharedForms } from '../forms/forms.ts'
+import { Confirmations, type Told } from '../invalidation/confirmations.ts'
 import { Debts, type Order } from '../invalidation/pending-invalidations.ts'
+import { invalidate } from '../invalidation/scripts.ts'
 import { type Found, LookUps } from '../lookup/look-ups.ts'
 import { joinSpecs, parseSpec, SpecHints, specText } from '../lookup/specs.ts'
 import { Stamps } from '../lookup/stamps.ts'
@@ -37,6 +40,10 @@ export interface RedisCacheStoreOptions {
   readonly lanes: Lanes
   /** Larger frames are not stored. Bytes. */
   readonly maxEntryBytes: number
+  /** Responses with more tags are not stored. Default: all are. */
+  readonly maxEntryTags?: number
+  /** Told of responses that are not stored for what they are. */
+  readonly report?: (error: SluiceError) => void
   readonly maxVariants: number
   /** How many invalidated tags a lane remembers before it forgets its entries. */
   readonly maxTags: number
@@ -45,6 +52,11 @@ export interface RedisCacheStoreOptions {
   readonly deadlines: Deadlines
   /** Where replicas can be waited for. */
   readonly replication?: Replication
+  /**
+   * How long a process that answers from memory may do so without asking. Default 0: nobody does that this one could not
+   * know of. Milliseconds.
+   */
+  readonly memoryLeaseMs?: number
   /** Whose time entries are measured by. `server` is the only one that processes share; tests bring a clock. */
   readonly time?: 'server' | 'clock'
 }
@@ -57,6 +69,9 @@ export interface Deadlines {
 
 const longestMs = 10 * 365 * 86_400_000
 
+/** How many tags are invalidated by one call. */
+const tagsPerCall = 250
+
 /**
  * The cache store in Redis, shared by processes. A look-up, a store and an invalidation of a lane are one round trip each.
  *
@@ -64,9 +79,12 @@ const longestMs = 10 * 365 * 86_400_000
  */
 export class RedisCacheStore implements CacheStore {
   readonly lanes: Lanes
+  /** What this process is called among those that answer from memory. */
+  readonly member = randomBytes(9).toString('base64url')
+  readonly scripts: LaneScripts
   readonly #options: RedisCacheStoreOptions
   readonly #clock: Clock
-  readonly #scripts: LaneScripts
+  readonly #confirmations: Confirmations
   readonly #lookUps: LookUps
   /** One for each lane of a Cluster, whose nodes fail one by one; else the same for all. */
   readonly #breakers: readonly Breaker[]
@@ -78,25 +96,30 @@ export class RedisCacheStore implements CacheStore {
   readonly #connected = (): void => {
     for (const breaker of this.#breakers) breaker.succeeded()
   }
+  readonly #overTagged = new Set<string>()
   #closed = false
 
   constructor(options: RedisCacheStoreOptions) {
     this.#options = options
     this.#clock = options.clock
-    this.#scripts = new LaneScripts({ time: 'server', ...options })
+    this.scripts = new LaneScripts({ time: 'server', ...options })
+    const { memoryLeaseMs: leaseMs = 0 } = options
+    this.#confirmations = new Confirmations({ scripts: this.scripts, member: this.member, leaseMs })
     this.lanes = options.lanes
-    const shared = new Breaker(options.clock)
-    this.#breakers = this.lanes.all.map(() => (options.link.client.isCluster ? new Breaker(options.clock) : shared))
+    const breaker = (lane: Lane): Breaker =>
+      new Breaker(options.clock, () => options.link.probe([this.scripts.run(lane, scripts.readClock, [], [])]))
+    const shared = breaker(this.lanes.all[0]!)
+    this.#breakers = this.lanes.all.map((lane) => (options.link.client.isCluster ? breaker(lane) : shared))
     // A connection that has just been made is worth a try, however long the outage was.
     options.link.client.on('ready', this.#connected)
-    this.#debts = new Debts(options.clock, (lane, order) => this.#invalidateLane(lane, order))
+    this.#debts = new Debts(options.clock, (lane, order, patient) => this.#invalidateLane(lane, order, patient))
     this.#leases = new Leases({
       clock: options.clock,
       leaseMs: options.leaseMs,
       send: (call) => options.link.run(call).catch(() => undefined),
     })
     this.#lookUps = new LookUps({
-      scripts: this.#scripts,
+      scripts: this.scripts,
       lanes: this.lanes,
       clock: options.clock,
       deadlineMs: options.deadlines.readMs,
@@ -106,7 +129,7 @@ export class RedisCacheStore implements CacheStore {
       reaches: (lane) => this.#reaches(lane),
     })
     this.#forms = new SharedForms({
-      scripts: this.#scripts,
+      scripts: this.scripts,
       lanes: this.lanes,
       clock: options.clock,
       stamps: this.#stamps,
@@ -135,7 +158,7 @@ export class RedisCacheStore implements CacheStore {
     if (!this.#reaches(lane)) return undefined
     const breaker = this.#breakerOf(lane)
     try {
-      const asked = this.#scripts.run(lane, scripts.position, [entry], [])
+      const asked = this.scripts.run(lane, scripts.position, [entry], [])
       const answer = await withDeadline(this.#clock, this.#options.deadlines.readMs, 'answer', asked)
       breaker.succeeded()
       return vacancyAt(lane, answer, String(answer.values[2]), { lease: undefined, token: undefined })
@@ -150,7 +173,12 @@ export class RedisCacheStore implements CacheStore {
     const place = this.lanes.place(key)
     const { lane, id } = place
     if (!isFillPosition(position) || position.lane !== lane.index) return 'fenced'
-    const now = this.#scripts.now()
+    if (record.tags.length > (this.#options.maxEntryTags ?? Number.POSITIVE_INFINITY)) {
+      this.#tooManyTags(record)
+      this.release(vacancy, 'unshared')
+      return 'refused'
+    }
+    const now = this.scripts.now()
     const endsMs = Math.min(Math.ceil(record.deleteAt - now), longestMs)
     if (this.#closed || this.#breakerOf(lane).open || !(endsMs > 0)) return this.#unstored(vacancy)
     const frame = frameWithin(this.#options.maxEntryBytes, shiftRecord(record, -now))
@@ -226,13 +254,15 @@ export class RedisCacheStore implements CacheStore {
 
   async delete(key: string): Promise<void> {
     const { entry } = this.lanes.place(key)
-    const gone = this.#options.link.run({ script: scripts.remove, keys: [entry], args: [] })
-    await withDeadline(this.#clock, this.#options.deadlines.writeMs, 'remove', gone)
+    const { link, deadlines } = this.#options
+    const gone = link.run({ script: scripts.remove, keys: [entry], args: [], waitMs: deadlines.writeMs })
+    await withDeadline(this.#clock, deadlines.writeMs, 'remove', gone)
   }
 
   /**
-   * In every lane at once. Resolves when all of them have answered. Rejects when one has not: that one is asked again
-   * until it answers, and this process believes nothing of it before.
+   * In every lane at once. Resolves when all of them have answered, and every process that answers from memory has heard of
+   * it or must not any more. Rejects when that is not so in time: it is tried again until it is, and this process believes
+   * nothing of the lane before.
    */
   async invalidate(tags: readonly string[], mode: InvalidateMode): Promise<void> {
     if (tags.length === 0) return
@@ -247,21 +277,25 @@ export class RedisCacheStore implements CacheStore {
     return (await this.#options.replication?.confirm(replicas)) ?? 0
   }
 
-  async #invalidateLane(lane: Lane, { tags, mode }: Order): Promise<void> {
-    const kind = mode === 'purge' && tags.includes(everythingTag) ? 'forget' : mode
-    const hashes = kind === 'forget' ? [] : tags.map(tagHash)
-    const told = JSON.stringify([mode, tags])
-    const rest = [kind, this.#options.maxTags, this.lanes.channel, lane.index, told, ...hashes]
-    const done = this.#scripts.run(lane, scripts.invalidate, [], rest)
-    await withDeadline(this.#clock, this.#options.deadlines.purgeMs, 'invalidate', done)
+  async #invalidateLane(lane: Lane, order: Order, patient: boolean): Promise<void> {
+    const inTime = <T>(answer: Promise<T>): Promise<T> =>
+      withDeadline(this.#clock, this.#options.deadlines.purgeMs, 'invalidate everywhere', answer)
+    const pieces = piecesOf(order)
+    // One after the other, so that others have their turn in between. Each has the deadline of a purge.
+    for (const piece of pieces.slice(0, -1)) await inTime(this.#invalidatePiece(lane, piece))
+    // Who has heard of the last has heard of those before.
+    const last = this.#invalidatePiece(lane, pieces.at(-1)!)
+    const confirmed = (told: Told): Promise<void> => this.#confirmations.of(lane, told)
+    await (patient ? inTime(last).then(confirmed) : inTime(last.then(confirmed)))
   }
 
-  /** Where a lane stands now. */
-  async clockOf(lane: Lane): Promise<{ epoch: string; n: number }> {
-    const asked = this.#scripts.run(lane, scripts.readClock, [], [])
-    const answer = await withDeadline(this.#clock, this.#options.deadlines.purgeMs, 'tell its position', asked)
-    this.#breakerOf(lane).succeeded()
-    return answer
+  async #invalidatePiece(lane: Lane, { tags, mode }: Order): Promise<Told> {
+    const kind = mode === 'purge' && tags.includes(everythingTag) ? 'forget' : mode
+    const hashes = kind === 'forget' ? [] : tags.map(tagHash)
+    const { maxTags, deadlines } = this.#options
+    const rest = [kind, maxTags, this.lanes.channel, lane.index, this.member, JSON.stringify([mode, tags]), ...hashes]
+    const { epoch, n, values } = await this.scripts.run(lane, invalidate, [], rest, deadlines.purgeMs)
+    return { epoch, n, members: values[2] as Buffer, knownMs: Number(values[3]) }
   }
 
   /** Nothing: how much is in Redis is only known to Redis. */
@@ -274,8 +308,23 @@ export class RedisCacheStore implements CacheStore {
     this.#closed = true
     this.#options.link.client.off('ready', this.#connected)
     this.#debts.close()
+    this.#confirmations.close()
+    for (const breaker of this.#breakers) breaker.close()
     const { readMs } = this.#options.deadlines
     await withDeadline(this.#clock, readMs, 'give leases back', this.#leases.close()).catch(() => undefined)
+  }
+
+  /** Once for each route. */
+  #tooManyTags({ target, tags }: CacheRecord): void {
+    const route = target.route ?? target.path
+    if (this.#overTagged.has(route) || this.#overTagged.size > 1_000) return
+    this.#overTagged.add(route)
+    this.#options.report?.(
+      new SluiceError(
+        'ERR_SLUICE_STORE',
+        `A response of ${JSON.stringify(route.replace('\0', ' '))} has ${tags.length} tags and is not stored: \`redis.maxEntryTags\` is ${this.#options.maxEntryTags}. Tag it with what stands for many (a list and not each of its items), or raise that.`,
+      ),
+    )
   }
 
   #unstored(vacancy: Vacancy): SetOutcome {
@@ -292,7 +341,8 @@ export class RedisCacheStore implements CacheStore {
   async #write(lane: Lane, vacancy: Vacancy, keys: readonly string[], args: Call['args']): Promise<Answer> {
     const { writeMs } = this.#options.deadlines
     try {
-      return await withDeadline(this.#clock, writeMs, 'store', this.#scripts.run(lane, scripts.store, keys, args))
+      const done = this.scripts.run(lane, scripts.store, keys, args, writeMs)
+      return await withDeadline(this.#clock, writeMs, 'store', done)
     } catch (error) {
       this.release(vacancy, 'given-up')
       throw error
@@ -302,6 +352,13 @@ export class RedisCacheStore implements CacheStore {
   #breakerOf(lane: Lane): Breaker {
     return this.#breakers[lane.index]!
   }
+}
+
+/** In parts that Redis does in a fraction of a millisecond each: it does nothing else meanwhile. */
+function piecesOf({ tags, mode }: Order): readonly Order[] {
+  if (tags.includes(everythingTag)) return [{ tags: [everythingTag], mode }]
+  const count = Math.ceil(tags.length / tagsPerCall)
+  return Array.from({ length: count }, (_, i) => ({ tags: tags.slice(i * tagsPerCall, (i + 1) * tagsPerCall), mode }))
 }
 
 function plain(found: Found | StoreOut): CacheRecord | Vacancy | StoreOut {

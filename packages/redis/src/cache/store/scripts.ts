@@ -1,10 +1,12 @@
 import { script } from '../../connection/script.ts'
+import { runLength, unknownRun } from './server-run.ts'
 
 /**
  * What happens inside Redis. Every script works on one lane, whose keys share a slot:
  *
  *     clock   hash: `e` epoch, `n` how many invalidations there were, `f` floor; and of each tag that was invalidated,
- *             under 8 bytes of its hash, when it last was: purged, expired (both counted in `n`), expired (ms)
+ *             under 8 bytes of its hash, when it last was: purged, expired (both counted in `n`), expired (ms); `m` the
+ *             processes that answer from memory, one behind the other, and `b` since when all of them are there (ms)
  *     entry   hash: `s` spec, `q` how often it was written; per variant `m…` meta, `o…` order
  *     frame   string, per variant: a stamp that nothing else has, and the frame
  *     lease   string, per variant: the owner's token, or `!` where fills go side by side
@@ -18,19 +20,23 @@ import { script } from '../../connection/script.ts'
  * that the tag was never invalidated since the floor.
  *
  * The meta of a variant is its position, when it was stored (ms), after how long it is stale and deleted (ms), its
- * stamp and its epoch, and the tags' hashes, 8 bytes each. Numbers are packed as doubles: whole ones are exact up to
+ * stamp, how long its frame is (bytes), its epoch, and the tags' hashes, 8 bytes each. Numbers are packed as doubles: whole ones are exact up to
  * 2^53, and nothing is parsed.
  *
  * Every answer begins with the epoch and the position of the lane.
  */
 
 /** KEYS[1] clock. ARGV 1–4: the epoch and position this process has seen, an epoch for a new beginning, the time. */
-const prelude = `
+export const prelude = `
 local keepMs = 604800000
-local meta, version = '>ddddc16Bc0', '>ddd'
+local meta, version = '>ddddc16I4Bc0', '>ddd'
+local function serverMs()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
 local function begin()
-  redis.call('DEL', KEYS[1])
-  redis.call('HSET', KEYS[1], 'e', ARGV[3], 'n', 0, 'f', 0)
+  redis.call('UNLINK', KEYS[1])
+  redis.call('HSET', KEYS[1], 'e', ARGV[3], 'n', 0, 'f', 0, 'b', serverMs())
   redis.call('PEXPIRE', KEYS[1], keepMs)
   return ARGV[3], 0, 0
 end
@@ -39,12 +45,13 @@ local function lane()
   local n = tonumber(c[2])
   -- Gone, or behind what was seen of it: a failover or a restart has lost invalidations.
   if not n or (c[1] == ARGV[1] and n < tonumber(ARGV[2])) then return begin() end
+  -- Begun by another run of this server, or by another server, which may have been told more than this one has.
+  local run = string.sub(ARGV[3], 1, ${runLength})
+  if run ~= '${unknownRun}' and string.sub(c[1], 1, ${runLength}) ~= run then return begin() end
   return c[1], n, tonumber(c[3])
 end
 local function timeMs()
-  if ARGV[4] ~= '' then return tonumber(ARGV[4]) end
-  local t = redis.call('TIME')
-  return t[1] * 1000 + math.floor(t[2] / 1000)
+  return tonumber(ARGV[4]) or serverMs()
 end
 local function keep(key, ms)
   if redis.call('PTTL', key) < ms then redis.call('PEXPIRE', key, ms) end
@@ -95,9 +102,9 @@ end
 const judging = `
 local e, n, f = lane()
 local now
--- Age, age of the expiry, stamp, whether it is stale; nil where it may not be given out.
+-- Age, age of the expiry, stamp, whether it is stale, the size of the frame; nil where it may not be given out.
 local function judge(m)
-  local ok, mn, stored, stale, ends, stamp, me, at = pcall(struct.unpack, meta, m)
+  local ok, mn, stored, stale, ends, stamp, size, me, at = pcall(struct.unpack, meta, m)
   if not ok or me ~= e or mn < f or mn > n then return nil end
   now = now or timeMs()
   local age, expiredAge = now - stored, -1
@@ -112,7 +119,7 @@ local function judge(m)
   end
   if age < 0 then age = 0 end
   if age >= ends then return nil end
-  return age, expiredAge, stamp, age >= stale
+  return age, expiredAge, stamp, age >= stale, size
 end
 `
 
@@ -143,8 +150,16 @@ export const outcome = { record: 0, plainRecord: 1, keyVacant: 2, variantVacant:
 /** The state of a lease by its number in judgements. */
 export const leaseStates = [undefined, 'taken', 'held', 'open'] as const
 
-/** Where in a judgement what is: outcome, lease, age, age of the expiry, stamp. */
-export const judgement = { outcome: 0, lease: 1, age: 2, expiredAge: 10, stamp: 18, bytes: 18 + stampBytes } as const
+/** Where in a judgement what is: outcome, lease, age, age of the expiry, stamp, the size of the frame. */
+export const judgement = {
+  outcome: 0,
+  lease: 1,
+  age: 2,
+  expiredAge: 10,
+  stamp: 18,
+  size: 18 + stampBytes,
+  bytes: 22 + stampBytes,
+} as const
 
 /**
  * Judges any number of entries, and for each vacancy says where a fill stands and takes its lease.
@@ -189,8 +204,8 @@ for number = 0, #letters - 1 do
     code = 4
     if spec == '' then code, own, m = 1, plain, redis.call('HGET', entry, 'm0') end
   end
-  local age, expiredAge, stamp, stale
-  if m and code < 2 then age, expiredAge, stamp, stale = judge(m) end
+  local age, expiredAge, stamp, stale, size
+  if m and code < 2 then age, expiredAge, stamp, stale, size = judge(m) end
   if not age then
     -- Nobody is ever given it again: it need not be sent either.
     if m and code < 2 then redis.pcall('UNLINK', frameOf(own)) end
@@ -199,7 +214,7 @@ for number = 0, #letters - 1 do
   end
   local taken = 0
   if wanted and code ~= 4 and (stale or not age) then taken = lease(own, ARGV[6] .. number) end
-  judgements[number + 1] = struct.pack('>BBddc16', code, taken, age or 0, expiredAge or -1, stamp or '                ')
+  judgements[number + 1] = struct.pack('>BBddc16I4', code, taken, age or 0, expiredAge or -1, stamp or '                ', size or 0)
 end
 answer[3] = table.concat(judgements)
 return answer
@@ -241,7 +256,7 @@ if spec ~= ARGV[7] then return { e, n, 'S', spec } end
 local variant, ends = ARGV[9], tonumber(ARGV[12])
 if spec ~= ARGV[8] then dropAll(KEYS[2])
 elseif isFull(KEYS[2], variant, tonumber(ARGV[13])) then return { e, n, 'M' } end
-local m = struct.pack(meta, n, timeMs(), tonumber(ARGV[11]), ends, string.sub(ARGV[15], 1, 16), #e, e) .. ARGV[10]
+local m = struct.pack(meta, n, timeMs(), tonumber(ARGV[11]), ends, string.sub(ARGV[15], 1, 16), #ARGV[15], #e, e) .. ARGV[10]
 -- A little longer than anybody wants it: what decides is the time in the meta.
 redis.call('SET', KEYS[3], ARGV[15], 'PX', ends + 5000)
 local order = redis.call('HINCRBY', KEYS[2], 'q', 1)
@@ -273,48 +288,12 @@ export const replaceFrame = script(
 local held = redis.call('HMGET', KEYS[2], 's', 'm' .. ARGV[6])
 local m = held[2]
 if held[1] ~= ARGV[5] or not m or not judge(m) then return { e, n, 'C' } end
-local mn, stored, stale, ends, stamp, me, at = struct.unpack(meta, m)
+local mn, stored, stale, ends, stamp, _, me, at = struct.unpack(meta, m)
 -- The frame may be gone alone.
 if stamp ~= ARGV[7] or redis.call('GETRANGE', KEYS[3], 0, #stamp - 1) ~= stamp then return { e, n, 'C' } end
 redis.call('SET', KEYS[3], ARGV[8], 'XX', 'KEEPTTL')
-m = struct.pack(meta, mn, stored, stale, ends, string.sub(ARGV[8], 1, 16), #me, me) .. string.sub(m, at)
+m = struct.pack(meta, mn, stored, stale, ends, string.sub(ARGV[8], 1, 16), #ARGV[8], #me, me) .. string.sub(m, at)
 redis.call('HSET', KEYS[2], 'm' .. ARGV[6], m)
-return { e, n, 'K' }
-`,
-)
-
-/**
- * Invalidates in this lane, and tells everybody who listens.
- *
- * ARGV 5 `purge`, `expire` or `forget` (everything is purged, and the versions with it), 6 most tags remembered,
- * 7 channel, 8 the lane, 9 what to tell, then the tags.
- */
-export const invalidate = script(
-  prelude,
-  `
-local e, n = lane()
-n = n + 1
-local function forget()
-  redis.call('DEL', KEYS[1])
-  redis.call('HSET', KEYS[1], 'e', e, 'n', n, 'f', n)
-end
-if ARGV[5] == 'forget' then
-  forget()
-else
-  redis.call('HSET', KEYS[1], 'n', n)
-  local now = timeMs()
-  for i = 10, #ARGV do
-    local p, x, ms = 0, 0, 0
-    local known = redis.call('HGET', KEYS[1], ARGV[i])
-    if known then p, x, ms = struct.unpack(version, known) end
-    if ARGV[5] == 'purge' then p = n else x, ms = n, now end
-    redis.call('HSET', KEYS[1], ARGV[i], struct.pack(version, p, x, ms))
-  end
-  -- Forgotten versions must read as invalidated: the floor rises above every entry there is.
-  if redis.call('HLEN', KEYS[1]) > tonumber(ARGV[6]) + 3 then forget() end
-end
-keep(KEYS[1], keepMs)
-redis.call('PUBLISH', ARGV[7], ARGV[8] .. ' ' .. e .. ' ' .. integer(n) .. ' ' .. ARGV[9])
 return { e, n, 'K' }
 `,
 )

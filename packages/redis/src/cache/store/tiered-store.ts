@@ -29,15 +29,15 @@ export interface TieredCacheStoreOptions {
   /** How long a record is believed without asking Redis. */
   readonly maxTtlMs: number
   /** Over which memory hears of what other processes invalidate. */
-  readonly bus: Pick<BusOptions, 'client' | 'listener' | 'changed' | 'beatMs' | 'deadlineMs'>
+  readonly bus: Pick<BusOptions, 'client' | 'listener' | 'changed' | 'leaseMs' | 'beatMs' | 'deadlineMs'>
 }
 
 /**
- * Redis with memory in front. Memory answers what is fresh, while the bus guarantees that every invalidation was heard;
- * everything else is Redis's.
+ * Redis with memory in front. Memory answers what is fresh, while this process has the right to; everything else is Redis's.
+ * Whoever invalidates waits for those who have that right, so nobody is given anything older afterwards.
  */
 export class TieredCacheStore implements CacheStore {
-  /** While it is not live, memory is not used. */
+  /** Hears what others invalidate. While it is not live, memory is not used. */
   readonly bus: Bus
   readonly #memory: MemoryCacheStore
   readonly #redis: RedisCacheStore
@@ -51,9 +51,9 @@ export class TieredCacheStore implements CacheStore {
     this.#maxTtlMs = maxTtlMs
     this.bus = new Bus({
       ...bus,
-      clock,
       lanes: redis.lanes,
-      clockOf: (lane) => redis.clockOf(lane),
+      scripts: redis.scripts,
+      member: redis.member,
       invalidated: (tags, mode) => memory.invalidate(tags, mode),
       // Nothing that memory holds may be believed, nor what is on its way into it.
       missed: () => memory.invalidate([everythingTag], 'purge'),
@@ -133,8 +133,9 @@ export class TieredCacheStore implements CacheStore {
   }
 
   async close(): Promise<void> {
-    this.bus.close()
+    const left = this.bus.close()
     this.#memory.close()
+    await left
     await this.#redis.close()
   }
 

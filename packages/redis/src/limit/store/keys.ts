@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type Charge, subjectLength } from '@sluice/core'
+import { channelOf, type ScriptClient } from '../../connection/client.ts'
 import { Remembered } from '../../connection/remembered.ts'
 
 /** Of what is written to Redis. Another layout gets another number, so that two versions can share a server. */
@@ -24,10 +25,15 @@ export class LimitKeys {
   readonly #prefix: string
   readonly #quotas = new Remembered(rememberedQuotas, quotaHash)
 
-  /** @param keyPrefix - what the client puts before every key, but not before the names of channels in scripts */
-  constructor(namespace: string, keyPrefix = '') {
+  /** @param client - whose key prefix and database the channel carries, as the keys do by themselves */
+  constructor(namespace: string, client?: Pick<ScriptClient, 'options'>) {
     this.#prefix = `${namespace}:l${format}:{`
-    this.channel = `${keyPrefix}${namespace}:l${format}:back`
+    this.channel = channelOf(`${namespace}:l${format}:back`, client)
+  }
+
+  /** In the slot of that subject, to see whether it can be written. */
+  probe(subject: string): string {
+    return `${this.#prefix}${subject}}p`
   }
 
   /** @param leased - units of it are taken in advance, and are counted differently */

@@ -2,6 +2,7 @@ import type { Charge, Clock, LimitStore, LimitStoreUsage, Settlement, Verdict } 
 import type { ScriptClient } from '../../connection/client.ts'
 import { withDeadline } from '../../connection/deadline.ts'
 import type { Link } from '../../connection/link.ts'
+import { tryOut } from '../../connection/script.ts'
 import { Parcels, type Taken, type Unused } from '../charge/batches.ts'
 import { Blocked } from '../charge/blocked.ts'
 import { Decisions } from '../charge/decisions.ts'
@@ -73,7 +74,7 @@ export class RedisLimitStore implements LimitStore {
     this.deadlineMs = deadlineMs
     // Known to whoever knows the namespace. It keeps addresses from standing there, not from being guessed.
     this.secret = `sluice:${namespace}`
-    this.#keys = new LimitKeys(namespace, client.options?.keyPrefix)
+    this.#keys = new LimitKeys(namespace, client)
     this.#decisions = new Decisions({ link, scripts: this.#scripts, now: () => this.#now() })
     const { channel } = this.#keys
     const told = (name: string): void => this.#blocked.told(name)
@@ -88,6 +89,11 @@ export class RedisLimitStore implements LimitStore {
 
   partOf(charges: readonly Charge[]): string {
     return nodesOf(this.#link.client, charges)
+  }
+
+  probe(charges: readonly Charge[]): Promise<unknown> {
+    const keys = [...new Set(charges.map(subjectOf))].map((subject) => this.#keys.probe(subject))
+    return this.#link.probe(keys.map((key) => this.#link.run({ script: tryOut, keys: [key], args: [] })))
   }
 
   decided(charges: readonly Charge[]): readonly Verdict[] | undefined {

@@ -1,0 +1,59 @@
+import { isReply, type Link } from '../../connection/link.ts'
+
+/** How much of a run's name is kept in epochs. */
+export const runLength = 8
+
+/** Where it is not known which server answers: of a Cluster, or where it may not be asked. */
+export const unknownRun = '-'.repeat(runLength)
+
+/**
+ * Which run of which server is at the other end of the connection. A server that was restarted, or has taken the place of
+ * another, may have lost the last that was written: what it holds of the time before cannot be believed.
+ *
+ * Asked once for each connection, and known to belong to it by its socket.
+ */
+export class ServerRun {
+  readonly #link: Link
+  #known: { readonly stream: unknown; readonly id: string } | undefined
+  #asking: { readonly stream: unknown; readonly id: Promise<string> } | undefined
+
+  constructor(link: Link) {
+    this.#link = link
+  }
+
+  /** `undefined` where it has to be learnt first. */
+  get id(): string | undefined {
+    const { client, ready } = this.#link
+    if (client.isCluster) return unknownRun
+    return ready && this.#known !== undefined && this.#known.stream === client.stream ? this.#known.id : undefined
+  }
+
+  async learn(waitMs?: number): Promise<string> {
+    const { client } = this.#link
+    await this.#link.connected(waitMs)
+    const { stream } = client
+    if (this.#asking?.stream !== stream || this.#asking === undefined) {
+      const asking = { stream, id: this.#ask() }
+      this.#asking = asking
+      asking.id.then(
+        (id) => {
+          this.#known = { stream, id }
+        },
+        () => {
+          if (this.#asking === asking) this.#asking = undefined
+        },
+      )
+    }
+    return this.#asking.id
+  }
+
+  async #ask(): Promise<string> {
+    try {
+      const text = String(await this.#link.client.info('server'))
+      return (/^run_id:(\w+)/m.exec(text)?.[1] ?? unknownRun).slice(0, runLength).padEnd(runLength, '-')
+    } catch (error) {
+      if (isReply(error, 'NOPERM')) return unknownRun
+      throw error
+    }
+  }
+}
