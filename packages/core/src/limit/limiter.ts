@@ -6,17 +6,21 @@ import { checkOptions, rule, suggest } from '../base/options.ts'
 import type { Identity } from '../exchange/client/identity.ts'
 import type { Pipeline } from '../exchange/exchange.ts'
 import { refuses } from './answer/answer.ts'
-import { type PolicyCharge, Reckoner } from './charge/charges.ts'
-import { Decider, type Decision, strictest, toldOf } from './charge/decide.ts'
-import { type LimiterParts, type LimitPipeline, limitPipeline, report } from './charge/limit-pipeline.ts'
+import { Charger, quotaVerdicts, strictest } from './charge/charger.ts'
+import { Charges, type Charging, type PolicyCharge } from './charge/charges.ts'
+import { type LimitPipeline, limitPipeline } from './charge/limit-pipeline.ts'
+import { Naming } from './charge/naming.ts'
+import type { LimiterParts } from './charge/parts.ts'
 import { Permits } from './charge/permits.ts'
+import { Pricing } from './charge/pricing.ts'
+import { reportDecision } from './charge/report.ts'
 import { RequestMarks } from './charge/request-marks.ts'
 import { keyedHash } from './charge/subject.ts'
 import { type LimitSink, nobody } from './events.ts'
 import { LimitCounters, type LimitStats } from './limiter-stats.ts'
 import { Callbacks } from './policy/callbacks.ts'
 import { checkHeaders, type HeaderStyle, type PolicyInput, type PolicyOptions } from './policy/options.ts'
-import { type Policy, resolvePolicy, unknownPolicy } from './policy/policy.ts'
+import { type Policy, type Price, resolvePolicy, unknownPolicy } from './policy/policy.ts'
 import { looksLikeRate, parseRate, rateText } from './policy/rate.ts'
 import { guardedStore } from './store/guarded-store.ts'
 import { MemoryLimitStore } from './store/memory-limit-store.ts'
@@ -123,7 +127,8 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
   const callbacks = new Callbacks(sink)
   // A remote store without a secret of its own: every process must come to the same keys.
   const secret = options.secret ?? given.secret ?? (given.kind === 'remote' ? 'sluice' : undefined)
-  const reckoner = new Reckoner(callbacks, keyedHash(secret), `${randomBytes(9).toString('base64url')}:`)
+  const naming = new Naming(callbacks, keyedHash(secret))
+  const charges = new Charges(`${randomBytes(9).toString('base64url')}:`)
   const permits = new Permits(clock, (on, charges) => {
     try {
       const done = on.renew(charges)
@@ -132,18 +137,10 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
       failed(error, [])
     }
   })
-  const decider = new Decider((policy) => (policy.store ? guarded(policy.store) : store), permits, failed)
+  const charger = new Charger((policy) => (policy.store ? guarded(policy.store) : store), permits, failed)
   const marks = new RequestMarks()
-  const parts: LimiterParts = {
-    clock,
-    sink,
-    callbacks,
-    reckoner,
-    decider,
-    marks,
-    counters,
-    identity: options.identity,
-  }
+  const pricing = new Pricing(callbacks)
+  const parts: LimiterParts = { clock, sink, callbacks, naming, pricing, charges, charger, marks, counters }
 
   const defaults = { headers: options.headers ?? 'draft-11', store: given }
   const policies = new Map<string, Policy>()
@@ -196,12 +193,14 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
     return policy
   }
 
-  const unitsOf = (policy: Policy, { cost }: CheckOptions): number =>
-    cost ?? (typeof policy.cost === 'number' ? policy.cost : 1)
+  function priceOf(policy: Policy, { rate, cost }: CheckOptions): Price {
+    if (rate === undefined && cost === undefined && policy.price) return policy.price
+    const quotas = rate === undefined ? policy.quotas : policy.quotasOf(rate)
+    return { quotas, cost: cost ?? (typeof policy.cost === 'number' ? policy.cost : 1) }
+  }
 
   function chargesFor(policy: Policy, check: CheckOptions): readonly PolicyCharge[] {
-    const quotas = check.rate === undefined ? policy.quotas : policy.quotasOf(check.rate)
-    return reckoner.charges(policy, quotas, reckoner.subjectOf(policy, check.key), unitsOf(policy, check))
+    return charges.of(policy, naming.subjectOf(policy, check.key), priceOf(policy, check))
   }
 
   /** One quota in memory, and nobody listening: the shortest way, and the least garbage. `undefined` where that is not so. */
@@ -209,22 +208,22 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
     if (!store.consumeOne || policy.store || policy.quotas.length !== 1 || check.rate !== undefined) return undefined
     const { shadow, algorithm } = policy.quotas[0]!
     if (shadow || algorithm.kind === 'concurrent' || sink.wants('allowed') || sink.wants('denied')) return undefined
-    const subject = reckoner.subjectOf(policy, check.key)
-    const verdict = store.consumeOne(reckoner.charge(policy, policy.quotas, 0, subject, unitsOf(policy, check)))
+    const subject = naming.subjectOf(policy, check.key)
+    const verdict = store.consumeOne(charges.first(policy, subject, priceOf(policy, check)))
     const outcome = verdict.allowed ? 'allowed' : 'denied'
     counters[outcome]++
     policy.counters[outcome]++
     return verdict
   }
 
-  const storeFor = (charges: readonly PolicyCharge[]): LimitStore => {
-    const own = charges[0]!.policy.store
+  const storeFor = ([first]: readonly PolicyCharge[]): LimitStore => {
+    const own = first!.policy.store
     return own ? guarded(own) : store
   }
 
-  function checked(decision: Decision): CheckResult {
-    report(parts, undefined, decision)
-    const told = decision.charges.length === 1 ? undefined : toldOf(decision)
+  function checked(decision: Charging): CheckResult {
+    reportDecision(parts, decision)
+    const told = decision.charges.length === 1 ? undefined : quotaVerdicts(decision)
     const charge = decision.charges[0]!
     const { quota, verdict } = told ? strictest(told) : { quota: charge.quota, verdict: decision.verdicts[0]! }
     const held = decision.allowed ? decision.charges.filter(({ permit }) => permit !== '') : []
@@ -237,7 +236,7 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
       release() {
         if (released) return
         released = true
-        decider.giveBack(made)
+        charger.giveBack(made)
       },
     }
   }
@@ -262,30 +261,33 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
       return Object.freeze<Pipeline>({
         name: 'exempt',
         open(view) {
-          decider.giveBack(marks.exempt(view.native))
+          charger.giveBack(marks.exempt(view.native))
           return { kind: 'proceed' }
         },
       })
     },
     check(name, check) {
       const policy = asked(name, check)
-      return checkQuickly(policy, check) ?? chain(decider.decide(chargesFor(policy, check)), checked)
+      const verdict = checkQuickly(policy, check)
+      if (verdict) return verdict
+      const charging = { charges: chargesFor(policy, check), verdicts: [], allowed: false }
+      return chain(charger.charge(charging), () => checked(charging))
     },
     peek(name, check) {
-      const charges = chargesFor(asked(name, check), check)
-      return chain(storeFor(charges).peek(charges), (verdicts) => {
-        const told = charges.map(({ quota }, i) => ({ quota, verdict: verdicts[i]! }))
+      const asking = chargesFor(asked(name, check), check)
+      return chain(storeFor(asking).peek(asking), (verdicts) => {
+        const told = asking.map(({ quota }, i) => ({ quota, verdict: verdicts[i]! }))
         const { verdict } = strictest(told)
         return told.some(refuses) === !verdict.allowed ? verdict : { ...verdict, allowed: true }
       })
     },
     refund(name, check) {
-      const charges = chargesFor(asked(name, check), check)
-      return storeFor(charges).refund(charges)
+      const asking = chargesFor(asked(name, check), check)
+      return storeFor(asking).refund(asking)
     },
     reset(name, check) {
-      const charges = chargesFor(asked(name, check), check)
-      return storeFor(charges).reset(charges)
+      const asking = chargesFor(asked(name, check), check)
+      return storeFor(asking).reset(asking)
     },
     stats: () => counters.read(permits.size, policies, store),
     close() {

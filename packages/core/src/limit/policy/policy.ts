@@ -16,6 +16,12 @@ export interface AnsweringQuota extends Quota {
   readonly limitMember: string
 }
 
+/** What a request is charged by a policy: so many units of each of these quotas. */
+export interface Price {
+  readonly quotas: readonly AnsweringQuota[]
+  readonly cost: number
+}
+
 /** A policy, resolved. What the hot path reads. */
 export interface Policy extends Pick<PolicyOptions, 'countIf' | 'skip' | 'respond'> {
   readonly name: string
@@ -26,6 +32,8 @@ export interface Policy extends Pick<PolicyOptions, 'countIf' | 'skip' | 'respon
   /** Empty where the rate is a function. */
   readonly quotas: readonly AnsweringQuota[]
   readonly rate: Exclude<PolicyOptions['rate'], string>
+  /** What every request is charged; `undefined` where rate or cost is a function. */
+  readonly price: Price | undefined
   /** The quotas of a rate that was found out at a request. */
   readonly quotasOf: (rate: string) => readonly AnsweringQuota[]
   readonly key: KeyFunction
@@ -73,11 +81,14 @@ export function resolvePolicy(name: string | undefined, input: PolicyInput, defa
     makeQuotas(called, where, rates, options, defaults)
   const known = new Map<string, readonly AnsweringQuota[]>()
   const key = options.key ?? by.ip
+  const quotas = fixed ? make(fixed) : []
+  const cost = options.cost ?? 1
   return Object.freeze({
     name: called,
     where,
     input,
-    quotas: fixed ? make(fixed) : [],
+    quotas,
+    price: fixed && typeof cost === 'number' ? Object.freeze({ quotas, cost }) : undefined,
     rate: typeof options.rate === 'function' ? options.rate : undefined,
     quotasOf(rate: string) {
       let quotas = known.get(rate)
@@ -91,7 +102,7 @@ export function resolvePolicy(name: string | undefined, input: PolicyInput, defa
     key,
     byIp: key === by.ip,
     ipv6Prefix: options.ipv6Prefix ?? 64,
-    cost: options.cost ?? 1,
+    cost,
     countIf: options.countIf,
     skip: options.skip,
     respond: options.respond,

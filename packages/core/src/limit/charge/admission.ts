@@ -1,0 +1,157 @@
+import { chain, isPromise, type MaybePromise } from '../../base/maybe-promise.ts'
+import { RequestContext } from '../../exchange/context.ts'
+import type { Opening } from '../../exchange/exchange.ts'
+import type { RequestView } from '../../exchange/request-view.ts'
+import { denialOf, denialReply, type QuotaVerdict, quotaFields, refuses } from '../answer/answer.ts'
+import type { Policy, Price } from '../policy/policy.ts'
+import type { Verdict } from '../store/store.ts'
+import { quotaVerdicts } from './charger.ts'
+import type { Charging, PolicyCharge } from './charges.ts'
+import type { LimiterParts } from './parts.ts'
+import { reportDecision, reportUnpriced } from './report.ts'
+import { type Mark, RequestMarks } from './request-marks.ts'
+import { Settling } from './settle.ts'
+import type { Subject } from './subject.ts'
+
+/** What an admission asks: the policies of one `limit(...)`, at least one. */
+export interface Stage {
+  readonly parts: LimiterParts
+  readonly policies: readonly Policy[]
+}
+
+const proceed: Opening = Object.freeze({ kind: 'proceed' })
+const none: readonly never[] = Object.freeze([])
+
+/**
+ * One request's way through the limiter (admission control, as network engineers call it), and what is known of it so far.
+ * The steps, in the order in which they happen; each reads what those before it have found and sets what it finds:
+ *
+ *     name the subject → price → charge → answer → settle
+ *
+ * Nothing is waited for where nothing has to be: functions of the application's and remote stores may answer with promises.
+ */
+export class Admission implements Charging {
+  readonly parts: LimiterParts
+  readonly view: RequestView
+  readonly request: RequestContext
+  /** What limiters in front of this one have done about the same request. */
+  readonly #mark: Mark | undefined
+  readonly #policies: readonly Policy[]
+  charges: readonly PolicyCharge[] = none
+  verdicts: readonly (Verdict | undefined)[] = none
+  allowed = true
+
+  constructor({ parts, policies }: Stage, view: RequestView, mark: Mark | undefined) {
+    this.parts = parts
+    this.view = view
+    this.request = new RequestContext(view)
+    this.#mark = mark
+    this.#policies = policies
+  }
+
+  /** All the steps up to the answer. What is left to settle goes with it, as its exchange. */
+  decide(): MaybePromise<Opening> {
+    if (this.#policies.length === 1) {
+      const charges = this.#chargesOf(this.#policies[0]!)
+      return isPromise(charges) ? charges.then((one) => this.#charge([one])) : this.#charge([charges])
+    }
+    const charges = this.#policies.map((policy) => this.#chargesOf(policy))
+    return charges.some(isPromise)
+      ? Promise.all(charges).then((all) => this.#charge(all))
+      : this.#charge(charges as (readonly PolicyCharge[] | undefined)[])
+  }
+
+  /** One policy's charges: none where it skips the request, `undefined` where it has no price for it. */
+  #chargesOf(policy: Policy): MaybePromise<readonly PolicyCharge[] | undefined> {
+    return policy.skip ? this.#unlessSkipped(policy) : this.#priced(policy)
+  }
+
+  #unlessSkipped(policy: Policy): MaybePromise<readonly PolicyCharge[] | undefined> {
+    const skips = this.parts.pricing.skips(policy, this.request)
+    return chain(skips, (yes) => (yes === true ? none : this.#priced(policy)))
+  }
+
+  #priced(policy: Policy): MaybePromise<readonly PolicyCharge[] | undefined> {
+    const { naming, pricing } = this.parts
+    const subject = naming.subject(policy, this.request)
+    const price = policy.price ?? pricing.price(policy, this.request)
+    return isPromise(subject) || isPromise(price)
+      ? this.#pricedLater(policy, subject, price)
+      : price && this.parts.charges.of(policy, subject, price)
+  }
+
+  #pricedLater(policy: Policy, subject: MaybePromise<Subject>, price: MaybePromise<Price | undefined>) {
+    return Promise.all([subject, price]).then(([s, p]) => p && this.parts.charges.of(policy, s, p))
+  }
+
+  #charge(lists: readonly (readonly PolicyCharge[] | undefined)[]): MaybePromise<Opening> {
+    if (lists.includes(undefined)) return this.#unpriced(this.#policies.filter((_, i) => lists[i] === undefined))
+    this.charges = this.#uncharged(flat(lists as readonly (readonly PolicyCharge[])[]))
+    if (this.charges.length === 0) return proceed
+    const charged = this.parts.charger.charge(this)
+    return isPromise(charged) ? charged.then(() => this.#answer()) : this.#answer()
+  }
+
+  /** A bucket that an earlier limiter has charged for this request is not charged again. */
+  #uncharged(charges: readonly PolicyCharge[]): readonly PolicyCharge[] {
+    const mark = this.#mark
+    return mark ? charges.filter(({ key }) => !mark.made.some(({ charge }) => charge.key === key)) : charges
+  }
+
+  #answer(): MaybePromise<Opening> {
+    const { parts } = this
+    reportDecision(parts, this, this.request)
+    if (!this.allowed) return this.#refuse()
+    const told = this.#mark ? [...RequestMarks.told(this.#mark), ...quotaVerdicts(this)] : quotaVerdicts(this)
+    parts.marks.add(this.view.native, this)
+    return { kind: 'proceed', fields: quotaFields(told, parts.clock), exchange: Settling.of(this) }
+  }
+
+  #refuse(): MaybePromise<Opening> {
+    const mark = this.#mark
+    const told = mark ? [...RequestMarks.toldBack(mark), ...quotaVerdicts(this)] : quotaVerdicts(this)
+    // A refused request charges nothing anywhere: neither what limiters in front of this one took.
+    if (mark) this.parts.charger.giveBack(mark.made.splice(0))
+    const policy = this.charges.find((charge, i) => charge.policy.respond && this.#refused(charge, i))?.policy
+    return policy ? this.#ownRefusal(policy, told) : this.#refusal(told)
+  }
+
+  #refused({ quota }: PolicyCharge, i: number): boolean {
+    const verdict = this.verdicts[i]
+    return verdict !== undefined && refuses({ quota, verdict })
+  }
+
+  #refusal(told: readonly QuotaVerdict[]): Opening {
+    return { kind: 'reply', reply: denialReply(denialOf(this.request, told), { told, clock: this.parts.clock }) }
+  }
+
+  /** With the body the policy wants; where there is none to be had, with ours. */
+  #ownRefusal(policy: Policy, told: readonly QuotaVerdict[]): MaybePromise<Opening> {
+    const { callbacks, clock } = this.parts
+    const respond = policy.respond!
+    const option = `${policy.where}.respond`
+    const denial = denialOf(this.request, told)
+    const answered = callbacks.attempt(option, () => respond(denial), undefined)
+    return chain(answered, (body) => {
+      if (body === undefined) return this.#refusal(told)
+      const own = (): Opening => ({ kind: 'reply', reply: denialReply(denial, { told, clock }, body) })
+      return callbacks.attempt<Opening | undefined>(option, own, undefined) ?? this.#refusal(told)
+    }) as MaybePromise<Opening>
+  }
+
+  /** A policy whose rate is not known is like one whose store is out and that says `closed`: never no limit. */
+  #unpriced(policies: readonly Policy[]): Opening {
+    reportUnpriced(this.parts, policies, this.request)
+    const violated = policies.map(({ name }) => name)
+    const denial = { request: this.request, status: 503, violated, permanent: false, retryAfterMs: 1_000, verdicts: [] }
+    return { kind: 'reply', reply: denialReply(denial, { told: none, clock: this.parts.clock }) }
+  }
+}
+
+/** By hand: `flat()` takes half a microsecond. */
+function flat(lists: readonly (readonly PolicyCharge[])[]): readonly PolicyCharge[] {
+  if (lists.length === 1) return lists[0]!
+  const all: PolicyCharge[] = []
+  for (const list of lists) for (const charge of list) all.push(charge)
+  return all
+}

@@ -1,0 +1,84 @@
+import { isPromise, type MaybePromise } from '../../base/maybe-promise.ts'
+import { by, joinParts } from '../../exchange/client/by.ts'
+import { clientAddress } from '../../exchange/client/client-address.ts'
+import type { RequestContext } from '../../exchange/context.ts'
+import type { Callbacks } from '../policy/callbacks.ts'
+import type { Policy } from '../policy/policy.ts'
+import { type Subject, Subjects } from './subject.ts'
+
+/** Names the subject: whom a request is counted for. At once, where the key function answers at once. */
+export class Naming {
+  readonly #callbacks: Callbacks
+  readonly #hash: (text: string) => string
+  readonly #subjects = new Map<string, Subjects>()
+
+  constructor(callbacks: Callbacks, hash: (text: string) => string) {
+    this.#callbacks = callbacks
+    this.#hash = hash
+  }
+
+  subject(policy: Policy, c: RequestContext): MaybePromise<Subject> {
+    if (policy.byIp) return this.#byAddress(policy, c)
+    const key = this.#callbacks.attempt(`${policy.where}.key`, () => policy.key(c), undefined)
+    if (isPromise(key)) return key.then((k) => this.#byKey(policy, c, k))
+    return this.#byKey(policy, c, key)
+  }
+
+  /**
+   * The subject of a key that was given and not found out of a request. A policy nobody gave a key is by address, and
+   * finds one in any notation; but a job may count whatever it likes by it.
+   */
+  subjectOf(policy: Policy, key: string): Subject {
+    const subjects = this.#subjectsOf(policy)
+    if (!policy.byIp) return subjects.of(key, undefined)
+    const known = subjects.ofAddress(key)
+    if (known) return known
+    const address = clientAddress(key, policy)
+    return address === undefined ? subjects.of(key, undefined) : subjects.rememberAddress(key, address)
+  }
+
+  #subjectsOf(policy: Policy): Subjects {
+    let subjects = this.#subjects.get(policy.name)
+    if (!subjects) {
+      subjects = new Subjects(this.#hash, policy.quotas)
+      this.#subjects.set(policy.name, subjects)
+    }
+    return subjects
+  }
+
+  #byKey(policy: Policy, c: RequestContext, key: unknown): Subject {
+    // Nobody is signed in: each address counts for itself, so that one of them cannot use up what all the others have.
+    if (key === undefined && policy.key === by.user) return this.#byAddress(policy, c)
+    return this.#subjectsOf(policy).of(this.#text(policy, key), routeOf(policy, c))
+  }
+
+  #byAddress(policy: Policy, c: RequestContext): Subject {
+    const subjects = this.#subjectsOf(policy)
+    const raw = c.ip
+    const route = routeOf(policy, c)
+    const known = raw === undefined || route !== undefined ? undefined : subjects.ofAddress(raw)
+    if (known) return known
+    const address = clientAddress(raw, policy)
+    if (raw !== undefined && address !== undefined && route === undefined) return subjects.rememberAddress(raw, address)
+    if (address === undefined) {
+      this.#callbacks.report(
+        `The client's address cannot be told (policy \`${policy.name}\`): the request counts in the bucket \`unknown\``,
+        c.route,
+      )
+    }
+    return subjects.of(address, route)
+  }
+
+  /** `undefined` is an answer: it cannot be told, nobody is signed in. What is no text at all is a mistake. */
+  #text(policy: Policy, key: unknown): string | undefined {
+    if (typeof key === 'string' || key === undefined || key === null) return key ?? undefined
+    if (typeof key === 'number' || typeof key === 'bigint' || typeof key === 'boolean') return String(key)
+    this.#callbacks.nonsense(`${policy.where}.key`, 'must answer a string or undefined', key)
+    return undefined
+  }
+}
+
+/** Without a pattern all requests share one part: split by the raw URL, whoever makes URLs up would never be counted. */
+function routeOf(policy: Policy, c: RequestContext): string | undefined {
+  return policy.perRoute ? joinParts([c.method === 'HEAD' ? 'GET' : c.method, c.route]) : undefined
+}
