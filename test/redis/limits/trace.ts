@@ -1,5 +1,6 @@
 import { expect } from '@jest/globals'
 import type { AlgorithmKind } from '../../../packages/core/src/limit/algorithms/algorithm.ts'
+import { parameters } from '../../../packages/core/src/limit/algorithms/parameters.ts'
 import { MemoryLimitStore } from '../../../packages/core/src/limit/store/memory-limit-store.ts'
 import type { Charge, Quota, Settlement, Verdict } from '../../../packages/core/src/limit/store/store.ts'
 import { chargeOf, limitsOn, quotaOf, StillClock } from './support.ts'
@@ -15,17 +16,12 @@ export function randomOf(seed: number): () => number {
   }
 }
 
-export const kinds: readonly AlgorithmKind[] = [
-  'sliding-window',
-  'sliding-log',
-  'token-bucket',
-  'fixed-window',
-  'concurrent',
-]
+/** All the algorithms there are: one that is added to the table is compared from then on. */
+export const kinds = Object.keys(parameters) as readonly AlgorithmKind[]
 
 const windows = ['1 ms', '7 ms', '16 ms', '17 ms', '100 ms', '1 s', '7 s', 'min', 'h', 'd', '366 d']
 
-const blockedStillMs = 1_000
+const stillBlockedMs = 1_000
 
 interface Made {
   readonly charge: Charge
@@ -57,7 +53,7 @@ export class Trace {
     this.#redis = limitsOn(client, {
       clock: this.#clock,
       time: 'clock',
-      untoldMs: this.#blocking ? blockedStillMs : 0,
+      unconfirmedMs: this.#blocking ? stillBlockedMs : 0,
     })
     const first = kinds[seed % kinds.length]!
     this.#quotas = [first, this.#pick(kinds), this.#pick(kinds)].map((kind, i) => this.#quota(kind, i))

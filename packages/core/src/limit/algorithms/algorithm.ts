@@ -18,7 +18,7 @@ export type AlgorithmKind = 'sliding-window' | 'sliding-log' | 'token-bucket' | 
  */
 export interface LimitAlgorithm<S = unknown> {
   readonly kind: AlgorithmKind
-  /** What a script needs to run the same algorithm, in the order its file documents. */
+  /** What a script needs to run the same algorithm, in the order of the table `parameters`. */
   readonly params: readonly number[]
   /** The most units there can be at once. A cost above it can never be admitted. */
   readonly limit: number
@@ -26,6 +26,8 @@ export interface LimitAlgorithm<S = unknown> {
   readonly stateTtlMs: number
   /** Tells apart what may not share a state: kind and parameters. */
   readonly signature: string
+  /** The same algorithm at `share` of its limit, and never less than one unit. */
+  scaled(share: number): LimitAlgorithm<S>
   /** The state of a key that was never seen: the whole quota is there. */
   fresh(): S
   /** 0: `cost` may be charged now. Else how long to wait, alone, until it may; `Infinity`: never. Changes nothing. */

@@ -1,4 +1,5 @@
 import type { LimitAlgorithm } from './algorithm.ts'
+import { listOf, part } from './parameters.ts'
 
 /** Permits that are out: three rows of the same length, in the order they were given. */
 export interface PermitState {
@@ -41,10 +42,11 @@ export function concurrent(limit: number, leaseMs: number): ConcurrentAlgorithm 
 
   return {
     kind: 'concurrent',
-    params: Object.freeze([limit, leaseMs]),
+    params: listOf('concurrent', { limit, leaseMs }),
     limit,
     stateTtlMs: leaseMs,
     signature: `c:${limit}:${leaseMs}`,
+    scaled: (share) => concurrent(part(limit, share), leaseMs),
     fresh: () => ({ permits: [], units: [], untilMs: [] }),
 
     waitMs(state, cost, nowMs) {

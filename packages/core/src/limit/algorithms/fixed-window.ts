@@ -1,4 +1,5 @@
 import type { LimitAlgorithm } from './algorithm.ts'
+import { listOf, part } from './parameters.ts'
 
 /**
  * Counts from the first charge of a key until the window is over, then from nothing again. It is here for parity and
@@ -21,10 +22,11 @@ export function fixedWindow(quota: number, windowMs: number): LimitAlgorithm<num
 
   return {
     kind: 'fixed-window',
-    params: Object.freeze([quota, windowMs]),
+    params: listOf('fixed-window', { quota, windowMs }),
     limit: quota,
     stateTtlMs: windowMs,
     signature: `fw:${quota}:${windowMs}`,
+    scaled: (share) => fixedWindow(part(quota, share), windowMs),
     fresh: () => [0, 0],
 
     waitMs(state, cost, nowMs) {

@@ -1,4 +1,5 @@
 import type { LimitAlgorithm } from './algorithm.ts'
+import { listOf, part } from './parameters.ts'
 
 /**
  * A bucket of `burst` tokens that fills evenly at N per W, kept as the one moment at which it will be full again (the
@@ -36,10 +37,12 @@ export function tokenBucket(quota: number, windowMs: number, burst: number = quo
 
   return {
     kind: 'token-bucket',
-    params: Object.freeze([burst, perToken, perMs]),
+    params: listOf('token-bucket', { burst, perToken, perMs }),
     limit: burst,
     stateTtlMs: Math.ceil(capacity / perMs),
     signature: `tb:${quota}:${windowMs}:${burst}`,
+    // A thousandfold of both, so that a small quota can be cut.
+    scaled: (share) => tokenBucket(part(quota * 1_000, share), windowMs * 1_000, part(burst, share)),
     fresh: () => [0, 0],
 
     waitMs(state, cost, nowMs) {

@@ -1,7 +1,6 @@
 import type { Clock } from '../../base/clock.ts'
 import { SluiceError } from '../../base/errors.ts'
 import { isPromise, type MaybePromise } from '../../base/maybe-promise.ts'
-import { scaled } from '../policy/scaled.ts'
 import { Breaker } from './breaker.ts'
 import { MemoryLimitStore } from './memory-limit-store.ts'
 import type { Charge, LimitStore, LimitStoreUsage, Quota, Settlement, Verdict } from './store.ts'
@@ -161,7 +160,10 @@ class GuardedStore implements LimitStore {
     const { quota } = charge
     let shared = this.#shares.get(quota)
     if (!shared) {
-      shared = Object.freeze({ ...quota, algorithm: scaled(quota.algorithm, quota.share) })
+      shared = Object.freeze({
+        ...quota,
+        algorithm: quota.share === 1 ? quota.algorithm : quota.algorithm.scaled(quota.share),
+      })
       this.#shares.set(quota, shared)
     }
     return { ...charge, quota: shared }

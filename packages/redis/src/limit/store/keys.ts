@@ -41,7 +41,7 @@ function quotaHash(quota: string): string {
   return createHash('sha256').update(quota).digest('base64url').slice(0, quotaLength)
 }
 
-/** What news call a key. */
+/** What messages call a key. */
 export function nameOf(key: string): string {
   return key.slice(-nameLength)
 }

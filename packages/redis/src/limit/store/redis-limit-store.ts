@@ -2,10 +2,10 @@ import type { Charge, Clock, LimitStore, LimitStoreUsage, Settlement, Verdict } 
 import type { ScriptClient } from '../../connection/client.ts'
 import { withDeadline } from '../../connection/deadline.ts'
 import type { Link } from '../../connection/link.ts'
-import { Parcels, type Taken, type Unused } from '../charge/batches.ts'
+import { Batches, type Taken, type Unused } from '../charge/batches.ts'
 import { Blocked } from '../charge/blocked.ts'
 import { Decisions } from '../charge/decisions.ts'
-import { News } from '../charge/messages.ts'
+import { ReleaseMessages } from '../charge/messages.ts'
 import { LimitKeys, nameOf, strictestFirst, subjectOf } from './keys.ts'
 import { nodesOf } from './nodes.ts'
 import { forget, type Letter, LimitScripts } from './scripts.ts'
@@ -21,10 +21,10 @@ export interface RedisLimitStoreOptions {
    * How long refusals are repeated without asking while nobody tells whether they still hold, in milliseconds; 0: never.
    * Default 1,000.
    */
-  readonly untoldMs?: number | undefined
+  readonly unconfirmedMs?: number | undefined
   /**
    * Opens a connection to that server, to hear over it what other processes give back. The store closes it. Default: no
-   * refusal is repeated for longer than `untoldMs`.
+   * refusal is repeated for longer than `unconfirmedMs`.
    */
   readonly open?: ((server: ScriptClient) => ScriptClient) | undefined
   /** Whose time is counted by. `server` is the only one that processes share; tests bring a clock. */
@@ -38,7 +38,7 @@ const keysPerCall = 200
 const quietMs = 1_000
 
 /** What a script answered about one key. */
-interface Told {
+interface KeyAnswer {
   readonly verdict: Verdict
   /** What was taken beyond the cost. */
   readonly extra: number
@@ -60,12 +60,12 @@ export class RedisLimitStore implements LimitStore {
   readonly #specs = new Specs()
   readonly #decisions: Decisions
   readonly #blocked: Blocked
-  readonly #news: News | undefined
-  readonly #parcels: Parcels
+  readonly #messages: ReleaseMessages | undefined
+  readonly #batches: Batches
   #closed = false
 
   constructor(options: RedisLimitStoreOptions) {
-    const { link, clock, namespace, deadlineMs = 100, untoldMs, open, time = 'server' } = options
+    const { link, clock, namespace, deadlineMs = 100, unconfirmedMs, open, time = 'server' } = options
     const { client } = link
     this.#link = link
     this.#clock = clock
@@ -76,10 +76,16 @@ export class RedisLimitStore implements LimitStore {
     this.#keys = new LimitKeys(namespace, client.options?.keyPrefix)
     this.#decisions = new Decisions({ link, scripts: this.#scripts, now: () => this.#now() })
     const { channel } = this.#keys
-    const told = (name: string): void => this.#blocked.told(name)
-    this.#news = open && new News({ clock, client, channel, open, told, lost: () => this.#blocked.doubt() })
-    this.#blocked = new Blocked({ clock, nameOf: (charge) => this.#nameOf(charge), news: this.#news, untoldMs })
-    this.#parcels = new Parcels({
+    const released = (name: string): void => this.#blocked.released(name)
+    this.#messages =
+      open && new ReleaseMessages({ clock, client, channel, open, released, lost: () => this.#blocked.doubt() })
+    this.#blocked = new Blocked({
+      clock,
+      nameOf: (charge) => this.#nameOf(charge),
+      messages: this.#messages,
+      unconfirmedMs,
+    })
+    this.#batches = new Batches({
       clock,
       giveBack: (unused) => void this.#return(unused),
       takeMore: (charge, { take }) => this.#takeMore(charge, take),
@@ -91,7 +97,7 @@ export class RedisLimitStore implements LimitStore {
   }
 
   decided(charges: readonly Charge[]): readonly Verdict[] | undefined {
-    return (this.#inAdvance(charges) ? this.#parcels.take(charges) : undefined) ?? this.#blocked.find(charges)
+    return (this.#inAdvance(charges) ? this.#batches.take(charges) : undefined) ?? this.#blocked.find(charges)
   }
 
   consume(charges: readonly Charge[]): Promise<readonly Verdict[]> {
@@ -108,13 +114,13 @@ export class RedisLimitStore implements LimitStore {
 
   async #consumeInAdvance(charges: readonly Charge[]): Promise<readonly Verdict[]> {
     for (;;) {
-      const others = this.#parcels.fetching(charges)
+      const others = this.#batches.fetching(charges)
       if (!others) break
       await others
       const known = this.decided(charges)
       if (known) return known
     }
-    return this.#parcels.fetch(charges, () => this.#inTime(this.#charge(charges, true)))
+    return this.#batches.fetch(charges, () => this.#inTime(this.#charge(charges, true)))
   }
 
   /** The limiter's deadline ends a request, not the wait of those behind it. */
@@ -125,8 +131,8 @@ export class RedisLimitStore implements LimitStore {
   /** Nobody has to wait for it. The first unit is a cost, as a script refuses costs; the others go beyond. */
   async #takeMore(charge: Charge, take: number): Promise<Taken> {
     const sentMs = this.#clock.now()
-    const told = await this.#inTime(this.#ask('c', [{ ...charge, cost: 1 }], [take - 1]))
-    const { verdict, extra } = told[0]!
+    const answered = await this.#inTime(this.#ask('c', [{ ...charge, cost: 1 }], [take - 1]))
+    const { verdict, extra } = answered[0]!
     return { units: verdict.allowed ? 1 + extra : 0, verdict, sentMs }
   }
 
@@ -134,8 +140,8 @@ export class RedisLimitStore implements LimitStore {
     const asked = this.#blocked.asking()
     const extras = inAdvance ? charges.map((charge) => this.#extra(charge)) : undefined
     const together = !this.#link.client.isCluster || charges.every((one) => subjectOf(one) === subjectOf(charges[0]!))
-    const told = together ? this.#ask('c', charges, extras) : this.#bySubject(charges, extras)
-    return told.then((answers) => {
+    const answered = together ? this.#ask('c', charges, extras) : this.#bySubject(charges, extras)
+    return answered.then((answers) => {
       const verdicts = answers.map(({ verdict }) => verdict)
       this.#blocked.note(charges, verdicts, asked)
       if (inAdvance) this.#keep(charges, answers, asked.sentMs)
@@ -143,62 +149,62 @@ export class RedisLimitStore implements LimitStore {
     })
   }
 
-  #keep(charges: readonly Charge[], told: readonly Told[], sentMs: number): void {
+  #keep(charges: readonly Charge[], answered: readonly KeyAnswer[], sentMs: number): void {
     charges.forEach((charge, i) => {
-      const { extra, verdict } = told[i]!
-      if (extra > 0) this.#parcels.put(charge, this.#specs.of(charge), extra, verdict, sentMs)
+      const { extra, verdict } = answered[i]!
+      if (extra > 0) this.#batches.put(charge, this.#specs.of(charge), extra, verdict, sentMs)
     })
   }
 
   #extra(charge: Charge): number {
     const { take } = this.#specs.of(charge)
-    return this.#parcels.units(charge.key) > 0 ? 0 : Math.max(0, take - charge.cost)
+    return this.#batches.units(charge.key) > 0 ? 0 : Math.max(0, take - charge.cost)
   }
 
   /** Subjects in different slots, one after the other: all or none, by giving back. */
-  async #bySubject(charges: readonly Charge[], extras: readonly number[] | undefined): Promise<readonly Told[]> {
-    const told: Told[] = []
+  async #bySubject(charges: readonly Charge[], extras: readonly number[] | undefined): Promise<readonly KeyAnswer[]> {
+    const answered: KeyAnswer[] = []
     const groups = strictestFirst(charges)
     const charged: number[] = []
     for (const [at, group] of groups.entries()) {
       const pick = group.map((i) => charges[i]!)
-      let answer: readonly Told[]
+      let answer: readonly KeyAnswer[]
       try {
         answer = await this.#ask('c', pick, extras && group.map((i) => extras[i]!))
       } catch (error) {
-        void this.#return(charged.flatMap((i) => taken(charges[i]!, told[i]!)))
+        void this.#return(charged.flatMap((i) => taken(charges[i]!, answered[i]!)))
         throw error
       }
       group.forEach((i, n) => {
-        told[i] = answer[n]!
+        answered[i] = answer[n]!
       })
       if (pick.every(({ quota }, n) => quota.shadow || answer[n]!.verdict.allowed)) {
         charged.push(...group)
         continue
       }
-      await this.#takeBack(charges, charged, told)
-      await this.#look(charges, groups.slice(at + 1).flat(), told)
+      await this.#takeBack(charges, charged, answered)
+      await this.#look(charges, groups.slice(at + 1).flat(), answered)
       break
     }
-    return told
+    return answered
   }
 
-  async #takeBack(charges: readonly Charge[], charged: readonly number[], told: Told[]): Promise<void> {
-    const back = charged.filter((i) => told[i]!.verdict.allowed)
-    const answers = await this.#giveBack(back.flatMap((i) => taken(charges[i]!, told[i]!))).catch(() => [])
+  async #takeBack(charges: readonly Charge[], charged: readonly number[], answered: KeyAnswer[]): Promise<void> {
+    const back = charged.filter((i) => answered[i]!.verdict.allowed)
+    const answers = await this.#giveBack(back.flatMap((i) => taken(charges[i]!, answered[i]!))).catch(() => [])
     back.forEach((i, n) => {
       const after = answers[n]?.verdict
-      const { verdict } = told[i]!
-      // Where it could not be given back it stays charged, and is told so.
-      told[i] = { verdict: after ? { ...after, atMs: verdict.atMs } : verdict, extra: 0 }
+      const { verdict } = answered[i]!
+      // Where it could not be given back it stays charged, and says so.
+      answered[i] = { verdict: after ? { ...after, atMs: verdict.atMs } : verdict, extra: 0 }
     })
   }
 
-  async #look(charges: readonly Charge[], indices: readonly number[], told: Told[]): Promise<void> {
+  async #look(charges: readonly Charge[], indices: readonly number[], answered: KeyAnswer[]): Promise<void> {
     const asked = indices.map((i) => charges[i]!)
     const answers = await this.#each(asked, (part) => this.#ask('p', part)).catch(() => [])
     indices.forEach((i, n) => {
-      told[i] = answers[n] ?? { verdict: this.#unknown(charges[i]!), extra: 0 }
+      answered[i] = answers[n] ?? { verdict: this.#unknown(charges[i]!), extra: 0 }
     })
   }
 
@@ -208,9 +214,9 @@ export class RedisLimitStore implements LimitStore {
   }
 
   async peek(charges: readonly Charge[]): Promise<readonly Verdict[]> {
-    const told = await this.#each(charges, (part) => this.#ask('p', part))
-    return told.map(({ verdict }, i) => {
-      const own = this.#parcels.units(charges[i]!.key)
+    const answered = await this.#each(charges, (part) => this.#ask('p', part))
+    return answered.map(({ verdict }, i) => {
+      const own = this.#batches.units(charges[i]!.key)
       if (own === 0) return verdict
       const enough = own >= charges[i]!.cost && !verdict.permanent
       const allowed = verdict.allowed || enough
@@ -224,15 +230,15 @@ export class RedisLimitStore implements LimitStore {
     for (const { charge, verdict, refund } of settlements) {
       const units = Math.min(refund, charge.cost)
       if (!verdict.allowed || (units === 0 && charge.permit === '')) continue
-      if (charge.permit === '') this.#blocked.told(this.#nameOf(charge))
-      if (this.#specs.of(charge).take > 0 && this.#parcels.putBack(charge, units, verdict.atMs)) continue
+      if (charge.permit === '') this.#blocked.released(this.#nameOf(charge))
+      if (this.#specs.of(charge).take > 0 && this.#batches.putBack(charge, units, verdict.atMs)) continue
       back.push({ charge, units, atMs: verdict.atMs })
     }
     await this.#giveBack(back)
   }
 
   async refund(charges: readonly Charge[]): Promise<void> {
-    for (const charge of charges) this.#blocked.told(this.#nameOf(charge))
+    for (const charge of charges) this.#blocked.released(this.#nameOf(charge))
     await this.#giveBack(charges.map((charge) => ({ charge, units: charge.cost, atMs: undefined })))
   }
 
@@ -257,8 +263,8 @@ export class RedisLimitStore implements LimitStore {
 
   async reset(charges: readonly Charge[]): Promise<void> {
     for (const charge of charges) {
-      this.#blocked.told(this.#nameOf(charge))
-      this.#parcels.drop(charge.key)
+      this.#blocked.released(this.#nameOf(charge))
+      this.#batches.drop(charge.key)
     }
     await this.#each(charges, async (part) => {
       const keys = part.map((charge) => this.#key(charge))
@@ -278,8 +284,8 @@ export class RedisLimitStore implements LimitStore {
     if (this.#closed) return
     this.#closed = true
     this.#blocked.clear()
-    this.#news?.close()
-    await this.#return(this.#parcels.close())
+    this.#messages?.close()
+    await this.#return(this.#batches.close())
   }
 
   async #return(unused: readonly Unused[]): Promise<void> {
@@ -287,7 +293,7 @@ export class RedisLimitStore implements LimitStore {
     await this.#giveBack(unused).catch(() => undefined)
   }
 
-  async #giveBack(back: readonly { charge: Charge; units: number; atMs: number | undefined }[]): Promise<Told[]> {
+  async #giveBack(back: readonly { charge: Charge; units: number; atMs: number | undefined }[]): Promise<KeyAnswer[]> {
     const units = new Map(back.map((one) => [one.charge, one]))
     return this.#each(
       back.map(({ charge }) => charge),
@@ -297,7 +303,7 @@ export class RedisLimitStore implements LimitStore {
           return [this.#specs.of(charge).text, one.units, one.atMs ?? '', charge.permit]
         })
         args.push(this.#keys.channel)
-        return this.#told(part, (await this.#quietly('giveBack', part, args)) as readonly unknown[])
+        return this.#answersOf(part, (await this.#quietly('giveBack', part, args)) as readonly unknown[])
       },
     )
   }
@@ -331,23 +337,24 @@ export class RedisLimitStore implements LimitStore {
     return answers
   }
 
-  #ask(mode: 'c' | 'p', charges: readonly Charge[], extras?: readonly number[]): Promise<readonly Told[]> {
+  #ask(mode: 'c' | 'p', charges: readonly Charge[], extras?: readonly number[]): Promise<readonly KeyAnswer[]> {
     const specs = charges.map((charge) => this.#specs.of(charge))
     const keys = charges.map((charge) => this.#key(charge))
     const decision = { charges, specs, keys, extras }
-    const read = (numbers: readonly unknown[], at: number): readonly Told[] => this.#told(charges, numbers, at)
+    const read = (numbers: readonly unknown[], at: number): readonly KeyAnswer[] =>
+      this.#answersOf(charges, numbers, at)
     return mode === 'c' ? this.#decisions.charge(decision, read) : this.#decisions.look(decision, read)
   }
 
-  #told(charges: readonly Charge[], numbers: readonly unknown[], at = 1): readonly Told[] {
+  #answersOf(charges: readonly Charge[], numbers: readonly unknown[], at = 1): readonly KeyAnswer[] {
     const now = Number(numbers[0])
-    const told: Told[] = []
+    const answered: KeyAnswer[] = []
     for (let i = 0; i < charges.length; i++) {
-      // Numbers, unless the client was told to leave them as text.
+      // Numbers, unless the client leaves them as text.
       const of = (n: number): number => Number(numbers[at + 4 * i + n])
-      told.push({ verdict: this.#verdict(this.#specs.of(charges[i]!), now, of(0), of(1), of(2)), extra: of(3) })
+      answered.push({ verdict: this.#verdict(this.#specs.of(charges[i]!), now, of(0), of(1), of(2)), extra: of(3) })
     }
-    return told
+    return answered
   }
 
   #verdict({ limit }: Spec, atMs: number, wait: number, remaining: number, resetMs: number): Verdict {
@@ -382,6 +389,6 @@ export class RedisLimitStore implements LimitStore {
 }
 
 /** What was taken of a key, to give it back. */
-function taken(charge: Charge, { verdict, extra }: Told): Unused[] {
+function taken(charge: Charge, { verdict, extra }: KeyAnswer): Unused[] {
   return verdict.allowed ? [{ charge, units: charge.cost + extra, atMs: verdict.atMs }] : []
 }

@@ -1,14 +1,23 @@
+import type { AlgorithmKind } from '@sluice/core'
 import { type Script, script } from '../../connection/script.ts'
+import { buckets } from '../algorithms/buckets.ts'
 import { concurrent } from '../algorithms/concurrent.ts'
 import { fixedWindow } from '../algorithms/fixed-window.ts'
-import { pairs } from '../algorithms/pairs.ts'
 import { tokenBucket } from '../algorithms/token-bucket.ts'
 import { nameLength } from './keys.ts'
 
 /** The algorithms by the letter they have in scripts and specs. Two of the five are one. */
-const algorithms = { p: pairs, b: tokenBucket, f: fixedWindow, c: concurrent } as const
+const algorithms = { s: buckets, b: tokenBucket, f: fixedWindow, c: concurrent } as const
 
 export type Letter = keyof typeof algorithms
+
+export const letterOf: Readonly<Record<AlgorithmKind, Letter>> = Object.freeze({
+  'sliding-window': 's',
+  'sliding-log': 's',
+  'token-bucket': 'b',
+  'fixed-window': 'f',
+  concurrent: 'c',
+})
 
 /**
  * What happens inside Redis. A key is one state: an array in MessagePack (`cmsgpack`, part of Redis and Valkey), which
@@ -44,7 +53,7 @@ end
 const consume = `
 local specs, list = cjson.decode(ARGV[3]), cjson.decode(ARGV[4])
 local charging = ARGV[2] == 'c'
-local reply, told, at, key = { now }, 1, 1, 0
+local reply, answered, at, key = { now }, 1, 1, 0
 -- Each key is read and written once, however many of the requests charge it.
 local held, byKey, changed = redis.call('MGET', unpack(KEYS)), {}, {}
 while at <= #list do
@@ -67,17 +76,17 @@ while at <= #list do
     local a, extra = A[p[1]], 0
     local charged = all and waits[i] == 0 and cost > 0
     if charged then a.charge(s, p, cost, now, more) end
-    local remaining, reset, full = a.tell(s, p, now)
+    local remaining, reset, full = a.left(s, p, now)
     if charged then
       if p[1] ~= 'c' and more > 0 and remaining > 0 then
         extra = math.min(more, remaining)
         a.charge(s, p, extra, now)
-        remaining, reset, full = a.tell(s, p, now)
+        remaining, reset, full = a.left(s, p, now)
       end
       changed[KEYS[key + i]] = full
     end
-    reply[told + 1], reply[told + 2], reply[told + 3], reply[told + 4] = waits[i], remaining, reset, extra
-    told = told + 4
+    reply[answered + 1], reply[answered + 2], reply[answered + 3], reply[answered + 4] = waits[i], remaining, reset, extra
+    answered = answered + 4
   end
   at = at + 3 * n + 1
   key = key + n
@@ -92,22 +101,22 @@ return reply
  * ACL forbids it nobody relies on it: those who listen try it out by publishing.)
  */
 const giveBack = `
-local reply, told = { now }, {}
+local reply, released = { now }, {}
 for i = 1, #KEYS do
   local p = cjson.decode(ARGV[4 * i - 2])
   local a, held = A[p[1]], redis.call('GET', KEYS[i])
   local s = held and cmsgpack.unpack(held) or a.fresh()
   local full
   if held then
-    if p[1] ~= 'c' and a.wait(s, p, 1, now) ~= 0 then told[#told + 1] = string.sub(KEYS[i], -${nameLength}) end
+    if p[1] ~= 'c' and a.wait(s, p, 1, now) ~= 0 then released[#released + 1] = string.sub(KEYS[i], -${nameLength}) end
     a.refund(s, p, tonumber(ARGV[4 * i - 1]), now, tonumber(ARGV[4 * i]), ARGV[4 * i + 1])
   end
   local n = #reply
-  reply[n + 1], reply[n + 2], reply[n + 3], full = 0, a.tell(s, p, now)
+  reply[n + 1], reply[n + 2], reply[n + 3], full = 0, a.left(s, p, now)
   reply[n + 4] = 0
   if held then store(KEYS[i], s, full) end
 end
-if #told > 0 then redis.pcall('PUBLISH', ARGV[#ARGV], table.concat(told)) end
+if #released > 0 then redis.pcall('PUBLISH', ARGV[#ARGV], table.concat(released)) end
 return reply
 `
 
@@ -118,7 +127,7 @@ for i = 1, #KEYS do
   if held then
     local s, p = cmsgpack.unpack(held), cjson.decode(ARGV[2 * i])
     for _, permit in ipairs(cjson.decode(ARGV[2 * i + 1])) do A.c.renew(s, p, now, permit) end
-    local _, _, full = A.c.tell(s, p, now)
+    local _, _, full = A.c.left(s, p, now)
     store(KEYS[i], s, full)
   end
 end
@@ -145,8 +154,8 @@ export class LimitScripts {
 
 /** KEYS: what to forget. ARGV: the channel on which to say so, whatever was there. */
 export const forget = script(`
-local told = {}
-for i = 1, #KEYS do told[i] = string.sub(KEYS[i], -${nameLength}) end
-redis.pcall('PUBLISH', ARGV[1], table.concat(told))
+local released = {}
+for i = 1, #KEYS do released[i] = string.sub(KEYS[i], -${nameLength}) end
+redis.pcall('PUBLISH', ARGV[1], table.concat(released))
 return redis.call('DEL', unpack(KEYS))
 `)
