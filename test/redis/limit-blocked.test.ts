@@ -217,7 +217,7 @@ describe('a key that is used up', () => {
     const namespace = freshName()
     const { store } = processOn(client, namespace)
     await blocked(store)
-    for (const text of ['', 'x', 'y'.repeat(10_000)]) await client.publish(`${namespace}:l1:back`, text)
+    for (const text of ['', 'x', 'y'.repeat(10_000)]) await client.publish(`${namespace}:l2:back`, text)
     await sleep(50)
     expect(await scriptsDuring(() => allowed(store))).toBe(0)
   }, 20_000)

@@ -37,7 +37,7 @@ export class Trace {
   readonly #clock = new StillClock()
   readonly #memory: MemoryLimitStore
   readonly #redis
-  readonly #quotas: readonly Quota[]
+  readonly #quotas: Quota[]
   readonly #back: boolean
   readonly #blocking: boolean
   readonly #spanMs: number
@@ -78,6 +78,15 @@ export class Trace {
     return quotaOf(rate, { algorithm, name: `q${i}`, shadow, permitTtlMs: 1_000 + this.#below(60_000) })
   }
 
+  /** At a deploy, or for a plan that was changed: another rate of the same policy, counted in another way now and then. */
+  #change(): void {
+    const i = this.#below(this.#quotas.length)
+    const { id, algorithm } = this.#quotas[i]!
+    const others = kinds.filter((kind) => (kind === 'concurrent') === (algorithm.kind === 'concurrent'))
+    const kind = this.#random() < 0.7 ? algorithm.kind : this.#pick(others)
+    this.#quotas[i] = { ...this.#quota(kind, i), id }
+  }
+
   async run(steps: number): Promise<void> {
     if (this.#back) {
       // The memory store lets idle keys go when a new one comes; which by a clock that runs backwards is too early.
@@ -95,6 +104,8 @@ export class Trace {
   }
 
   #pass(): void {
+    // What is carried over counts from the moment of each answer; one that is repeated would differ in that.
+    if (!this.#blocking && this.#random() < 0.01) this.#change()
     const dice = this.#random()
     if (dice < 0.4) return
     if (this.#back && dice > 0.97) this.#clock.ms -= this.#below(this.#spanMs)

@@ -19,6 +19,7 @@ import { keyedHash } from './charge/subject.ts'
 import { type LimitSink, nobody } from './events.ts'
 import { LimitCounters, type LimitStats } from './limiter-stats.ts'
 import { Callbacks } from './policy/callbacks.ts'
+import { Labels } from './policy/labels.ts'
 import { checkHeaders, type HeaderStyle, type PolicyInput, type PolicyOptions } from './policy/options.ts'
 import { type Policy, type Price, resolvePolicy, unknownPolicy } from './policy/policy.ts'
 import { looksLikeRate, parseRate, rateText } from './policy/rate.ts'
@@ -76,8 +77,9 @@ export interface Limiter {
   peek(name: string, options: CheckOptions): MaybePromise<Verdict>
   /** Gives units back that `check` or a request took: the newest. Not for concurrencies, which are released. */
   refund(name: string, options: CheckOptions): MaybePromise<void>
-  /** Forgets what a key has used. */
+  /** Forgets what a key has used; without one, what all keys of the policy have used, and answers for how many. */
   reset(name: string, options: Pick<CheckOptions, 'key' | 'rate'>): MaybePromise<void>
+  reset(name: string): MaybePromise<number>
   stats(): LimitStats
   /** Gives every permit back and closes the store. */
   close(): MaybePromise<void>
@@ -142,7 +144,8 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
   const pricing = new Pricing(callbacks)
   const parts: LimiterParts = { clock, sink, callbacks, naming, pricing, charges, charger, marks, counters }
 
-  const defaults = { headers: options.headers ?? 'draft-11', store: given }
+  const labels = new Labels(Object.keys(options.limits ?? {}))
+  const defaults = { headers: options.headers ?? 'draft-11', store: given, labels }
   const policies = new Map<string, Policy>()
   const configured = new Set<string>()
   for (const [name, input] of Object.entries(options.limits ?? {})) {
@@ -221,6 +224,15 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
     return own ? guarded(own) : store
   }
 
+  function resetAll(policy: Policy): MaybePromise<number> {
+    const on = policy.store ? guarded(policy.store) : store
+    if (on.resetAll) return on.resetAll(policy.name)
+    throw new SluiceError(
+      'ERR_SLUICE_STORE',
+      `The store of policy \`${policy.name}\` cannot tell its keys. Reset them one by one, by \`key\`.`,
+    )
+  }
+
   function checked(decision: Charging): CheckResult {
     reportDecision(parts, decision)
     const told = decision.charges.length === 1 ? undefined : quotaVerdicts(decision)
@@ -285,10 +297,11 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
       const asking = chargesFor(asked(name, check), check)
       return storeFor(asking).refund(asking)
     },
-    reset(name, check) {
+    reset: ((name: string, check?: CheckOptions) => {
+      if (check === undefined) return resetAll(named(name))
       const asking = chargesFor(asked(name, check), check)
       return storeFor(asking).reset(asking)
-    },
+    }) as Limiter['reset'],
     stats: () => counters.read(permits.size, policies, store),
     close() {
       if (closed) return

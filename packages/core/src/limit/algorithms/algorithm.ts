@@ -30,6 +30,11 @@ export interface LimitAlgorithm<S = unknown> {
   scaled(share: number): LimitAlgorithm<S>
   /** The state of a key that was never seen: the whole quota is there. */
   fresh(): S
+  /**
+   * The same state where the rate was another one until now, counted by the same kind of state with `params`: what was used
+   * stays used. May answer with the state it was given, which it does not change.
+   */
+  carry(state: S, params: readonly number[], nowMs: number): S
   /** 0: `cost` may be charged now. Else how long to wait, alone, until it may; `Infinity`: never. Changes nothing. */
   waitMs(state: S, cost: number, nowMs: number): number
   /** Takes `cost` units. Only after `waitMs` has answered 0 for the same `nowMs`. */

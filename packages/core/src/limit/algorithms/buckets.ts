@@ -31,7 +31,25 @@ export function buckets({ quota, bucketMs, span }: ParametersOf<'sliding-window'
   }
   const endOf = (bucket: number): number => (bucket + reach) * bucketMs
 
+  /** Each bucket's units in the bucket of the latest moment they can be of: they come back late rather than early. */
+  const carry = (state: number[], [, , formerMs, formerSpan]: readonly number[], nowMs: number): number[] => {
+    if (formerMs === bucketMs && formerSpan === span) return state
+    const next = [0]
+    const present = Math.max(Math.floor(nowMs / formerMs!), state[state.length - 2] ?? 0)
+    for (let at = 1; at < state.length; at += 2) {
+      const [former, units] = [state[at]!, state[at + 1]!]
+      if (units === 0 || present - former > formerSpan!) continue
+      const last = (former + 1) * formerMs! - 1
+      const bucket = bucketOf(at === state.length - 2 ? Math.min(last, Math.max(nowMs, former * formerMs!)) : last)
+      if (next[next.length - 2] === bucket && next.length > 1) next[next.length - 1]! += units
+      else next.push(bucket, units)
+      next[0]! += units
+    }
+    return next
+  }
+
   return {
+    carry,
     limit: quota,
     stateTtlMs: reach * bucketMs,
     fresh: () => [0],
@@ -75,7 +93,8 @@ export function buckets({ quota, bucketMs, span }: ParametersOf<'sliding-window'
       }
     },
 
-    remaining: (state, nowMs) => quota - usedAt(state, nowMs),
+    // More may be used than the quota where it was larger before.
+    remaining: (state, nowMs) => Math.max(0, quota - usedAt(state, nowMs)),
 
     resetMs(state, nowMs) {
       for (let at = firstLive(state, bucketAt(state, nowMs)); at < state.length; at += 2) {

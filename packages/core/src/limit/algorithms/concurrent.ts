@@ -48,6 +48,7 @@ export function concurrent(limit: number, leaseMs: number): ConcurrentAlgorithm 
     signature: `c:${limit}:${leaseMs}`,
     scaled: (share) => concurrent(part(limit, share), leaseMs),
     fresh: () => ({ permits: [], units: [], untilMs: [] }),
+    carry: (state) => state,
 
     waitMs(state, cost, nowMs) {
       if (cost > limit) return Number.POSITIVE_INFINITY
@@ -84,7 +85,7 @@ export function concurrent(limit: number, leaseMs: number): ConcurrentAlgorithm 
       return true
     },
 
-    remaining: (state, nowMs) => limit - usedAt(state, nowMs),
+    remaining: (state, nowMs) => Math.max(0, limit - usedAt(state, nowMs)),
 
     resetMs(state, nowMs) {
       let first = Number.POSITIVE_INFINITY

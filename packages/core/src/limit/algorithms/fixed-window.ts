@@ -28,6 +28,7 @@ export function fixedWindow(quota: number, windowMs: number): LimitAlgorithm<num
     signature: `fw:${quota}:${windowMs}`,
     scaled: (share) => fixedWindow(part(quota, share), windowMs),
     fresh: () => [0, 0],
+    carry: (state, [, formerMs], nowMs) => (nowMs < state[0]! + formerMs! ? state : [0, 0]),
 
     waitMs(state, cost, nowMs) {
       if (cost > quota) return Number.POSITIVE_INFINITY
@@ -48,7 +49,7 @@ export function fixedWindow(quota: number, windowMs: number): LimitAlgorithm<num
       state[1] = Math.max(0, used - cost)
     },
 
-    remaining: (state, nowMs) => quota - usedAt(state, nowMs),
+    remaining: (state, nowMs) => Math.max(0, quota - usedAt(state, nowMs)),
     resetMs,
     fullMs: resetMs,
   }

@@ -12,8 +12,8 @@ import { listOf, part } from './parameters.ts'
  * where `burst · perToken` would pass 2^53 the rate is made coarser, and slower by less than 1 / perMs: `perToken` is
  * divided and rounded up, `perMs` divided and rounded down.
  *
- * **State:** `[fullMs, extra]`: the bucket is full `extra / perMs` ms after `fullMs`, `0 ≤ extra < perMs`. `[0, 0]` is a
- * full bucket.
+ * **State:** `[fullMs, extra]`: the bucket is full `extra / perMs` ms after `fullMs`, `0 ≤ extra < perMs`. A bucket that is
+ * new was full before there was time, whatever a clock says.
  * - missing parts: `m = max(0, (fullMs − now) · perMs + extra)`;
  * - a cost is admitted if `m + cost · perToken ≤ burst · perToken`;
  * - charging: `m' = m + cost · perToken`, `fullMs = now + floor(m' / perMs)`, `extra = m' mod perMs`; a cost of 0 does
@@ -43,7 +43,22 @@ export function tokenBucket(quota: number, windowMs: number, burst: number = quo
     signature: `tb:${quota}:${windowMs}:${burst}`,
     // A thousandfold of both, so that a small quota can be cut.
     scaled: (share) => tokenBucket(part(quota * 1_000, share), windowMs * 1_000, part(burst, share)),
-    fresh: () => [0, 0],
+    fresh: () => [beginningMs, 0],
+
+    carry(state, [, formerPerToken, formerPerMs], nowMs) {
+      if (formerPerToken === perToken && formerPerMs === perMs) return state
+      const m = Math.max(0, (state[0]! - nowMs) * formerPerMs! + state[1]!)
+      if (m === 0) return [beginningMs, 0]
+      const tokens = Math.floor(m / formerPerToken!)
+      const rest = m - tokens * formerPerToken!
+      const next = [0, 0]
+      put(
+        next,
+        nowMs,
+        Math.min(Number.MAX_SAFE_INTEGER, tokens * perToken + Math.ceil((rest * perToken) / formerPerToken!)),
+      )
+      return next
+    },
 
     waitMs(state, cost, nowMs) {
       if (cost > burst) return Number.POSITIVE_INFINITY
@@ -75,6 +90,9 @@ export function tokenBucket(quota: number, windowMs: number, burst: number = quo
     fullMs: (state, nowMs) => Math.ceil(missing(state, nowMs) / perMs),
   }
 }
+
+/** The earliest moment a `Date` can be. */
+const beginningMs = -8.64e15
 
 function parts(quota: number, windowMs: number, burst: number): { perToken: number; perMs: number } {
   const g = gcd(quota, windowMs)

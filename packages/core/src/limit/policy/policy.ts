@@ -4,6 +4,7 @@ import { sfInteger, sfString } from '../../http/structured/serialise.ts'
 import { algorithmFor } from '../algorithms/algorithm-for.ts'
 import type { PolicyCounters } from '../limiter-stats.ts'
 import type { LimitStore, Quota } from '../store/store.ts'
+import type { Labels } from './labels.ts'
 import { checkPolicy, type HeaderStyle, type PolicyInput, type PolicyOptions, permitTtlMs } from './options.ts'
 import { parseRate, type Rate, rateText } from './rate.ts'
 
@@ -54,6 +55,7 @@ export interface PolicyDefaults {
   readonly headers: HeaderStyle
   /** The instance's store. */
   readonly store: LimitStore
+  readonly labels: Labels
 }
 
 /** How many different rates a rate function may give before the oldest are worked out anew. */
@@ -133,7 +135,7 @@ function makeQuotas(
   const store = options.store ?? defaults.store
   return Object.freeze(
     withBurst(where, rates, options.burst).map((rate, i) => {
-      const name = i === 0 ? policy : `${policy}-${i + 1}`
+      const name = defaults.labels.of(policy, i)
       const kind = options.algorithm ?? store.algorithm
       const algorithm = algorithmFor(where, rate, kind, permitTtlMs(`${where}.permitTtl`, options.permitTtl ?? 30_000))
       const refused = store.refuses?.(algorithm)
@@ -142,7 +144,8 @@ function makeQuotas(
       return Object.freeze({
         policy,
         name,
-        id: `:${name}:${algorithm.signature}`,
+        // Its length in front: no two policies come to the same id, whatever they are called.
+        id: `:${policy.length}:${policy}:${algorithm.kind === 'concurrent' ? 'c' : 'r'}${i}`,
         algorithm,
         shadow: options.shadow ?? false,
         onOutage: options.onOutage ?? 'local',

@@ -1,6 +1,6 @@
 import type { Clock } from '../../base/clock.ts'
 import { SluiceError } from '../../base/errors.ts'
-import { isPromise, type MaybePromise } from '../../base/maybe-promise.ts'
+import { chain, isPromise, type MaybePromise } from '../../base/maybe-promise.ts'
 import { Breaker } from './breaker.ts'
 import { MemoryLimitStore } from './memory-limit-store.ts'
 import type { Charge, LimitStore, LimitStoreUsage, Quota, Settlement, Verdict } from './store.ts'
@@ -24,6 +24,8 @@ class GuardedStore implements LimitStore {
   readonly kind = 'remote'
   readonly rate
   readonly algorithm
+  /** As long as it takes: it is no decision. */
+  readonly resetAll?: (policy: string) => MaybePromise<number>
   readonly #store: LimitStore
   readonly #options: GuardOptions
   /** One for each part of the store, which fail one by one. */
@@ -37,6 +39,12 @@ class GuardedStore implements LimitStore {
     this.#local = new MemoryLimitStore(options.clock)
     this.rate = store.rate
     this.algorithm = store.algorithm
+    if (store.resetAll) {
+      this.resetAll = (policy) => {
+        const here = this.#local.resetAll(policy)
+        return chain(store.resetAll!(policy), (there) => Math.max(here, there))
+      }
+    }
   }
 
   #breakerOf(charges: readonly Charge[]): Breaker {

@@ -1,10 +1,18 @@
 import type { Clock } from '../../base/clock.ts'
 import { checkOptions, rule } from '../../base/options.ts'
 import { type Verdict, verdictOf } from '../algorithms/algorithm.ts'
-import type { LimitState } from '../algorithms/algorithm-for.ts'
+import type { AnyAlgorithm, LimitState } from '../algorithms/algorithm-for.ts'
+import { alike, carried } from '../algorithms/carry.ts'
 import type { ConcurrentAlgorithm, PermitState } from '../algorithms/concurrent.ts'
 import { type HeapEntry, IdleHeap } from './idle-heap.ts'
-import type { Charge, LimitStore, LimitStoreUsage, Quota, Settlement } from './store.ts'
+import {
+  type Charge,
+  type LimitStore,
+  type LimitStoreUsage,
+  type Quota,
+  type Settlement,
+  subjectLength,
+} from './store.ts'
 
 export interface MemoryLimitStoreOptions {
   /**
@@ -17,8 +25,8 @@ export interface MemoryLimitStoreOptions {
 /** One key's state. Its `index` is below 0 for overflow buckets. */
 interface Entry extends HeapEntry {
   readonly key: string
-  readonly quota: Quota
-  readonly state: LimitState
+  quota: Quota
+  state: LimitState
   /** Part of a decision that is being made: it must not leave between being asked and being charged. */
   pinned: boolean
 }
@@ -69,13 +77,15 @@ export class MemoryLimitStore implements LimitStore {
     const { algorithm } = charge.quota
     if (charge.cost > algorithm.limit || charge.cost === 0) return this.#look(charge, now)
     const entry = this.#entryFor(charge, now)
-    const waitMs = algorithm.waitMs(entry.state, charge.cost, now)
-    if (waitMs === 0) algorithm.charge(entry.state, charge.cost, now, charge.permit)
-    return verdictOf(algorithm, entry.state, waitMs, now, entry.index < 0 ? 'overflow' : 'store')
+    const state = this.#stateIn(entry, charge.quota, now)
+    const waitMs = algorithm.waitMs(state, charge.cost, now)
+    if (waitMs === 0) this.#charge(entry, state, charge, now)
+    return verdictOf(algorithm, state, waitMs, now, entry.index < 0 ? 'overflow' : 'store')
   }
 
   #together(charges: readonly Charge[], now: number): readonly Verdict[] {
     const entries: (Entry | undefined)[] = []
+    const states: LimitState[] = []
     const waits: number[] = []
     const verdicts: Verdict[] = []
     let all = true
@@ -84,24 +94,39 @@ export class MemoryLimitStore implements LimitStore {
       const { quota, cost } = charge
       const possible = cost <= quota.algorithm.limit
       const entry = possible && cost > 0 ? this.#entryFor(charge, now) : this.#find(charge.key)
-      const waitMs = entry ? quota.algorithm.waitMs(entry.state, cost, now) : possible ? 0 : Number.POSITIVE_INFINITY
+      const state = entry ? this.#stateIn(entry, quota, now) : quota.algorithm.fresh()
+      const waitMs = quota.algorithm.waitMs(state, cost, now)
       if (waitMs !== 0 && !quota.shadow) all = false
       if (entry) entry.pinned = true
       entries.push(entry)
+      states.push(state)
       waits.push(waitMs)
     }
     for (let i = 0; i < charges.length; i++) {
-      const { quota, cost, permit } = charges[i]!
-      const { algorithm } = quota
+      const charge = charges[i]!
       const entry = entries[i]
       if (entry) {
         entry.pinned = false
-        if (all && waits[i] === 0) algorithm.charge(entry.state, cost, now, permit)
+        if (all && waits[i] === 0 && charge.cost > 0) this.#charge(entry, states[i]!, charge, now)
       }
       const via = entry && entry.index < 0 ? 'overflow' : 'store'
-      verdicts.push(verdictOf(algorithm, entry ? entry.state : algorithm.fresh(), waits[i]!, now, via))
+      verdicts.push(verdictOf(charge.quota.algorithm, states[i]!, waits[i]!, now, via))
     }
     return verdicts
+  }
+
+  /** What was used of a key, as this quota counts it. */
+  #stateIn(entry: Entry, quota: Quota, now: number): LimitState {
+    return entry.quota === quota
+      ? entry.state
+      : carried(entry.state, entry.quota.algorithm, { to: quota.algorithm, nowMs: now })
+  }
+
+  /** From here on the key is counted as this charge's quota says. */
+  #charge(entry: Entry, state: LimitState, { quota, cost, permit }: Charge, now: number): void {
+    entry.quota = quota
+    entry.state = state
+    quota.algorithm.charge(state, cost, now, permit)
   }
 
   peek(charges: readonly Charge[]): readonly Verdict[] {
@@ -109,26 +134,38 @@ export class MemoryLimitStore implements LimitStore {
     return charges.map((charge) => this.#look(charge, now))
   }
 
-  #look({ quota: { algorithm }, key, cost }: Charge, now: number): Verdict {
-    const state = this.#find(key)?.state ?? algorithm.fresh()
+  #look({ quota, key, cost }: Charge, now: number): Verdict {
+    const { algorithm } = quota
+    const entry = this.#find(key)
+    const state = entry ? this.#stateIn(entry, quota, now) : algorithm.fresh()
     return verdictOf(algorithm, state, algorithm.waitMs(state, cost, now), now)
   }
 
   settle(settlements: readonly Settlement[]): void {
     const now = Math.floor(this.#clock.now())
     for (const { charge, verdict, refund } of settlements) {
-      if (!verdict.allowed) continue
       const { quota, key, permit } = charge
-      const entry = verdict.via === 'overflow' ? this.#overflow.get(quota.id) : this.#find(key)
-      if (entry) quota.algorithm.refund(entry.state, Math.min(refund, charge.cost), now, verdict.atMs, permit)
+      const units = Math.min(refund, charge.cost)
+      if (!verdict.allowed || (units === 0 && permit === '')) continue
+      const entry = verdict.via === 'overflow' ? this.#overflow.get(overflowName(quota)) : this.#find(key)
+      if (entry) this.#algorithmOf(entry, quota, now).refund(entry.state, units, now, verdict.atMs, permit)
     }
+  }
+
+  /** What counts in a key: the quota's own algorithm, or what the rate was changed to since. */
+  #algorithmOf(entry: Entry, quota: Quota, now: number): AnyAlgorithm {
+    if (entry.quota !== quota && !alike(entry.quota.algorithm, quota.algorithm)) {
+      entry.state = this.#stateIn(entry, quota, now)
+      entry.quota = quota
+    }
+    return entry.quota.algorithm
   }
 
   refund(charges: readonly Charge[]): void {
     const now = Math.floor(this.#clock.now())
     for (const { quota, key, cost, permit } of charges) {
       const entry = this.#find(key)
-      if (entry) quota.algorithm.refund(entry.state, cost, now, undefined, permit)
+      if (entry) this.#algorithmOf(entry, quota, now).refund(entry.state, cost, now, undefined, permit)
     }
   }
 
@@ -136,7 +173,7 @@ export class MemoryLimitStore implements LimitStore {
     const now = Math.floor(this.#clock.now())
     for (const { quota, key, permit } of charges) {
       const algorithm = quota.algorithm as unknown as ConcurrentAlgorithm
-      for (const entry of [this.#find(key), this.#overflow.get(quota.id)]) {
+      for (const entry of [this.#find(key), this.#overflow.get(overflowName(quota))]) {
         if (entry && algorithm.renew(entry.state as PermitState, permit, now)) break
       }
     }
@@ -147,6 +184,20 @@ export class MemoryLimitStore implements LimitStore {
       const entry = this.#find(key)
       if (entry) this.#remove(entry)
     }
+  }
+
+  resetAll(policy: string): number {
+    const now = Math.floor(this.#clock.now())
+    const subjects = new Set<string>()
+    for (const map of this.#maps) {
+      for (const [key, entry] of map) {
+        const { quota, state } = entry
+        if (quota.policy !== policy) continue
+        if (quota.algorithm.fullMs(state, now) > 0) subjects.add(key.slice(0, subjectLength))
+        this.#remove(entry)
+      }
+    }
+    return subjects.size
   }
 
   usage(): LimitStoreUsage {
@@ -180,11 +231,11 @@ export class MemoryLimitStore implements LimitStore {
   /** One bucket for all the keys there is no room for. There are as many as quotas, so they need no bound of their own. */
   #overflowEntry(quota: Quota): Entry {
     this.#overflowed++
-    let entry = this.#overflow.get(quota.id)
+    let entry = this.#overflow.get(overflowName(quota))
     if (!entry) {
       if (this.#overflow.size >= this.#maxKeys) this.#overflow.clear()
       entry = { key: '', quota, state: quota.algorithm.fresh(), index: -1, idleAtMs: 0, pinned: false }
-      this.#overflow.set(quota.id, entry)
+      this.#overflow.set(overflowName(quota), entry)
     }
     return entry
   }
@@ -228,4 +279,9 @@ export class MemoryLimitStore implements LimitStore {
     this.#map(entry.key).delete(entry.key)
     this.#entries.remove(entry)
   }
+}
+
+/** Rates that share a key do not share the bucket of those there is no room for. */
+function overflowName({ id, algorithm }: Quota): string {
+  return `${id}:${algorithm.signature}`
 }

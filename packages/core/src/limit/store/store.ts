@@ -11,7 +11,10 @@ export interface Quota {
   readonly policy: string
   /** What the quota is called in answers: the policy's name, with a number behind it where it has several rates. */
   readonly name: string
-  /** What tells its states apart from those of every other quota. Part of every key. */
+  /**
+   * What tells its states apart from those of every other quota: the policy and which of its rates, but not how much that
+   * is. A rate that is changed finds what was used. Part of every key.
+   */
   readonly id: string
   readonly algorithm: AnyAlgorithm
   /** Counted and reported, but never a reason to refuse. */
@@ -89,6 +92,8 @@ export interface LimitStore {
   refund(charges: readonly Charge[]): MaybePromise<void>
   /** Forgets what these keys have used. */
   reset(charges: readonly Charge[]): MaybePromise<void>
+  /** Forgets what all keys of that policy have used, where the store can; for how many subjects there was something. */
+  resetAll?(policy: string): MaybePromise<number>
   /** For `stats()`. */
   usage(): LimitStoreUsage
   close(): MaybePromise<void>

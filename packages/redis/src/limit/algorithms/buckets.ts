@@ -1,6 +1,7 @@
 import { placesOf } from './places.ts'
 
 const p = placesOf('sliding-window')
+const former = placesOf('sliding-window', 'by')
 
 /**
  * `sliding-window` and `sliding-log`: pairs of a bucket's number and the units charged in it. The log is the same
@@ -22,6 +23,28 @@ end
 local function endOf(i, p) return (i + ${p.span} + 1) * ${p.bucketMs} end
 A.s = {
   fresh = function() return { 0 } end,
+  -- Each bucket's units in the bucket of the latest moment they can be of.
+  carry = function(s, p, by, now)
+    local former, n = ${former.bucketMs}, #s
+    if former == ${p.bucketMs} and ${former.span} == ${p.span} then return s end
+    local next, present = { 0 }, math.floor(now / former)
+    if n > 1 and s[n - 1] > present then present = s[n - 1] end
+    for at = 2, n - 1, 2 do
+      local units = s[at + 1]
+      if units > 0 and present - s[at] <= ${former.span} then
+        local last = (s[at] + 1) * former - 1
+        if at == n - 1 then last = math.min(last, math.max(now, s[at] * former)) end
+        local i, m = math.floor(last / ${p.bucketMs}), #next
+        if m > 1 and next[m - 1] == i then
+          next[m] = next[m] + units
+        else
+          next[m + 1], next[m + 2] = i, units
+        end
+        next[1] = next[1] + units
+      end
+    end
+    return next
+  end,
   wait = function(s, p, cost, now)
     local quota = ${p.quota}
     if cost > quota then return -1 end
@@ -73,7 +96,7 @@ A.s = {
         if reset == 0 then reset = full end
       end
     end
-    return ${p.quota} - used, reset, full
+    return math.max(0, ${p.quota} - used), reset, full
   end,
 }
 `

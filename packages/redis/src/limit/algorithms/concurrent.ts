@@ -23,6 +23,7 @@ local function drop(s, i)
 end
 A.c = {
   fresh = function() return {} end,
+  carry = function(s) return s end,
   wait = function(s, p, cost, now)
     local limit = ${p.limit}
     if cost > limit then return -1 end
@@ -71,7 +72,7 @@ A.c = {
         if s[i] > last then last = s[i] end
       end
     end
-    return ${p.limit} - used, first and first - now or 0, last - now
+    return math.max(0, ${p.limit} - used), first and first - now or 0, last - now
   end,
 }
 `

@@ -1,6 +1,7 @@
 import { placesOf } from './places.ts'
 
 const p = placesOf('fixed-window')
+const former = placesOf('fixed-window', 'by')
 
 /**
  * `fixed-window`: counts from the first charge until the window is over.
@@ -14,6 +15,10 @@ local function running(s, p, now)
 end
 A.f = {
   fresh = function() return { 0, 0 } end,
+  carry = function(s, p, by, now)
+    if now < s[1] + ${former.windowMs} then return s end
+    return { 0, 0 }
+  end,
   wait = function(s, p, cost, now)
     if cost > ${p.quota} then return -1 end
     if cost == 0 or running(s, p, now) + cost <= ${p.quota} then return 0 end
@@ -34,7 +39,7 @@ A.f = {
   left = function(s, p, now)
     local used = running(s, p, now)
     local reset = used > 0 and s[1] + ${p.windowMs} - now or 0
-    return ${p.quota} - used, reset, reset
+    return math.max(0, ${p.quota} - used), reset, reset
   end,
 }
 `

@@ -1,6 +1,10 @@
 import { placesOf } from './places.ts'
 
 const p = placesOf('token-bucket')
+const former = placesOf('token-bucket', 'by')
+
+/** The earliest moment a `Date` can be, as in core: a bucket that is new was full before there was time. */
+const beginningMs = -8.64e15
 
 /**
  * `token-bucket`: the moment at which the bucket will be full again.
@@ -17,7 +21,17 @@ local function put(s, p, now, m)
   s[2] = m - whole * ${p.perMs}
 end
 A.b = {
-  fresh = function() return { 0, 0 } end,
+  fresh = function() return { ${beginningMs}, 0 } end,
+  carry = function(s, p, by, now)
+    if ${former.perToken} == ${p.perToken} and ${former.perMs} == ${p.perMs} then return s end
+    local m = math.max(0, (s[1] - now) * ${former.perMs} + s[2])
+    if m == 0 then return A.b.fresh() end
+    local tokens = math.floor(m / ${former.perToken})
+    local rest = m - tokens * ${former.perToken}
+    local next = { 0, 0 }
+    put(next, p, now, math.min(${Number.MAX_SAFE_INTEGER}, tokens * ${p.perToken} + math.ceil(rest * ${p.perToken} / ${former.perToken})))
+    return next
+  end,
   wait = function(s, p, cost, now)
     if cost > ${p.burst} then return -1 end
     if cost == 0 then return 0 end

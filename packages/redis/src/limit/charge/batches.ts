@@ -85,9 +85,10 @@ export class Batches {
   }
 
   /** A batch that is enough, which may be the next one. */
-  #live({ key, cost }: Charge, now: number): Batch | undefined {
+  #live({ key, cost, quota }: Charge, now: number): Batch | undefined {
     const batch = this.#batches.get(key)
-    if (!batch) return undefined
+    // Of a rate that was changed since they were not taken.
+    if (batch?.charge.quota !== quota) return undefined
     if (batch.units >= cost && now < batch.untilMs) return batch
     const { next } = batch
     if (!next || next.units < cost || now >= next.untilMs) return undefined
@@ -184,6 +185,11 @@ export class Batches {
 
   drop(key: string): void {
     this.#batches.delete(key)
+  }
+
+  /** All of a policy. */
+  dropAll(policy: string): void {
+    for (const [key, { charge }] of this.#batches) if (charge.quota.policy === policy) this.#batches.delete(key)
   }
 
   /** Gives back what is over. Stops at the first that is not: who was put there later is mostly over later. */

@@ -142,7 +142,12 @@ export class Blocked {
 }
 
 function same(a: readonly Charge[], b: readonly Charge[]): boolean {
-  return a.length === b.length && a.every(({ key, cost }, i) => key === b[i]!.key && cost === b[i]!.cost)
+  return a.length === b.length && a.every((one, i) => sameCharge(one, b[i]!))
+}
+
+/** Also of the same rate: one that was changed may have something left. */
+function sameCharge(a: Charge, b: Charge): boolean {
+  return a.key === b.key && a.cost === b.cost && a.quota === b.quota
 }
 
 function later({ verdicts }: Refusal, elapsedMs: number): readonly Verdict[] {

@@ -6,10 +6,12 @@ import { Batches, type Taken, type Unused } from '../charge/batches.ts'
 import { Blocked } from '../charge/blocked.ts'
 import { Decisions } from '../charge/decisions.ts'
 import { ReleaseMessages } from '../charge/messages.ts'
-import { LimitKeys, nameOf, strictestFirst, subjectOf } from './keys.ts'
+import { answersIn, type KeyAnswer, verdictFor } from './answers.ts'
+import { escaped, LimitKeys, nameOf, strictestFirst, subjectIn, subjectOf } from './keys.ts'
 import { nodesOf } from './nodes.ts'
+import { inCalls, keysLike, keysPerCall } from './scan.ts'
 import { forget, type Letter, LimitScripts } from './scripts.ts'
-import { type Spec, Specs } from './spec.ts'
+import { Specs } from './spec.ts'
 
 export interface RedisLimitStoreOptions {
   readonly link: Link
@@ -31,18 +33,8 @@ export interface RedisLimitStoreOptions {
   readonly time?: 'server' | 'clock' | undefined
 }
 
-/** How many keys a call touches that no request waits for: Redis does nothing else meanwhile. */
-const keysPerCall = 200
-
 /** How long such calls may take. Decisions have a shorter deadline: the limiter's. */
 const quietMs = 1_000
-
-/** What a script answered about one key. */
-interface KeyAnswer {
-  readonly verdict: Verdict
-  /** What was taken beyond the cost. */
-  readonly extra: number
-}
 
 /**
  * Counts in Redis, for all processes that share it: one script per request at most, whatever the number of its policies. In a
@@ -210,7 +202,7 @@ export class RedisLimitStore implements LimitStore {
 
   /** Of a quota that did not refuse, and whose node does not answer. */
   #unknown(charge: Charge): Verdict {
-    return this.#verdict(this.#specs.of(charge), Math.floor(this.#clock.now()), 0, 0, 0)
+    return verdictFor(this.#specs.of(charge), Math.floor(this.#clock.now()), [0, 0, 0])
   }
 
   async peek(charges: readonly Charge[]): Promise<readonly Verdict[]> {
@@ -244,21 +236,20 @@ export class RedisLimitStore implements LimitStore {
 
   /** The charges of one key are renewed together. */
   async renew(charges: readonly Charge[]): Promise<void> {
-    const byKey = new Map<string, { charge: Charge; permits: string[] }>()
+    const together = new Map<string, { charge: Charge; permits: string[] }>()
     for (const charge of charges) {
-      const same = byKey.get(charge.key)
+      // A rate that was changed leaves permits of either.
+      const name = `${charge.key} ${this.#specs.of(charge).text}`
+      const same = together.get(name)
       if (same) same.permits.push(charge.permit)
-      else byKey.set(charge.key, { charge, permits: [charge.permit] })
+      else together.set(name, { charge, permits: [charge.permit] })
     }
-    const permitsOf = (charge: Charge): string => JSON.stringify(byKey.get(charge.key)!.permits)
-    await this.#each(
-      [...byKey.values()].map(({ charge }) => charge),
-      async (part) => {
-        const args = part.flatMap((charge) => [this.#specs.of(charge).text, permitsOf(charge)])
-        await this.#quietly('renew', part, args)
-        return part
-      },
-    )
+    const permits = new Map([...together.values()].map((one) => [one.charge, JSON.stringify(one.permits)]))
+    await this.#each([...permits.keys()], async (part) => {
+      const args = part.flatMap((charge) => [this.#specs.of(charge).text, permits.get(charge)!])
+      await this.#quietly('renew', part, args)
+      return part
+    })
   }
 
   async reset(charges: readonly Charge[]): Promise<void> {
@@ -272,6 +263,22 @@ export class RedisLimitStore implements LimitStore {
       await withDeadline(this.#clock, quietMs, 'reset', this.#link.run(call))
       return part
     })
+  }
+
+  /** Looks through all keys of the server, in pieces that hold nobody up: for the hand of an operator. */
+  async resetAll(policy: string): Promise<number> {
+    const subjects = new Set<string>()
+    const { client } = this.#link
+    this.#batches.dropAll(policy)
+    for await (const keys of keysLike(client, escaped(client.options?.keyPrefix ?? '') + this.#keys.allOf(policy))) {
+      for (const key of keys) this.#blocked.released(nameOf(key))
+      for (const part of inCalls(keys, client.isCluster === true)) {
+        const call = { script: forget, keys: part, args: [this.#keys.channel] }
+        const gone = await withDeadline(this.#clock, quietMs, 'reset', this.#link.run(call))
+        if (Number(gone) > 0) for (const key of part) subjects.add(subjectIn(key))
+      }
+    }
+    return subjects.size
   }
 
   /** Redis knows how many keys there are; a process does not. */
@@ -347,28 +354,11 @@ export class RedisLimitStore implements LimitStore {
   }
 
   #answersOf(charges: readonly Charge[], numbers: readonly unknown[], at = 1): readonly KeyAnswer[] {
-    const now = Number(numbers[0])
-    const answered: KeyAnswer[] = []
-    for (let i = 0; i < charges.length; i++) {
-      // Numbers, unless the client leaves them as text.
-      const of = (n: number): number => Number(numbers[at + 4 * i + n])
-      answered.push({ verdict: this.#verdict(this.#specs.of(charges[i]!), now, of(0), of(1), of(2)), extra: of(3) })
-    }
-    return answered
-  }
-
-  #verdict({ limit }: Spec, atMs: number, wait: number, remaining: number, resetMs: number): Verdict {
-    const permanent = wait < 0
-    return {
-      allowed: wait === 0,
-      limit,
-      remaining,
-      retryAfterMs: permanent ? Number.POSITIVE_INFINITY : wait,
-      resetMs,
-      permanent,
-      atMs,
-      via: 'store',
-    }
+    return answersIn(
+      numbers,
+      at,
+      charges.map((charge) => this.#specs.of(charge)),
+    )
   }
 
   #letters(charges: readonly Charge[]): readonly Letter[] {

@@ -1,0 +1,152 @@
+import { afterEach, describe, expect, test } from '@jest/globals'
+import { createLimiter, type Limiter, type LimiterOptions } from '../../packages/core/src/limit/limiter.ts'
+import { MemoryLimitStore } from '../../packages/core/src/limit/store/memory-limit-store.ts'
+import type { LimitStore } from '../../packages/core/src/limit/store/store.ts'
+import { fieldsOf, request } from '../limit/helpers.ts'
+import { limitsOn, StillClock } from './limits/support.ts'
+import { client } from './one-client.ts'
+import { freshName } from './support.ts'
+
+/** Where counts are kept must not change any answer: every row runs in memory and on Redis. */
+const stores: Record<string, (clock: StillClock, namespace: string) => LimitStore> = {
+  memory: (clock) => new MemoryLimitStore(clock),
+  Redis: (clock, namespace) => limitsOn(client, { clock, time: 'clock', unconfirmedMs: 0, namespace }),
+}
+
+describe.each(Object.entries(stores))('limits in %s', (name, make) => {
+  const closing: Limiter[] = []
+  afterEach(async () => {
+    for (const limiter of closing.splice(0)) await limiter.close()
+  })
+
+  function setUp() {
+    const clock = new StillClock()
+    const namespace = freshName()
+    const store = make(clock, namespace)
+    /** A process with these policies; a second one on the same store is the next deploy. */
+    const deploy = (limits: LimiterOptions['limits']): Limiter => {
+      const limiter = createLimiter({ limits, clock, store, secret: 'the same for all of them', deadlineMs: 10_000 })
+      if (name === 'Redis') closing.push(limiter)
+      return limiter
+    }
+    return { clock, deploy }
+  }
+  const me = { key: 'me' }
+  const left = async (limiter: Limiter, policy = 'p', check: { key: string; rate?: string } = me) =>
+    (await limiter.peek(policy, check)).remaining
+
+  describe('a rate that is changed', () => {
+    test.each([
+      ['100/min', '200/min', 120],
+      ['100/min', '90/min', 10],
+      ['100/min', '50/min', 0],
+      ['100/min', '200/h', 120],
+      ['100/h', '200/min', 120],
+      ['100/min burst 100', '200/min burst 200', 120],
+      ['100/min burst 100', '100/h burst 90', 10],
+      ['100/min', '200/min burst 200', 120],
+      ['100/min burst 100', '200/min', 120],
+    ])('carries over what was used, at a deploy from %s to %s', async (before, after, remaining) => {
+      const { deploy } = setUp()
+      await deploy({ p: before }).check('p', { ...me, cost: 80 })
+      expect(await left(deploy({ p: after }))).toBe(remaining)
+    })
+
+    test.each(['sliding-window', 'sliding-log', 'fixed-window', 'token-bucket'] as const)(
+      'carries over what was used, counted by %s, and back',
+      async (algorithm) => {
+        const { deploy } = setUp()
+        const [small, large] = [
+          deploy({ p: { rate: '100/min', algorithm } }),
+          deploy({ p: { rate: '200/min', algorithm } }),
+        ]
+        await small.check('p', { ...me, cost: 80 })
+        expect((await large.check('p', { ...me, cost: 10 })).remaining).toBe(110)
+        expect(await left(small)).toBe(10)
+        expect((await small.check('p', { ...me, cost: 11 })).allowed).toBe(false)
+        expect((await small.check('p', { ...me, cost: 10 })).allowed).toBe(true)
+      },
+    )
+
+    test('carries over what was used at run time, for a plan that was changed', async () => {
+      const { deploy } = setUp()
+      let plan = '100/min'
+      const limiter = deploy({ p: { rate: () => plan, key: () => 'me', cost: 80 } })
+      const pipeline = limiter.pipeline('p')
+      await pipeline.open(request())
+      plan = '200/min'
+      const opening = await pipeline.open(request())
+      expect(fieldsOf(opening).get('ratelimit')).toMatch(/r=40;/)
+      expect(await left(limiter, 'p', { ...me, rate: '200/min' })).toBe(40)
+    })
+
+    test('keeps the permits that are out', async () => {
+      const { deploy } = setUp()
+      const permit = await deploy({ p: '3 concurrent' }).check('p', me)
+      const later = deploy({ p: '2 concurrent' })
+      expect(await left(later)).toBe(1)
+      permit.release!()
+      for (let i = 0; i < 50 && (await left(later)) < 2; i++) await new Promise((resolve) => setTimeout(resolve, 5))
+      expect(await left(later)).toBe(2)
+    })
+
+    test('frees whoever was refused by the old one, in the same process', async () => {
+      const { deploy } = setUp()
+      let plan = '1/h'
+      const limiter = deploy({ p: { rate: () => plan, key: () => 'me' } })
+      const pipeline = limiter.pipeline('p')
+      const kinds: string[] = []
+      for (const now of ['1/h', '1/h', '2/h', '2/h']) {
+        plan = now
+        kinds.push((await pipeline.open(request())).kind)
+      }
+      expect(kinds).toEqual(['proceed', 'reply', 'proceed', 'reply'])
+    })
+  })
+
+  describe('policies whose names or windows collide', () => {
+    test('have quotas of their own, in fields too', async () => {
+      const { deploy } = setUp()
+      const limiter = deploy({ search: '10/min; 5/min', 'search-2': '5/min', 'search-2.2': '5/min' })
+      const opening = await limiter.pipeline('search', 'search-2', 'search-2.2').open(request())
+      expect(fieldsOf(opening).get('ratelimit-policy')).toBe(
+        '"search";q=10;w=60, "search-2.3";q=5;w=60, "search-2";q=5;w=60, "search-2.2";q=5;w=60',
+      )
+      await limiter.check('search', { key: '192.0.2.1', cost: 4 })
+      expect(await left(limiter, 'search', { key: '192.0.2.1' })).toBe(0)
+      expect(await left(limiter, 'search-2', { key: '192.0.2.1' })).toBe(4)
+      expect(await left(limiter, 'search-2.2', { key: '192.0.2.1' })).toBe(4)
+    })
+
+    test('given in place, too', async () => {
+      const { deploy } = setUp()
+      const limiter = deploy({ a: '9/min; 9/min' })
+      const opening = await limiter.pipeline('a', { name: 'a-2', rate: '9/min' }).open(request())
+      const names = fieldsOf(opening)
+        .get('ratelimit-policy')!
+        .match(/"[^"]*"/g)
+      expect(new Set(names).size).toBe(3)
+      expect(fieldsOf(opening).get('ratelimit')!.match(/r=8/g)).toHaveLength(3)
+    })
+  })
+
+  describe('reset without a key', () => {
+    test('frees all keys of that policy, and of no other, and says how many', async () => {
+      const { deploy } = setUp()
+      const limiter = deploy({ p: '2/h; 1/min', q: '2/h', 'p*': '1/h' })
+      for (let i = 0; i < 250; i++) await limiter.check('p', { key: `k${i}` })
+      for (const policy of ['q', 'p*']) await limiter.check(policy, me)
+      expect(await limiter.reset('p')).toBe(250)
+      expect([await left(limiter, 'p', { key: 'k0' }), await left(limiter, 'p', { key: 'k249' })]).toEqual([2, 2])
+      expect([await left(limiter, 'q'), await left(limiter, 'p*')]).toEqual([1, 0])
+      expect(await limiter.reset('p*')).toBe(1)
+      expect(await limiter.reset('p')).toBe(0)
+      expect((await limiter.check('p', { key: 'k1' })).allowed).toBe(true)
+    })
+
+    test('of a policy there is not is an error', () => {
+      const { deploy } = setUp()
+      expect(() => deploy({ p: '1/min' }).reset('q')).toThrow(/no policy/)
+    })
+  })
+})
