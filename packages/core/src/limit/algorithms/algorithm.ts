@@ -39,17 +39,25 @@ export interface LimitAlgorithm<S = unknown> {
   waitMs(state: S, cost: number, nowMs: number): number
   /** Takes `cost` units. Only after `waitMs` has answered 0 for the same `nowMs`. */
   charge(state: S, cost: number, nowMs: number, permit?: string): void
-  /**
-   * Gives back what `charge` took at `atMs` (what is known to have run out since is not given twice). Without `atMs` the
-   * newest units are given back. A concurrent permit is found by its name and given back once.
-   */
-  refund(state: S, cost: number, nowMs: number, atMs?: number, permit?: string): void
+  /** Gives back what `charge` took, and never more than that has left missing: what has run out since is not given twice. */
+  refund(state: S, back: GivenBack, nowMs: number): void
   /** Units that could be charged now. */
   remaining(state: S, nowMs: number): number
   /** How long until more is there than now; 0 where the quota is full. */
   resetMs(state: S, nowMs: number): number
   /** How long until all is there again. */
   fullMs(state: S, nowMs: number): number
+}
+
+/** Units to give back. */
+export interface GivenBack {
+  readonly cost: number
+  /** When they were charged. Without it the newest units are given back. */
+  readonly atMs?: number | undefined
+  /** Of a token bucket: how many tokens were missing then, these included. Without it the newest are given back. */
+  readonly missing?: number | undefined
+  /** The name of a concurrent permit, which is given back once. */
+  readonly permit?: string | undefined
 }
 
 /** What a store decided about one charge. */

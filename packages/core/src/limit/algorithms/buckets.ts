@@ -80,7 +80,7 @@ export function buckets({ quota, bucketMs, span }: ParametersOf<'sliding-window'
       else state.push(bucket, cost)
     },
 
-    refund(state, cost, _nowMs, atMs) {
+    refund(state, { cost, atMs }) {
       let left = cost
       const bucket = atMs === undefined ? undefined : bucketOf(atMs)
       for (let i = state.length - 2; i > 0 && left > 0; i -= 2) {

@@ -73,7 +73,7 @@ export function concurrent(limit: number, leaseMs: number): ConcurrentAlgorithm 
       state.untilMs.push(nowMs + leaseMs)
     },
 
-    refund(state, _cost, _nowMs, _atMs, permit = '') {
+    refund(state, { permit = '' }) {
       const i = state.permits.lastIndexOf(permit)
       if (i >= 0) drop(state, i)
     },

@@ -42,7 +42,7 @@ export function fixedWindow(quota: number, windowMs: number): LimitAlgorithm<num
       state[1] = used + cost
     },
 
-    refund(state, cost, nowMs, atMs) {
+    refund(state, { cost, atMs }, nowMs) {
       const used = usedAt(state, nowMs)
       // A charge of an earlier window is back already.
       if (used === 0 || (atMs !== undefined && atMs < state[0]!)) return

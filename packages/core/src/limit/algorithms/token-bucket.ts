@@ -1,4 +1,4 @@
-import type { LimitAlgorithm } from './algorithm.ts'
+import type { LimitAlgorithm, Verdict } from './algorithm.ts'
 import { listOf, part } from './parameters.ts'
 
 /**
@@ -71,10 +71,15 @@ export function tokenBucket(quota: number, windowMs: number, burst: number = quo
       if (cost > 0) put(state, nowMs, missing(state, nowMs) + cost * perToken)
     },
 
-    // What has flowed in since makes no difference: the tokens join the others, and a full bucket stays full.
-    refund(state, cost, nowMs) {
+    // What would have flowed in by now without anybody else's charges is there already, and those are not given back.
+    refund(state, { cost, atMs, missing: then }, nowMs) {
       const m = missing(state, nowMs)
-      if (m > 0) put(state, nowMs, Math.max(0, m - cost * perToken))
+      let back = Math.min(m, cost * perToken)
+      if (atMs !== undefined && then !== undefined) {
+        const still = Math.round(then * perToken) - Math.max(0, nowMs - atMs) * perMs
+        back = Math.min(back, Math.max(0, still))
+      }
+      if (back > 0) put(state, nowMs, m - back)
     },
 
     remaining: (state, nowMs) => Math.max(0, Math.floor((capacity - missing(state, nowMs)) / perToken)),
@@ -89,6 +94,15 @@ export function tokenBucket(quota: number, windowMs: number, burst: number = quo
 
     fullMs: (state, nowMs) => Math.ceil(missing(state, nowMs) / perMs),
   }
+}
+
+/**
+ * How many tokens were missing right after a charge, by what its verdict says: to the millisecond in which the next one
+ * comes. A refund is held against it.
+ */
+export function missingAfter(verdict: Pick<Verdict, 'remaining' | 'resetMs'>, params: readonly number[]): number {
+  const [burst, perToken, perMs] = params as readonly [number, number, number]
+  return burst - verdict.remaining - 1 + Math.min(perToken, verdict.resetMs * perMs) / perToken
 }
 
 /** The earliest moment a `Date` can be. */

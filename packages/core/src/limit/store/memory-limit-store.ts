@@ -1,9 +1,10 @@
 import type { Clock } from '../../base/clock.ts'
 import { checkOptions, rule } from '../../base/options.ts'
-import { type Verdict, verdictOf } from '../algorithms/algorithm.ts'
+import { type GivenBack, type Verdict, verdictOf } from '../algorithms/algorithm.ts'
 import type { AnyAlgorithm, LimitState } from '../algorithms/algorithm-for.ts'
 import { alike, carried } from '../algorithms/carry.ts'
 import type { ConcurrentAlgorithm, PermitState } from '../algorithms/concurrent.ts'
+import { missingAfter } from '../algorithms/token-bucket.ts'
 import { type HeapEntry, IdleHeap } from './idle-heap.ts'
 import {
   type Charge,
@@ -148,7 +149,8 @@ export class MemoryLimitStore implements LimitStore {
       const units = Math.min(refund, charge.cost)
       if (!verdict.allowed || (units === 0 && permit === '')) continue
       const entry = verdict.via === 'overflow' ? this.#overflow.get(overflowName(quota)) : this.#find(key)
-      if (entry) this.#algorithmOf(entry, quota, now).refund(entry.state, units, now, verdict.atMs, permit)
+      if (entry)
+        this.#algorithmOf(entry, quota, now).refund(entry.state, backOf({ charge, verdict, refund: units }), now)
     }
   }
 
@@ -165,7 +167,7 @@ export class MemoryLimitStore implements LimitStore {
     const now = Math.floor(this.#clock.now())
     for (const { quota, key, cost, permit } of charges) {
       const entry = this.#find(key)
-      if (entry) this.#algorithmOf(entry, quota, now).refund(entry.state, cost, now, undefined, permit)
+      if (entry) this.#algorithmOf(entry, quota, now).refund(entry.state, { cost, permit }, now)
     }
   }
 
@@ -279,6 +281,12 @@ export class MemoryLimitStore implements LimitStore {
     this.#map(entry.key).delete(entry.key)
     this.#entries.remove(entry)
   }
+}
+
+function backOf({ charge: { quota, permit }, verdict, refund }: Settlement): GivenBack {
+  const { kind, params } = quota.algorithm
+  const missing = kind === 'token-bucket' ? missingAfter(verdict, params) : undefined
+  return { cost: refund, atMs: verdict.atMs, missing, permit }
 }
 
 /** Rates that share a key do not share the bucket of those there is no room for. */

@@ -42,9 +42,14 @@ A.b = {
   charge = function(s, p, cost, now)
     if cost > 0 then put(s, p, now, missing(s, p, now) + cost * ${p.perToken}) end
   end,
-  refund = function(s, p, cost, now)
+  refund = function(s, p, cost, now, at, permit, missed)
     local m = missing(s, p, now)
-    if m > 0 then put(s, p, now, math.max(0, m - cost * ${p.perToken})) end
+    local back = math.min(m, cost * ${p.perToken})
+    if at and missed then
+      local still = math.floor(missed * ${p.perToken} + 0.5) - math.max(0, now - at) * ${p.perMs}
+      back = math.min(back, math.max(0, still))
+    end
+    if back > 0 then put(s, p, now, m - back) end
   end,
   left = function(s, p, now)
     local m, capacity = missing(s, p, now), ${p.burst} * ${p.perToken}

@@ -1,11 +1,15 @@
 import type { Cancel, Charge, Clock, Verdict } from '@sluice/core'
-import type { Spec } from '../store/spec.ts'
+import { missingOf, type Spec } from '../store/spec.ts'
 
 /** Units of one key that were charged in advance, and are this process's to use until their time is over. */
 interface Batch {
   readonly charge: Charge
   readonly spec: Spec
+  /** What is left of those that were charged. */
   units: number
+  readonly charged: number
+  /** Of a token bucket: how many were missing then. */
+  readonly missing: number | undefined
   /** When they were charged, by Redis's clock: what giving them back has to name. */
   readonly atMs: number
   /** By this process's clock, counted from when they were asked for: never later than Redis would say. */
@@ -19,8 +23,9 @@ interface Batch {
   prefetched: boolean
 }
 
-/** Units that were charged to be used later. */
+/** Units that were charged, and how many of them are there to be used. */
 export interface Taken {
+  readonly charged: number
   readonly units: number
   readonly verdict: Verdict
   /** When they were asked for. */
@@ -35,6 +40,7 @@ export interface Unused {
   readonly charge: Charge
   readonly units: number
   readonly atMs: number
+  readonly missing: number | undefined
 }
 
 export interface BatchesOptions {
@@ -109,9 +115,9 @@ export class Batches {
   }
 
   async #fetchNext(key: string, batch: Batch): Promise<void> {
-    const { units, verdict, sentMs } = await this.#takeMore(batch.charge, batch.spec)
-    if (units === 0) return
-    const next = this.#batch(batch.charge, batch.spec, units, verdict, sentMs)
+    const taken = await this.#takeMore(batch.charge, batch.spec)
+    if (taken.units === 0) return
+    const next = this.#batch(batch.charge, batch.spec, taken)
     // It may have been replaced or dropped meanwhile.
     if (this.#batches.get(key) === batch) batch.next = next
     else this.#giveBack([next])
@@ -146,21 +152,22 @@ export class Batches {
     }
   }
 
-  /** @param sentMs - when it was asked for */
-  put(charge: Charge, spec: Spec, units: number, verdict: Verdict, sentMs: number): void {
+  put(charge: Charge, spec: Spec, taken: Taken): void {
     const before = this.#batches.get(charge.key)
     this.#batches.delete(charge.key)
-    this.#batches.set(charge.key, this.#batch(charge, spec, units, verdict, sentMs))
+    this.#batches.set(charge.key, this.#batch(charge, spec, taken))
     if (before) this.#giveBackAll([before])
     this.#cancel ??= this.#clock.after(spec.holdMs, () => this.#sweep())
   }
 
-  #batch(charge: Charge, spec: Spec, units: number, verdict: Verdict, sentMs: number): Batch {
+  #batch(charge: Charge, spec: Spec, { charged, units, verdict, sentMs }: Taken): Batch {
     const { atMs, remaining, resetMs } = verdict
     return {
       charge,
       spec,
       units,
+      charged,
+      missing: missingOf(spec, verdict),
       atMs,
       remaining,
       resetAtMs: this.#clock.now() + resetMs,
@@ -181,6 +188,15 @@ export class Batches {
     if (batch?.atMs !== atMs || this.#clock.now() >= batch.untilMs) return false
     batch.units += units
     return true
+  }
+
+  /**
+   * Gives units back without saying which: of those this process has used and still holds the rest of, no others. What
+   * Redis has charged besides is somebody's to use.
+   */
+  refund({ key, cost }: Charge): void {
+    const batch = this.#batches.get(key)
+    if (batch && this.#clock.now() < batch.untilMs) batch.units = Math.min(batch.charged, batch.units + cost)
   }
 
   drop(key: string): void {

@@ -11,7 +11,7 @@ import { escaped, LimitKeys, nameOf, strictestFirst, subjectIn, subjectOf } from
 import { nodesOf } from './nodes.ts'
 import { inCalls, keysLike, keysPerCall } from './scan.ts'
 import { forget, type Letter, LimitScripts } from './scripts.ts'
-import { Specs } from './spec.ts'
+import { missingOf, type Spec, Specs } from './spec.ts'
 
 export interface RedisLimitStoreOptions {
   readonly link: Link
@@ -125,7 +125,8 @@ export class RedisLimitStore implements LimitStore {
     const sentMs = this.#clock.now()
     const answered = await this.#inTime(this.#ask('c', [{ ...charge, cost: 1 }], [take - 1]))
     const { verdict, extra } = answered[0]!
-    return { units: verdict.allowed ? 1 + extra : 0, verdict, sentMs }
+    const units = verdict.allowed ? 1 + extra : 0
+    return { charged: units, units, verdict, sentMs }
   }
 
   #charge(charges: readonly Charge[], inAdvance = false): Promise<readonly Verdict[]> {
@@ -144,7 +145,9 @@ export class RedisLimitStore implements LimitStore {
   #keep(charges: readonly Charge[], answered: readonly KeyAnswer[], sentMs: number): void {
     charges.forEach((charge, i) => {
       const { extra, verdict } = answered[i]!
-      if (extra > 0) this.#batches.put(charge, this.#specs.of(charge), extra, verdict, sentMs)
+      if (extra === 0) return
+      const taken = { charged: charge.cost + extra, units: extra, verdict, sentMs }
+      this.#batches.put(charge, this.#specs.of(charge), taken)
     })
   }
 
@@ -164,7 +167,7 @@ export class RedisLimitStore implements LimitStore {
       try {
         answer = await this.#ask('c', pick, extras && group.map((i) => extras[i]!))
       } catch (error) {
-        void this.#return(charged.flatMap((i) => taken(charges[i]!, answered[i]!)))
+        void this.#return(charged.flatMap((i) => taken(charges[i]!, answered[i]!, this.#specs.of(charges[i]!))))
         throw error
       }
       group.forEach((i, n) => {
@@ -183,7 +186,9 @@ export class RedisLimitStore implements LimitStore {
 
   async #takeBack(charges: readonly Charge[], charged: readonly number[], answered: KeyAnswer[]): Promise<void> {
     const back = charged.filter((i) => answered[i]!.verdict.allowed)
-    const answers = await this.#giveBack(back.flatMap((i) => taken(charges[i]!, answered[i]!))).catch(() => [])
+    const answers = await this.#giveBack(
+      back.flatMap((i) => taken(charges[i]!, answered[i]!, this.#specs.of(charges[i]!))),
+    ).catch(() => [])
     back.forEach((i, n) => {
       const after = answers[n]?.verdict
       const { verdict } = answered[i]!
@@ -224,14 +229,19 @@ export class RedisLimitStore implements LimitStore {
       if (!verdict.allowed || (units === 0 && charge.permit === '')) continue
       if (charge.permit === '') this.#blocked.released(this.#nameOf(charge))
       if (this.#specs.of(charge).take > 0 && this.#batches.putBack(charge, units, verdict.atMs)) continue
-      back.push({ charge, units, atMs: verdict.atMs })
+      back.push({ charge, units, atMs: verdict.atMs, missing: missingOf(this.#specs.of(charge), verdict) })
     }
     await this.#giveBack(back)
   }
 
   async refund(charges: readonly Charge[]): Promise<void> {
-    for (const charge of charges) this.#blocked.released(this.#nameOf(charge))
-    await this.#giveBack(charges.map((charge) => ({ charge, units: charge.cost, atMs: undefined })))
+    const asked: Charge[] = []
+    for (const charge of charges) {
+      this.#blocked.released(this.#nameOf(charge))
+      if (this.#specs.of(charge).take > 0) this.#batches.refund(charge)
+      else asked.push(charge)
+    }
+    await this.#giveBack(asked.map((charge) => ({ charge, units: charge.cost, atMs: undefined, missing: undefined })))
   }
 
   /** The charges of one key are renewed together. */
@@ -300,14 +310,16 @@ export class RedisLimitStore implements LimitStore {
     await this.#giveBack(unused).catch(() => undefined)
   }
 
-  async #giveBack(back: readonly { charge: Charge; units: number; atMs: number | undefined }[]): Promise<KeyAnswer[]> {
+  async #giveBack(
+    back: readonly (Omit<Unused, 'atMs'> & { readonly atMs: number | undefined })[],
+  ): Promise<KeyAnswer[]> {
     const units = new Map(back.map((one) => [one.charge, one]))
     return this.#each(
       back.map(({ charge }) => charge),
       async (part) => {
         const args = part.flatMap((charge) => {
           const one = units.get(charge)!
-          return [this.#specs.of(charge).text, one.units, one.atMs ?? '', charge.permit]
+          return [this.#specs.of(charge).text, one.units, one.atMs ?? '', charge.permit, one.missing ?? '']
         })
         args.push(this.#keys.channel)
         return this.#answersOf(part, (await this.#quietly('giveBack', part, args)) as readonly unknown[])
@@ -379,6 +391,7 @@ export class RedisLimitStore implements LimitStore {
 }
 
 /** What was taken of a key, to give it back. */
-function taken(charge: Charge, { verdict, extra }: KeyAnswer): Unused[] {
-  return verdict.allowed ? [{ charge, units: charge.cost + extra, atMs: verdict.atMs }] : []
+function taken(charge: Charge, { verdict, extra }: KeyAnswer, spec: Spec): Unused[] {
+  const missing = missingOf(spec, verdict)
+  return verdict.allowed ? [{ charge, units: charge.cost + extra, atMs: verdict.atMs, missing }] : []
 }

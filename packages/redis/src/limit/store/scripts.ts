@@ -124,14 +124,15 @@ return reply
 `
 
 /**
- * ARGV per key: spec, units, when they were taken (empty: the newest), permit; at the end a channel. Answers what there is
+ * ARGV per key: spec, units, when they were taken (empty: the newest), permit, and of a token bucket how much was missing then;
+ * at the end a channel. Answers what there is
  * then, and publishes the names of the keys that had nothing left: others may be refusing them without asking. (Where an
  * ACL forbids it nobody relies on it: those who listen try it out by publishing.)
  */
 const giveBack = `
 local reply, released = { now }, {}
 for i = 1, #KEYS do
-  local text = ARGV[4 * i - 2]
+  local text = ARGV[5 * i - 3]
   local p, held = cjson.decode(text), redis.call('GET', KEYS[i])
   local a, e = A[p[1]], open(held, text, p)
   -- What was changed to another way of counting since is given back in that of the charge.
@@ -140,7 +141,7 @@ for i = 1, #KEYS do
     if p[1] ~= 'c' and a.wait(e.s, e.p, 1, now) ~= 0 then
       released[#released + 1] = string.sub(KEYS[i], -${nameLength})
     end
-    a.refund(e.s, e.p, tonumber(ARGV[4 * i - 1]), now, tonumber(ARGV[4 * i]), ARGV[4 * i + 1])
+    a.refund(e.s, e.p, tonumber(ARGV[5 * i - 2]), now, tonumber(ARGV[5 * i - 1]), ARGV[5 * i], tonumber(ARGV[5 * i + 1]))
     local _, _, full = a.left(e.s, e.p, now)
     store(KEYS[i], e, full)
   end

@@ -1,4 +1,4 @@
-import type { Charge, Quota } from '@sluice/core'
+import { type Charge, missingAfter, type Quota, type Verdict } from '@sluice/core'
 import { type Letter, letterOf } from './scripts.ts'
 
 /** A quota as scripts know it. */
@@ -6,6 +6,7 @@ export interface Spec {
   readonly letter: Letter
   /** `[letter, shadow, ...parameters]`, in JSON. */
   readonly text: string
+  readonly params: readonly number[]
   /** The most units there can be at once. */
   readonly limit: number
   /** How many units are taken at a time; 0: each as it is needed. */
@@ -42,7 +43,7 @@ function specOf(quota: Quota): Spec {
 function spec(quota: Quota, params: readonly number[], advance: Pick<Spec, 'take' | 'holdMs'> = none): Spec {
   const letter = letterOf[quota.algorithm.kind]
   const text = JSON.stringify([letter, quota.shadow ? 1 : 0, ...params])
-  return Object.freeze({ letter, text, limit: params[0]!, ...advance })
+  return Object.freeze({ letter, text, params, limit: params[0]!, ...advance })
 }
 
 const none = { take: 0, holdMs: 0 }
@@ -69,4 +70,9 @@ function leased(quota: Quota): Spec | undefined {
   }
   // holdMs is at most a sixteenth of the window, so one more bucket covers it; buckets of a log are milliseconds.
   return spec(quota, [a, b, c, d + Math.ceil(holdMs / c)], advance)
+}
+
+/** How many tokens were missing after a charge, where that is a matter of the algorithm. */
+export function missingOf({ letter, params }: Spec, verdict: Verdict): number | undefined {
+  return letter === 'b' ? missingAfter(verdict, params) : undefined
 }
