@@ -126,7 +126,7 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
 
   const given: LimitStore = options.store ?? new MemoryLimitStore(clock)
   const store = guarded(given)
-  const callbacks = new Callbacks(sink)
+  const callbacks = new Callbacks(sink, clock)
   // A remote store without a secret of its own: every process must come to the same keys.
   const secret = options.secret ?? given.secret ?? (given.kind === 'remote' ? 'sluice' : undefined)
   const naming = new Naming(callbacks, keyedHash(secret))
@@ -190,7 +190,7 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
     if (cost !== undefined && !(Number.isSafeInteger(cost) && cost >= 0)) {
       throw optionError('cost', 'must be a whole number of 0 or more', cost)
     }
-    if (policy.rate && rate === undefined) {
+    if (policy.rate && rate === undefined && !policy.defaultQuotas) {
       throw optionError('rate', `must be given: the rate of policy \`${name}\` is a function of the request`, rate)
     }
     return policy
@@ -198,7 +198,7 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
 
   function priceOf(policy: Policy, { rate, cost }: CheckOptions): Price {
     if (rate === undefined && cost === undefined && policy.price) return policy.price
-    const quotas = rate === undefined ? policy.quotas : policy.quotasOf(rate)
+    const quotas = rate === undefined ? (policy.defaultQuotas ?? policy.quotas) : policy.quotasOf(rate)
     return { quotas, cost: cost ?? (typeof policy.cost === 'number' ? policy.cost : 1) }
   }
 
@@ -283,10 +283,12 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
       const verdict = checkQuickly(policy, check)
       if (verdict) return verdict
       const charging = { charges: chargesFor(policy, check), verdicts: [], allowed: false }
+      if (charging.charges.length === 0) return noLimit(clock)
       return chain(charger.charge(charging), () => checked(charging))
     },
     peek(name, check) {
       const asking = chargesFor(asked(name, check), check)
+      if (asking.length === 0) return noLimit(clock)
       return chain(storeFor(asking).peek(asking), (verdicts) => {
         const told = asking.map(({ quota }, i) => ({ quota, verdict: verdicts[i]! }))
         const { verdict } = strictest(told)
@@ -295,12 +297,12 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
     },
     refund(name, check) {
       const asking = chargesFor(asked(name, check), check)
-      return storeFor(asking).refund(asking)
+      if (asking.length > 0) return storeFor(asking).refund(asking)
     },
     reset: ((name: string, check?: CheckOptions) => {
       if (check === undefined) return resetAll(named(name))
       const asking = chargesFor(asked(name, check), check)
-      return storeFor(asking).reset(asking)
+      if (asking.length > 0) return storeFor(asking).reset(asking)
     }) as Limiter['reset'],
     stats: () => counters.read(permits.size, policies, store),
     close() {
@@ -309,6 +311,22 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
       return closeAll()
     },
   })
+}
+
+/** The verdict of a policy whose rate is `unlimited`. */
+function noLimit(clock: Clock): Verdict {
+  const all = Number.POSITIVE_INFINITY
+  const atMs = Math.floor(clock.now())
+  return {
+    allowed: true,
+    limit: all,
+    remaining: all,
+    retryAfterMs: 0,
+    resetMs: 0,
+    permanent: false,
+    atMs,
+    via: 'store',
+  }
 }
 
 /** Whether two inputs are the same policy: the same object, or objects (and rates) that say the same. */

@@ -26,7 +26,7 @@ export function listOf<Kind extends AlgorithmKind>(kind: Kind, values: Parameter
   return Object.freeze(parameters[kind].map((name) => values[name as ParameterOf<Kind>]))
 }
 
-/** The same number of units, at `share` of them and never less than one. */
+/** The same number of units, at `share` of them and never less than one where there is any. */
 export function part(units: number, share: number): number {
-  return Math.max(1, Math.floor(units * share))
+  return units === 0 ? 0 : Math.max(1, Math.floor(units * share))
 }

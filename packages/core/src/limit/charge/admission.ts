@@ -3,6 +3,8 @@ import { RequestContext } from '../../exchange/context.ts'
 import type { Opening } from '../../exchange/exchange.ts'
 import type { RequestView } from '../../exchange/request-view.ts'
 import { denialOf, denialReply, type QuotaVerdict, quotaFields, refuses } from '../answer/answer.ts'
+import { type Asked, late, threw } from '../policy/callbacks.ts'
+import type { DenialBody } from '../policy/options.ts'
 import type { Policy, Price } from '../policy/policy.ts'
 import type { Verdict } from '../store/store.ts'
 import { quotaVerdicts } from './charger.ts'
@@ -20,6 +22,7 @@ export interface Stage {
 }
 
 const proceed: Opening = Object.freeze({ kind: 'proceed' })
+type Late = typeof late
 const none: readonly never[] = Object.freeze([])
 
 /**
@@ -68,7 +71,10 @@ export class Admission implements Charging {
 
   #unlessSkipped(policy: Policy): MaybePromise<readonly PolicyCharge[] | undefined> {
     const skips = this.parts.pricing.skips(policy, this.request)
-    return chain(skips, (yes) => (yes === true ? none : this.#priced(policy)))
+    return chain(skips, (yes) => {
+      if (yes === late && policy.onOutage !== 'local') return policy.onOutage === 'open' ? none : undefined
+      return yes === true ? none : this.#priced(policy)
+    })
   }
 
   #priced(policy: Policy): MaybePromise<readonly PolicyCharge[] | undefined> {
@@ -77,11 +83,31 @@ export class Admission implements Charging {
     const price = policy.price ?? pricing.price(policy, this.request)
     return isPromise(subject) || isPromise(price)
       ? this.#pricedLater(policy, subject, price)
-      : price && this.parts.charges.of(policy, subject, price)
+      : this.#charged(policy, subject, price)
   }
 
-  #pricedLater(policy: Policy, subject: MaybePromise<Subject>, price: MaybePromise<Price | undefined>) {
-    return Promise.all([subject, price]).then(([s, p]) => p && this.parts.charges.of(policy, s, p))
+  async #pricedLater(
+    policy: Policy,
+    subject: MaybePromise<Subject | Late>,
+    price: MaybePromise<Price | Late | undefined>,
+  ) {
+    return this.#charged(policy, await subject, await price)
+  }
+
+  /**
+   * A function that does not answer is like a store that is out: with `open` its policy lets the request pass, with `closed` it
+   * does not, and with `local` it counts with what is known.
+   */
+  #charged(
+    policy: Policy,
+    subject: Subject | Late,
+    price: Price | Late | undefined,
+  ): readonly PolicyCharge[] | undefined {
+    const { naming, pricing, charges } = this.parts
+    if (subject !== late && price !== late) return price && charges.of(policy, subject, price)
+    if (policy.onOutage !== 'local') return policy.onOutage === 'open' ? none : undefined
+    const known = price === late ? pricing.fallback(policy) : price
+    return known && charges.of(policy, subject === late ? naming.unknown(policy, this.request) : subject, known)
   }
 
   #charge(lists: readonly (readonly PolicyCharge[] | undefined)[]): MaybePromise<Opening> {
@@ -129,14 +155,16 @@ export class Admission implements Charging {
   #ownRefusal(policy: Policy, told: readonly QuotaVerdict[]): MaybePromise<Opening> {
     const { callbacks, clock } = this.parts
     const respond = policy.respond!
-    const option = `${policy.where}.respond`
     const denial = denialOf(this.request, told)
-    const answered = callbacks.attempt(option, () => respond(denial), undefined)
-    return chain(answered, (body) => {
-      if (body === undefined) return this.#refusal(told)
-      const own = (): Opening => ({ kind: 'reply', reply: denialReply(denial, { told, clock }, body) })
-      return callbacks.attempt<Opening | undefined>(option, own, undefined) ?? this.#refusal(told)
-    }) as MaybePromise<Opening>
+    const own = (body: DenialBody): Opening => ({ kind: 'reply', reply: denialReply(denial, { told, clock }, body) })
+    return chain(
+      callbacks.ask(policy, 'respond', () => respond(denial)),
+      (body) => {
+        if (body === undefined || body === threw || body === late) return this.#refusal(told)
+        const reply = callbacks.ask(policy, 'respond', () => own(body)) as Asked<Opening>
+        return reply === threw || reply === late ? this.#refusal(told) : reply
+      },
+    )
   }
 
   /** A policy whose rate is not known is like one whose store is out and that says `closed`: never no limit. */

@@ -2,7 +2,7 @@ import { isPromise, type MaybePromise } from '../../base/maybe-promise.ts'
 import { by, joinParts } from '../../exchange/client/by.ts'
 import { clientAddress } from '../../exchange/client/client-address.ts'
 import type { RequestContext } from '../../exchange/context.ts'
-import type { Callbacks } from '../policy/callbacks.ts'
+import { type Asked, type Callbacks, late, threw } from '../policy/callbacks.ts'
 import type { Policy } from '../policy/policy.ts'
 import { type Subject, Subjects } from './subject.ts'
 
@@ -17,11 +17,10 @@ export class Naming {
     this.#hash = hash
   }
 
-  subject(policy: Policy, c: RequestContext): MaybePromise<Subject> {
+  subject(policy: Policy, c: RequestContext): MaybePromise<Subject | typeof late> {
     if (policy.byIp) return this.#byAddress(policy, c)
-    const key = this.#callbacks.attempt(`${policy.where}.key`, () => policy.key(c), undefined)
-    if (isPromise(key)) return key.then((k) => this.#byKey(policy, c, k))
-    return this.#byKey(policy, c, key)
+    const key = this.#callbacks.ask<unknown>(policy, 'key', () => policy.key(c))
+    return isPromise(key) ? key.then((k) => this.#byKey(policy, c, k)) : this.#byKey(policy, c, key)
   }
 
   /**
@@ -46,7 +45,14 @@ export class Naming {
     return subjects
   }
 
-  #byKey(policy: Policy, c: RequestContext, key: unknown): Subject {
+  /** The subject of all requests of which it cannot be told. */
+  unknown(policy: Policy, c: RequestContext): Subject {
+    return this.#subjectsOf(policy).of(undefined, routeOf(policy, c))
+  }
+
+  #byKey(policy: Policy, c: RequestContext, key: Asked<unknown>): Subject | typeof late {
+    if (key === late) return late
+    if (key === threw) return this.unknown(policy, c)
     // Nobody is signed in: each address counts for itself, so that one of them cannot use up what all the others have.
     if (key === undefined && policy.key === by.user) return this.#byAddress(policy, c)
     return this.#subjectsOf(policy).of(this.#text(policy, key), routeOf(policy, c))

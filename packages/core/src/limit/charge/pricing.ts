@@ -1,76 +1,95 @@
 import { chain, isPromise, type MaybePromise } from '../../base/maybe-promise.ts'
 import type { RequestContext } from '../../exchange/context.ts'
-import type { Callbacks } from '../policy/callbacks.ts'
+import { type Asked, type Callbacks, late, threw } from '../policy/callbacks.ts'
 import type { AnsweringQuota, Policy, Price } from '../policy/policy.ts'
 
 /** Prices a request: by which rate and for how many units. At once, where the functions answer at once. */
 export class Pricing {
   readonly #callbacks: Callbacks
-  readonly #lastQuotas = new Map<string, readonly AnsweringQuota[]>()
 
   constructor(callbacks: Callbacks) {
     this.#callbacks = callbacks
   }
 
   /** Whether the policy leaves this request out. */
-  skips(policy: Policy, c: RequestContext): MaybePromise<boolean> {
+  skips(policy: Policy, c: RequestContext): MaybePromise<boolean | typeof late> {
     const skip = policy.skip!
-    return this.#callbacks.attempt(`${policy.where}.skip`, () => skip(c), false)
+    return chain(
+      this.#callbacks.ask<unknown>(policy, 'skip', () => skip(c)),
+      (yes) => yes === true || (yes === late && late),
+    )
   }
 
-  /** `undefined` where a rate function has never yet given a rate. */
-  price(policy: Policy, c: RequestContext): MaybePromise<Price | undefined> {
+  /** `undefined` where there is no rate to be had. */
+  price(policy: Policy, c: RequestContext): MaybePromise<Price | typeof late | undefined> {
     // Most policies have one price for all requests, made once.
     if (policy.price) return policy.price
     const quotas = policy.rate ? this.#quotas(policy, c) : policy.quotas
     const cost = typeof policy.cost === 'number' ? policy.cost : this.#cost(policy, c)
-    if (!isPromise(quotas) && !isPromise(cost)) return quotas && { quotas, cost }
-    return Promise.all([quotas, cost]).then(([q, n]) => q && { quotas: q, cost: n })
+    return isPromise(quotas) || isPromise(cost) ? priceLater(quotas, cost) : priceOf(quotas, cost)
   }
 
-  #quotas(policy: Policy, c: RequestContext): MaybePromise<readonly AnsweringQuota[] | undefined> {
-    const option = `${policy.where}.rate`
-    const read = (rate: unknown): readonly AnsweringQuota[] | undefined => {
-      if (rate === undefined) return this.#lastQuotas.get(policy.name)
+  /** The price where a function was too late for another. */
+  fallback(policy: Policy): Price | undefined {
+    const quotas = policy.rate ? policy.defaultQuotas : policy.quotas
+    return quotas && { quotas, cost: typeof policy.cost === 'number' ? policy.cost : 1 }
+  }
+
+  /**
+   * A rate that cannot be found is the default one, or none at all. Never the one that was found for somebody else.
+   */
+  #quotas(policy: Policy, c: RequestContext): MaybePromise<readonly AnsweringQuota[] | typeof late | undefined> {
+    const read = (rate: Asked<unknown>): readonly AnsweringQuota[] | typeof late | undefined => {
+      if (rate === late) return late
+      if (rate === threw) return policy.defaultQuotas
+      if (rate === undefined || rate === null) {
+        if (!policy.defaultQuotas) this.#callbacks.nonsense(`${policy.where}.rate`, 'must answer a rate', rate)
+        return policy.defaultQuotas
+      }
       try {
-        const quotas = policy.quotasOf(rate as string)
-        this.#lastQuotas.set(policy.name, quotas)
-        return quotas
+        return policy.quotasOf(rate)
       } catch (cause) {
-        this.#callbacks.report(`The function given as \`${option}\` must answer a rate`, c.route, cause)
-        return this.#lastQuotas.get(policy.name)
+        this.#callbacks.report(`The function given as \`${policy.where}.rate\` must answer a rate`, c.route, cause)
+        return policy.defaultQuotas
       }
     }
-    const rate = this.#callbacks.attempt<unknown>(
-      option,
-      () => {
-        const given = policy.rate!(c)
-        if (given === undefined) this.#callbacks.nonsense(option, 'must answer a rate', given, c.route)
-        return given
-      },
-      undefined,
+    return chain(
+      this.#callbacks.ask<unknown>(policy, 'rate', () => policy.rate!(c)),
+      read,
     )
-    return isPromise(rate) ? rate.then(read) : read(rate)
   }
 
-  #cost(policy: Policy, c: RequestContext): MaybePromise<number> {
-    const option = `${policy.where}.cost`
+  #cost(policy: Policy, c: RequestContext): MaybePromise<number | typeof late> {
     const ask = policy.cost as Exclude<Policy['cost'], number>
-    const read = (given: unknown): number => {
-      const units = typeof given === 'string' && /^\s*\d+\s*$/.test(given) ? Number(given) : given
-      if (typeof units === 'number' && units >= 0) {
-        if (Number.isSafeInteger(units)) return units
-        this.#callbacks.nonsense(option, 'must answer a whole number of 0 or more', given, c.route)
-        // Rounded up, and past what can be counted never admitted.
-        return Math.min(Math.ceil(units), Number.MAX_SAFE_INTEGER)
-      }
-      this.#callbacks.nonsense(option, 'must answer a whole number of 0 or more', given, c.route)
-      return 1
-    }
-    const asked = (context: RequestContext) => this.#callbacks.attempt<number | string>(option, () => ask(context), 1)
-    // `1 + c.query.depth` is text where the query is: asked again with numbers, it is the sum that was meant.
-    const settle = (given: number | string): MaybePromise<number> =>
-      typeof given === 'string' ? chain(asked(c.inNumbers), read) : read(given)
-    return chain(asked(c), settle)
+    const asked = (context: RequestContext) => this.#callbacks.ask<unknown>(policy, 'cost', () => ask(context))
+    const read = (given: Asked<unknown>): number | typeof late => (given === late ? late : this.#units(policy, given))
+    return chain(asked(c), (given) =>
+      // `1 + c.query.depth` is text where the query is: asked again with numbers, it is the sum that was meant.
+      typeof given === 'string' ? chain(asked(c.inNumbers), read) : read(given),
+    )
   }
+
+  #units(policy: Policy, given: unknown): number {
+    if (given === threw) return 1
+    const units = typeof given === 'string' && /^\s*\d+\s*$/.test(given) ? Number(given) : given
+    if (Number.isSafeInteger(units) && (units as number) >= 0) return units as number
+    this.#callbacks.nonsense(`${policy.where}.cost`, 'must answer a whole number of 0 or more', given)
+    // Rounded up, and past what can be counted never admitted.
+    return typeof units === 'number' && units >= 0 ? Math.min(Math.ceil(units), Number.MAX_SAFE_INTEGER) : 1
+  }
+}
+
+async function priceLater(
+  quotas: MaybePromise<readonly AnsweringQuota[] | typeof late | undefined>,
+  cost: MaybePromise<number | typeof late>,
+): Promise<Price | typeof late | undefined> {
+  return priceOf(await quotas, await cost)
+}
+
+function priceOf(
+  quotas: readonly AnsweringQuota[] | typeof late | undefined,
+  cost: number | typeof late,
+): Price | typeof late | undefined {
+  if (quotas === late || cost === late) return late
+  return quotas && { quotas, cost }
 }

@@ -1,8 +1,9 @@
-import { isPromise } from '../../base/maybe-promise.ts'
+import { chain } from '../../base/maybe-promise.ts'
 import { ResponseContext } from '../../exchange/context.ts'
 import type { BodyPlan, Exchange, ResponseHead } from '../../exchange/exchange.ts'
 import type { RequestView } from '../../exchange/request-view.ts'
 import { Fields } from '../../http/fields/fields.ts'
+import { late } from '../policy/callbacks.ts'
 import { type Charging, type Made, madeOf, type PolicyCharge } from './charges.ts'
 import type { LimiterParts } from './parts.ts'
 
@@ -59,9 +60,13 @@ export class Settling implements Exchange {
     }
     for (const [policy, made] of answers) {
       const countIf = policy.countIf!
-      const counts = callbacks.attempt(`${policy.where}.countIf`, () => countIf(response), true)
-      if (isPromise(counts)) void counts.then((yes) => (yes ? undefined : charger.giveBack(made)))
-      else if (!counts) charger.giveBack(made)
+      void chain(
+        callbacks.ask<unknown>(policy, 'countIf', () => countIf(response)),
+        (counts) => {
+          // One that threw counts, and so does one that is late unless outages are to be on the client's side.
+          if (counts === late ? policy.onOutage === 'open' : !counts) charger.giveBack(made)
+        },
+      )
     }
   }
 

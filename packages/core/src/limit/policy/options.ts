@@ -16,11 +16,14 @@ export type HeaderStyle = 'draft-11' | 'legacy' | 'both' | false
 /** What a limit is, as it stands under its name in `limits`, or in `sluice.limit({ … })`. A string is its rate. */
 export interface PolicyOptions {
   /**
-   * `N [/ | per] [M] unit [burst B]` or `N concurrent`, several joined by `;`. A function is asked at every request,
-   * for plans: `(c) => plans[c.user.plan]`. Where it throws or answers nonsense, the rate it gave last holds; before it
-   * has given any, requests are refused with 503. May be left out only with a `store` that has a rate of its own.
+   * `N [/ | per] [M] unit [burst B]` or `N concurrent`, several joined by `;`; `'0'` admits nothing, `'unlimited'`
+   * everything. A function is asked at every request, for plans: `(c) => plans[c.user.plan]`. Where it answers `undefined`,
+   * throws or answers nonsense, `defaultRate` holds; without one the request is refused with 503, and an `error` event tells.
+   * A key whose rate is changed keeps what it has used. May be left out only with a `store` that has a rate of its own.
    */
-  readonly rate?: string | ((c: RequestContext) => MaybePromise<string>) | undefined
+  readonly rate?: string | ((c: RequestContext) => MaybePromise<string | 0 | undefined>) | undefined
+  /** The rate where the function that is `rate` finds none: `'10/min'` for whoever has no plan. Default: an error. */
+  readonly defaultRate?: string | undefined
   /** How to count. Default `sliding-window`; `token-bucket` where there is a burst; `concurrent` for concurrencies. */
   readonly algorithm?: AlgorithmKind | undefined
   /** How many may come at once: the same as `burst B` in the rate. Token bucket only. */
@@ -46,14 +49,20 @@ export interface PolicyOptions {
   /** Count and report, and never refuse: for trying a policy out. Sends no fields. Default `false`. */
   readonly shadow?: boolean | undefined
   /**
-   * While a remote store is out: admit everything (`open`), refuse everything with 503 (`closed`), or count in this
-   * process's memory (`local`). Default `local`.
+   * While a remote store is out, or a function is later than `deadline`: admit everything (`open`), refuse everything with
+   * 503 (`closed`), or count in this process's memory (`local`). Default `local`.
    */
   readonly onOutage?: 'open' | 'closed' | 'local' | undefined
   /** The part of the limit each process counts to while `onOutage: 'local'` holds: 1 / processes is exact. Default 1. */
   readonly share?: number | undefined
   /** Default: what the instance says, `draft-11`. */
   readonly headers?: HeaderStyle | undefined
+  /**
+   * How long a function of this policy's may take: `rate`, `key`, `cost`, `skip`, `countIf`, `respond`. What happens then is
+   * `onOutage`'s to say: `open` leaves the request out of this policy, `closed` refuses it with 503, `local` counts it with what
+   * is known (the shared bucket, a cost of 1, the `defaultRate`, not skipped). Default 1 s.
+   */
+  readonly deadline?: Duration | undefined
   /** Replaces the body of a refusal. Status and fields stay. Where it throws, the standard body is sent. */
   readonly respond?: ((denial: Denial) => MaybePromise<DenialBody>) | undefined
   /** `route`: every route (matched pattern and method, never the raw URL) has a quota of its own. */
@@ -105,6 +114,7 @@ const headerStyles = rule.oneOf('draft-11', 'legacy', 'both', false)
 export function checkPolicy(where: string, options: PolicyOptions): void {
   checkOptions<PolicyOptions>(where, options, {
     rate: rule.either(rule.string, rule.function),
+    defaultRate: rule.string,
     algorithm: rule.oneOf('sliding-window', 'sliding-log', 'token-bucket', 'fixed-window', 'concurrent'),
     burst: rule.positiveInteger,
     key: rule.function,
@@ -115,6 +125,7 @@ export function checkPolicy(where: string, options: PolicyOptions): void {
     onOutage: rule.oneOf('open', 'closed', 'local'),
     share: rule.fraction,
     headers: headerStyles,
+    deadline: rule.readableBy(deadlineMs, `${where}.deadline`),
     respond: rule.function,
     per: rule.oneOf('route'),
     ipv6Prefix: (v) =>
@@ -140,4 +151,9 @@ function wholeNumber(value: unknown): string | undefined {
 /** At least a second: what is shorter would be over before it could be renewed. */
 export function permitTtlMs(option: string, value: Duration): number {
   return Math.max(1_000, durationMs(option, value))
+}
+
+/** At least a millisecond. */
+export function deadlineMs(option: string, value: Duration): number {
+  return Math.max(1, durationMs(option, value))
 }

@@ -5,7 +5,14 @@ import { algorithmFor } from '../algorithms/algorithm-for.ts'
 import type { PolicyCounters } from '../limiter-stats.ts'
 import type { LimitStore, Quota } from '../store/store.ts'
 import type { Labels } from './labels.ts'
-import { checkPolicy, type HeaderStyle, type PolicyInput, type PolicyOptions, permitTtlMs } from './options.ts'
+import {
+  checkPolicy,
+  deadlineMs,
+  type HeaderStyle,
+  type PolicyInput,
+  type PolicyOptions,
+  permitTtlMs,
+} from './options.ts'
 import { parseRate, type Rate, rateText } from './rate.ts'
 
 /** A quota with what answers say about it, written once. */
@@ -33,16 +40,21 @@ export interface Policy extends Pick<PolicyOptions, 'countIf' | 'skip' | 'respon
   /** Empty where the rate is a function. */
   readonly quotas: readonly AnsweringQuota[]
   readonly rate: Exclude<PolicyOptions['rate'], string>
+  /** Where the rate is a function: the quotas where it finds none. */
+  readonly defaultQuotas: readonly AnsweringQuota[] | undefined
   /** What every request is charged; `undefined` where rate or cost is a function. */
   readonly price: Price | undefined
   /** The quotas of a rate that was found out at a request. */
-  readonly quotasOf: (rate: string) => readonly AnsweringQuota[]
+  readonly quotasOf: (rate: unknown) => readonly AnsweringQuota[]
   readonly key: KeyFunction
   /** The key is the client's address. */
   readonly byIp: boolean
   readonly ipv6Prefix: number
   readonly cost: NonNullable<PolicyOptions['cost']>
   readonly perRoute: boolean
+  readonly onOutage: NonNullable<PolicyOptions['onOutage']>
+  /** How long its functions may take. */
+  readonly deadlineMs: number
   readonly phase: 'onRequest' | 'preHandler'
   /** The phase was chosen by whoever wrote the policy. */
   readonly phaseGiven: boolean
@@ -74,6 +86,9 @@ export function resolvePolicy(name: string | undefined, input: PolicyInput, defa
   if (name !== undefined && options.name !== undefined && options.name !== name) {
     throw optionError(`${where}.name`, 'must be left out: the policy has its name already', options.name)
   }
+  if (options.defaultRate !== undefined && typeof options.rate !== 'function') {
+    throw optionError(`${where}.defaultRate`, 'must be left out where the rate is not a function', options.defaultRate)
+  }
   const store = options.store ?? defaults.store
   const fixed = fixedRates(where, options, store)
   const called = name ?? options.name ?? (fixed ? rateText(fixed) : undefined)
@@ -82,6 +97,17 @@ export function resolvePolicy(name: string | undefined, input: PolicyInput, defa
   const make = (rates: readonly Rate[]): readonly AnsweringQuota[] =>
     makeQuotas(called, where, rates, options, defaults)
   const known = new Map<string, readonly AnsweringQuota[]>()
+  const quotasOf = (rate: unknown): readonly AnsweringQuota[] => {
+    const text = typeof rate === 'number' || typeof rate === 'bigint' ? String(rate) : (rate as string)
+    let quotas = known.get(text)
+    if (!quotas) {
+      // A plan of none, however it is written: `0/min` stands for what is counted, not for a mistake.
+      quotas = make(parseRate(`${where}.rate`, /^\s*0(?![\d.])/.test(text) ? '0' : text))
+      if (known.size >= maxRates) known.delete(known.keys().next().value!)
+      known.set(text, quotas)
+    }
+    return quotas
+  }
   const key = options.key ?? by.ip
   const quotas = fixed ? make(fixed) : []
   const cost = options.cost ?? 1
@@ -92,15 +118,8 @@ export function resolvePolicy(name: string | undefined, input: PolicyInput, defa
     quotas,
     price: fixed && typeof cost === 'number' ? Object.freeze({ quotas, cost }) : undefined,
     rate: typeof options.rate === 'function' ? options.rate : undefined,
-    quotasOf(rate: string) {
-      let quotas = known.get(rate)
-      if (!quotas) {
-        quotas = make(parseRate(`${where}.rate`, rate))
-        if (known.size >= maxRates) known.delete(known.keys().next().value!)
-        known.set(rate, quotas)
-      }
-      return quotas
-    },
+    defaultQuotas: options.defaultRate === undefined ? undefined : quotasOf(options.defaultRate),
+    quotasOf,
     key,
     byIp: key === by.ip,
     ipv6Prefix: options.ipv6Prefix ?? 64,
@@ -109,6 +128,8 @@ export function resolvePolicy(name: string | undefined, input: PolicyInput, defa
     skip: options.skip,
     respond: options.respond,
     perRoute: options.per === 'route',
+    onOutage: options.onOutage ?? 'local',
+    deadlineMs: deadlineMs(`${where}.deadline`, options.deadline ?? 1_000),
     phase: options.phase ?? (readsLate(key) ? 'preHandler' : 'onRequest'),
     phaseGiven: options.phase !== undefined,
     store: options.store,
