@@ -1020,3 +1020,34 @@ describe('events and counters', () => {
     expect(emit).not.toHaveBeenCalled()
   })
 })
+
+describe('a concurrent permit', () => {
+  const me = { key: 'me' }
+
+  test('is out as long as its holder lives, however long the event loop was blocked', async () => {
+    const { limiter, clock } = make({ p: '1 concurrent', other: '1 concurrent' })
+    const { release } = await limiter.check('p', me)
+    for (const blockedMs of [29_000, 31_000, 3_600_000]) {
+      clock.block(blockedMs)
+      expect(limiter.peek('p', me)).toMatchObject({ allowed: false })
+      clock.block(blockedMs)
+      // Keys that are idle leave when others come.
+      for (let i = 0; i < 10; i++) await limiter.check('other', { key: `o${blockedMs}.${i}` })
+      expect(await limiter.check('p', me)).toMatchObject({ allowed: false })
+    }
+    release!()
+    expect(await limiter.check('p', me)).toMatchObject({ allowed: true })
+  })
+
+  test('is renewed also where timers are early: by their own clock, or by a calendar that was set back', async () => {
+    const { limiter, clock } = make({ p: '1 concurrent' })
+    const early = { ...clock, now: () => clock.now(), wall: () => clock.now() }
+    const hurried = createLimiter({
+      limits: { p: '1 concurrent' },
+      clock: { ...early, after: (ms, fn) => clock.after(ms > 1 ? ms - 1 : ms, fn) },
+    })
+    for (const one of [limiter, hurried]) await one.check('p', me)
+    for (let i = 0; i < 200; i++) clock.advance(1_000)
+    for (const one of [limiter, hurried]) expect(one.peek('p', me)).toMatchObject({ allowed: false })
+  })
+})

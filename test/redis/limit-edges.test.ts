@@ -149,4 +149,66 @@ describe.each(Object.entries(stores))('limits in %s', (name, make) => {
       expect(() => deploy({ p: '1/min' }).reset('q')).toThrow(/no policy/)
     })
   })
+
+  describe('a clock that stands anywhere', () => {
+    const year = 366 * 86_400_000
+    const moments = [-8.6e15, -year, -60_001, -1, 0, 1, 59_999, 2 ** 31, 8.5e15]
+    const rates = ['3/min', '3/min burst 3', '3/min/log', '3/min/fixed', '3 concurrent'] as const
+    const policies = {
+      '3/min': '3/min',
+      '3/min burst 3': '3/min burst 3',
+      '3/min/log': { rate: '3/min', algorithm: 'sliding-log' },
+      '3/min/fixed': { rate: '3/min', algorithm: 'fixed-window' },
+      '3 concurrent': '3 concurrent',
+    } as const
+
+    test.each(moments.flatMap((ms) => rates.map((rate) => [ms, rate] as const)))(
+      'at %i: %s admits three, and more when their time is up',
+      async (ms, rate) => {
+        const { clock, deploy } = setUp()
+        clock.ms = ms
+        const limiter = deploy({ p: policies[rate] })
+        const take = async () => (await limiter.check('p', me)).allowed
+        expect([await take(), await take(), await take(), await take()]).toEqual([true, true, true, false])
+        const { retryAfterMs } = await limiter.peek('p', me)
+        expect(retryAfterMs).toBeGreaterThan(0)
+        expect(retryAfterMs).toBeLessThanOrEqual(64_000)
+        if (rate === '3 concurrent') return
+        clock.ms += retryAfterMs
+        expect(await take()).toBe(true)
+      },
+    )
+
+    test.each(rates)('that is set back: %s opens no window again', async (rate) => {
+      const { clock, deploy } = setUp()
+      const limiter = deploy({ p: policies[rate] })
+      const take = async () => (await limiter.check('p', me)).allowed
+      for (let i = 0; i < 3; i++) expect(await take()).toBe(true)
+      for (const back of [1, 1_000, 61_000, year]) {
+        clock.ms -= back
+        expect(await take()).toBe(false)
+      }
+    })
+  })
+
+  describe('a concurrency', () => {
+    test('says when to come back by how long permits were out, a second at least', async () => {
+      const { clock, deploy } = setUp()
+      const limiter = deploy({ p: { rate: '1 concurrent', permitTtl: '5m' } })
+      const wait = async () => (await limiter.check('p', me)).retryAfterMs
+      const out = async (ms: number) => {
+        const { release } = await limiter.check('p', me)
+        const expected = await wait()
+        clock.ms += ms
+        release!()
+        for (let i = 0; i < 50 && (await left(limiter)) < 1; i++) await new Promise((resolve) => setTimeout(resolve, 5))
+        return expected
+      }
+      expect(await out(20)).toBe(1_000)
+      for (let i = 0; i < 60; i++) await out(8_000)
+      expect(Math.abs((await out(8_000)) - 8_000)).toBeLessThan(10)
+      for (let i = 0; i < 60; i++) await out(100)
+      expect(await out(100)).toBe(1_000)
+    })
+  })
 })

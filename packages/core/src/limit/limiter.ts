@@ -133,7 +133,7 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
   const charges = new Charges(`${randomBytes(9).toString('base64url')}:`)
   const permits = new Permits(clock, (on, charges) => {
     try {
-      const done = on.renew(charges)
+      const done = on.renew(charges, true)
       if (isPromise(done)) done.then(undefined, (error) => failed(error, []))
     } catch (error) {
       failed(error, [])
@@ -289,7 +289,9 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
     peek(name, check) {
       const asking = chargesFor(asked(name, check), check)
       if (asking.length === 0) return noLimit(clock)
-      return chain(storeFor(asking).peek(asking), (verdicts) => {
+      permits.renewIfDue()
+      return chain(storeFor(asking).peek(asking), (answered) => {
+        const verdicts = charger.expecting(asking, answered)
         const told = asking.map(({ quota }, i) => ({ quota, verdict: verdicts[i]! }))
         const { verdict } = strictest(told)
         return told.some(refuses) === !verdict.allowed ? verdict : { ...verdict, allowed: true }

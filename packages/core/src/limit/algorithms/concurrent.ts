@@ -13,6 +13,8 @@ export interface ConcurrentAlgorithm extends LimitAlgorithm<PermitState> {
   readonly kind: 'concurrent'
   /** Prolongs a permit that is still out; whether it was. */
   renew(state: PermitState, permit: string, nowMs: number): boolean
+  /** The same for one whose lease is over too, unless somebody has charged since. Where the holder is known to be alive. */
+  revive(state: PermitState, permit: string, nowMs: number): boolean
 }
 
 /**
@@ -78,6 +80,13 @@ export function concurrent(limit: number, leaseMs: number): ConcurrentAlgorithm 
       if (i >= 0) drop(state, i)
     },
 
+    revive(state, permit, nowMs) {
+      const i = state.permits.indexOf(permit)
+      if (i < 0) return false
+      state.untilMs[i] = nowMs + leaseMs
+      return true
+    },
+
     renew(state, permit, nowMs) {
       const i = state.permits.indexOf(permit)
       if (i < 0 || nowMs >= state.untilMs[i]!) return false
@@ -93,6 +102,10 @@ export function concurrent(limit: number, leaseMs: number): ConcurrentAlgorithm 
       return first === Number.POSITIVE_INFINITY ? 0 : first - nowMs
     },
 
-    fullMs: (state, nowMs) => Math.max(0, ...state.untilMs.map((until) => until - nowMs)),
+    fullMs(state, nowMs) {
+      let last = nowMs
+      for (const until of state.untilMs) if (until > last) last = until
+      return last - nowMs
+    },
   }
 }

@@ -40,13 +40,25 @@ export class Charger {
   }
 
   #decide(charging: Charging, verdicts: readonly Verdict[]): void {
-    charging.verdicts = verdicts
+    charging.verdicts = this.expecting(charging.charges, verdicts)
     charging.allowed = true
     const { charges } = charging
     for (let i = 0; i < charges.length; i++) {
       if (!verdicts[i]!.allowed && !charges[i]!.quota.shadow) charging.allowed = false
     }
     this.#hold(charging)
+  }
+
+  /** With the waits of concurrencies as they are expected to be. */
+  expecting(charges: readonly PolicyCharge[], verdicts: readonly Verdict[]): readonly Verdict[] {
+    for (let i = 0; i < charges.length; i++) {
+      if (charges[i]!.permit !== '') return verdicts.map((verdict, n) => this.#expecting(charges[n]!, verdict))
+    }
+    return verdicts
+  }
+
+  #expecting(charge: PolicyCharge, verdict: Verdict): Verdict {
+    return charge.permit === '' ? verdict : this.#permits.expecting(charge, verdict)
   }
 
   /** One store after the other; what the earlier ones took is given back where a later one refuses. */
@@ -57,7 +69,8 @@ export class Charger {
     const stores = new Set(charges.map(({ policy }) => this.#storeOf(policy)))
     for (const store of stores) {
       const indices = charges.flatMap(({ policy }, i) => (this.#storeOf(policy) === store ? [i] : []))
-      const answered = await store.consume(indices.map((i) => charges[i]!))
+      const asked = indices.map((i) => charges[i]!)
+      const answered = this.expecting(asked, await store.consume(asked))
       indices.forEach((index, i) => {
         verdicts[index] = answered[i]!
       })

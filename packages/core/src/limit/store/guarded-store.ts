@@ -212,7 +212,10 @@ class GuardedStore implements LimitStore {
   }
 
   renew(charges: readonly Charge[]): MaybePromise<void> {
-    this.#local.renew(charges.map((charge) => this.#shared(charge)))
+    this.#local.renew(
+      charges.map((charge) => this.#shared(charge)),
+      true,
+    )
     const remote = charges.filter((charge) => !this.#breakerOf([charge]).open)
     if (remote.length > 0) return this.#quietly(() => this.#store.renew(remote), remote)
   }

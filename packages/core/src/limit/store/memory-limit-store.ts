@@ -171,12 +171,13 @@ export class MemoryLimitStore implements LimitStore {
     }
   }
 
-  renew(charges: readonly Charge[]): void {
+  renew(charges: readonly Charge[], alive = false): void {
     const now = Math.floor(this.#clock.now())
     for (const { quota, key, permit } of charges) {
       const algorithm = quota.algorithm as unknown as ConcurrentAlgorithm
+      const renew = alive ? algorithm.revive : algorithm.renew
       for (const entry of [this.#find(key), this.#overflow.get(overflowName(quota))]) {
-        if (entry && algorithm.renew(entry.state as PermitState, permit, now)) break
+        if (entry && renew(entry.state as PermitState, permit, now)) break
       }
     }
   }

@@ -86,8 +86,11 @@ export interface LimitStore {
   peek(charges: readonly Charge[]): MaybePromise<readonly Verdict[]>
   /** Gives back. Never more than was taken; a concurrent permit once, however often it is asked. */
   settle(settlements: readonly Settlement[]): MaybePromise<void>
-  /** Prolongs the leases of concurrent permits that are still in use. */
-  renew(charges: readonly Charge[]): MaybePromise<void>
+  /**
+   * Prolongs the leases of concurrent permits that are still in use. `alive`: also of those whose lease is over, where the
+   * store is of this process alone: nobody else can have been given them.
+   */
+  renew(charges: readonly Charge[], alive?: boolean): MaybePromise<void>
   /** Gives up the units of a charge that was made without keeping its verdict: the newest ones of that key. */
   refund(charges: readonly Charge[]): MaybePromise<void>
   /** Forgets what these keys have used. */
