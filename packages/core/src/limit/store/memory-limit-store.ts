@@ -6,6 +6,7 @@ import { alike, carried } from '../algorithms/carry.ts'
 import type { ConcurrentAlgorithm, PermitState } from '../algorithms/concurrent.ts'
 import { missingAfter } from '../algorithms/token-bucket.ts'
 import { type HeapEntry, IdleHeap } from './idle-heap.ts'
+import { Reserve } from './reserve.ts'
 import {
   type Charge,
   type LimitStore,
@@ -17,13 +18,13 @@ import {
 
 export interface MemoryLimitStoreOptions {
   /**
-   * How many keys are held at most; a key takes 200 to 500 bytes. Default 100,000. More than that many clients with a
-   * used quota at the same time share what is left: see {@link MemoryLimitStore}.
+   * How many keys are held at most; a key takes 200 to 500 bytes. Default 100,000, and an eighth more for newcomers while
+   * none of them may leave: see {@link MemoryLimitStore}.
    */
   readonly maxKeys?: number | undefined
 }
 
-/** One key's state. Its `index` is below 0 for overflow buckets. */
+/** One key's state. Its `index` is below 0 in the reserve; its key is `''` for overflow buckets. */
 interface Entry extends HeapEntry {
   readonly key: string
   quota: Quota
@@ -38,6 +39,9 @@ const shards = 64
 /** How many keys that may be idle are looked at for each new one: more than come, so they leave sooner than they gather. */
 const idlePerInsert = 4
 
+/** The part of the keys there is room for besides, when all of them are in use. */
+const reservePart = 8
+
 /** How many keys in use are compared where one of them must leave. */
 const sample = 8
 
@@ -47,8 +51,8 @@ const sample = 8
  * Nothing is timed and nothing is scanned: with each new key a few of those leave whose quota is full again. When the
  * store is full of keys in use, a few of them are compared and the one leaves that has most of its quota left, if that is
  * at least half: so a flood of new keys buys an attacker at most half a quota, and a key that is blocked never leaves.
- * Where none may leave, the store is saturated: keys it does not know share one overflow bucket per quota until there is
- * room.
+ * Where none may leave, newcomers have a {@link Reserve} for themselves. When that is full of such keys too, the store is
+ * saturated: keys it does not know share one overflow bucket per quota until there is room.
  */
 export class MemoryLimitStore implements LimitStore {
   readonly kind = 'local'
@@ -56,6 +60,7 @@ export class MemoryLimitStore implements LimitStore {
   readonly #maxKeys: number
   readonly #maps: readonly Map<string, Entry>[] = Array.from({ length: shards }, () => new Map<string, Entry>())
   readonly #entries = new IdleHeap<Entry>()
+  readonly #reserve: Reserve<Entry>
   readonly #overflow = new Map<string, Entry>()
   #hand = 0
   #evictions = 0
@@ -65,6 +70,7 @@ export class MemoryLimitStore implements LimitStore {
     checkOptions<MemoryLimitStoreOptions>('limits', options, { maxKeys: rule.positiveInteger })
     this.#clock = clock
     this.#maxKeys = options.maxKeys ?? 100_000
+    this.#reserve = new Reserve(Math.ceil(this.#maxKeys / reservePart))
   }
 
   consume(charges: readonly Charge[]): readonly Verdict[] {
@@ -81,7 +87,7 @@ export class MemoryLimitStore implements LimitStore {
     const state = this.#stateIn(entry, charge.quota, now)
     const waitMs = algorithm.waitMs(state, charge.cost, now)
     if (waitMs === 0) this.#charge(entry, state, charge, now)
-    return verdictOf(algorithm, state, waitMs, now, entry.index < 0 ? 'overflow' : 'store')
+    return verdictOf(algorithm, state, waitMs, now, viaOf(entry))
   }
 
   #together(charges: readonly Charge[], now: number): readonly Verdict[] {
@@ -110,8 +116,7 @@ export class MemoryLimitStore implements LimitStore {
         entry.pinned = false
         if (all && waits[i] === 0 && charge.cost > 0) this.#charge(entry, states[i]!, charge, now)
       }
-      const via = entry && entry.index < 0 ? 'overflow' : 'store'
-      verdicts.push(verdictOf(charge.quota.algorithm, states[i]!, waits[i]!, now, via))
+      verdicts.push(verdictOf(charge.quota.algorithm, states[i]!, waits[i]!, now, entry ? viaOf(entry) : 'store'))
     }
     return verdicts
   }
@@ -192,14 +197,15 @@ export class MemoryLimitStore implements LimitStore {
   resetAll(policy: string): number {
     const now = Math.floor(this.#clock.now())
     const subjects = new Set<string>()
-    for (const map of this.#maps) {
-      for (const [key, entry] of map) {
-        const { quota, state } = entry
+    for (const entries of [...this.#maps, this.#reserve]) {
+      for (const entry of entries.values()) {
+        const { key, quota, state } = entry
         if (quota.policy !== policy) continue
         if (quota.algorithm.fullMs(state, now) > 0) subjects.add(key.slice(0, subjectLength))
         this.#remove(entry)
       }
     }
+    for (const [name, { quota }] of this.#overflow) if (quota.policy === policy) this.#overflow.delete(name)
     return subjects.size
   }
 
@@ -210,6 +216,7 @@ export class MemoryLimitStore implements LimitStore {
   close(): void {
     for (const map of this.#maps) map.clear()
     this.#entries.clear()
+    this.#reserve.clear()
     this.#overflow.clear()
   }
 
@@ -218,16 +225,24 @@ export class MemoryLimitStore implements LimitStore {
   }
 
   #find(key: string): Entry | undefined {
-    return this.#map(key).get(key)
+    return this.#map(key).get(key) ?? this.#reserve.find(key)
   }
 
   #entryFor({ key, quota }: Charge, now: number): Entry {
     const known = this.#find(key)
-    if (known) return known
-    if (!this.#makeRoom(now)) return this.#overflowEntry(quota)
+    if (known) {
+      if (known.index < 0) this.#reserve.touch(known)
+      return known
+    }
+    const room = this.#makeRoom(now)
+    if (!room && !this.#reserve.makeRoom(now)) return this.#overflowEntry(quota)
     const entry: Entry = { key, quota, state: quota.algorithm.fresh(), index: -1, idleAtMs: now, pinned: false }
-    this.#entries.add(entry)
-    this.#map(key).set(key, entry)
+    if (room) {
+      this.#entries.add(entry)
+      this.#map(key).set(key, entry)
+    } else {
+      this.#reserve.touch(entry)
+    }
     return entry
   }
 
@@ -279,6 +294,10 @@ export class MemoryLimitStore implements LimitStore {
   }
 
   #remove(entry: Entry): void {
+    if (entry.index < 0) {
+      this.#reserve.remove(entry)
+      return
+    }
     this.#map(entry.key).delete(entry.key)
     this.#entries.remove(entry)
   }
@@ -288,6 +307,10 @@ function backOf({ charge: { quota, permit }, verdict, refund }: Settlement): Giv
   const { kind, params } = quota.algorithm
   const missing = kind === 'token-bucket' ? missingAfter(verdict, params) : undefined
   return { cost: refund, atMs: verdict.atMs, missing, permit }
+}
+
+function viaOf({ key }: Entry): Verdict['via'] {
+  return key === '' ? 'overflow' : 'store'
 }
 
 /** Rates that share a key do not share the bucket of those there is no room for. */

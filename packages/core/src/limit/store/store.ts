@@ -103,7 +103,7 @@ export interface LimitStore {
 }
 
 export interface LimitStoreUsage {
-  /** Keys held now, where the store knows. */
+  /** Keys held now, where the store knows; not counting the reserve for newcomers. */
   readonly entries: number
   /** Keys that left before their quota was full again, to make room. */
   readonly evictions: number
