@@ -2,10 +2,7 @@ import { optionError } from '../../base/errors.ts'
 import type { RequestContext } from '../context.ts'
 import { canonicalText } from './canonical.ts'
 import { clientAddress } from './client-address.ts'
-import { cookieName } from './cookies.ts'
-import { digest, joinParts } from './parts.ts'
-
-export { digest, joinParts } from './parts.ts'
+import { routeParts } from './route-name.ts'
 
 /**
  * Who or what a request is counted or stored for. Any function of the request serves; those of {@link by} also say what
@@ -39,7 +36,7 @@ function user(c: RequestContext): string | undefined {
  * are one: told apart by the raw URL, who makes URLs up would get a fresh limit with each.
  */
 function route(c: RequestContext): string {
-  return joinParts([c.method === 'HEAD' ? 'GET' : c.method, c.route])
+  return joinParts(routeParts(c))
 }
 
 /** A request field; absent is not the same as empty. The same for everybody who does not send it. Fields are the client's word: do not limit by them alone. */

@@ -1,6 +1,7 @@
 import { isPromise, type MaybePromise } from '../../base/maybe-promise.ts'
 import { by, joinParts } from '../../exchange/client/by.ts'
 import { clientAddress } from '../../exchange/client/client-address.ts'
+import { routeParts } from '../../exchange/client/route-name.ts'
 import type { RequestContext } from '../../exchange/context.ts'
 import { type Asked, type Callbacks, late, threw } from '../policy/callbacks.ts'
 import type { Policy } from '../policy/policy.ts'
@@ -86,5 +87,5 @@ export class Naming {
 
 /** Without a pattern all requests share one part: split by the raw URL, whoever makes URLs up would never be counted. */
 function routeOf(policy: Policy, c: RequestContext): string | undefined {
-  return policy.perRoute ? joinParts([c.method === 'HEAD' ? 'GET' : c.method, c.route]) : undefined
+  return policy.perRoute ? joinParts(routeParts(c)) : undefined
 }
