@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { Cluster } from 'ioredis'
-import { keyedHash } from '../../packages/core/src/limit/charge/subject.ts'
+import { keyedHash } from '../../packages/core/src/limit/subject/subjects.ts'
 import type { LimitEvents } from '../../packages/core/src/limit/events.ts'
 import { createLimiter } from '../../packages/core/src/limit/limiter.ts'
 import type { Charge } from '../../packages/core/src/limit/store/store.ts'

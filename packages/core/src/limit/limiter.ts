@@ -9,13 +9,11 @@ import { refuses } from './answer/answer.ts'
 import { Charger, quotaVerdicts, strictest } from './charge/charger.ts'
 import { Charges, type Charging, type PolicyCharge } from './charge/charges.ts'
 import { type LimitPipeline, limitPipeline } from './charge/limit-pipeline.ts'
-import { Naming } from './charge/naming.ts'
 import type { LimiterParts } from './charge/parts.ts'
 import { Permits } from './charge/permits.ts'
 import { Pricing } from './charge/pricing.ts'
 import { reportDecision } from './charge/report.ts'
 import { RequestMarks } from './charge/request-marks.ts'
-import { keyedHash } from './charge/subject.ts'
 import { type LimitSink, nobody } from './events.ts'
 import { LimitCounters, type LimitStats } from './limiter-stats.ts'
 import { Callbacks } from './policy/callbacks.ts'
@@ -26,6 +24,9 @@ import { looksLikeRate, parseRate, rateText } from './policy/rate.ts'
 import { guardedStore } from './store/guarded-store.ts'
 import { MemoryLimitStore } from './store/memory-limit-store.ts'
 import type { LimitStore, Verdict } from './store/store.ts'
+import { Advice } from './subject/advice.ts'
+import { Naming } from './subject/naming.ts'
+import { keyedHash } from './subject/subjects.ts'
 
 export interface LimiterOptions {
   /** Policies by name. */
@@ -142,7 +143,18 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
   const charger = new Charger((policy) => (policy.store ? guarded(policy.store) : store), permits, failed)
   const marks = new RequestMarks()
   const pricing = new Pricing(callbacks)
-  const parts: LimiterParts = { clock, sink, callbacks, naming, pricing, charges, charger, marks, counters }
+  const parts: LimiterParts = {
+    clock,
+    sink,
+    callbacks,
+    naming,
+    pricing,
+    charges,
+    charger,
+    marks,
+    counters,
+    advice: new Advice(),
+  }
 
   const labels = new Labels(Object.keys(options.limits ?? {}))
   const defaults = { headers: options.headers ?? 'draft-11', store: given, labels }

@@ -2,6 +2,7 @@ import { optionError } from '../../base/errors.ts'
 import type { RequestContext } from '../context.ts'
 import { canonicalText } from './canonical.ts'
 import { clientAddress } from './client-address.ts'
+import { folded } from './fold.ts'
 import { routeParts } from './route-name.ts'
 
 /**
@@ -77,8 +78,13 @@ function hash(path: string): KeyFunction {
   const late = root !== 'query' && root !== 'params'
   return Object.assign(
     (c: RequestContext) => {
-      const value = c.at(root as (typeof roots)[number], rest)
-      return c.forStoring ? exactHash(c, value) : foldedHash(value)
+      let value: unknown = c[root as (typeof roots)[number]]
+      for (const name of rest) {
+        if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined
+        value = (value as Record<string, unknown>)[name]
+      }
+      if (typeof value === 'string') return digest(folded(value))
+      return typeof value === 'number' || typeof value === 'boolean' ? digest(String(value)) : undefined
     },
     late ? isLate : {},
   )

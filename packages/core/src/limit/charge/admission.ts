@@ -7,13 +7,14 @@ import { type Asked, late, threw } from '../policy/callbacks.ts'
 import type { DenialBody } from '../policy/options.ts'
 import type { Policy, Price } from '../policy/policy.ts'
 import type { Verdict } from '../store/store.ts'
+import type { Subject } from '../subject/subjects.ts'
+import type { Watch } from '../subject/watch.ts'
 import { quotaVerdicts } from './charger.ts'
 import type { Charging, PolicyCharge } from './charges.ts'
 import type { LimiterParts } from './parts.ts'
 import { reportDecision, reportUnpriced } from './report.ts'
 import { type Mark, RequestMarks } from './request-marks.ts'
 import { Settling } from './settle.ts'
-import type { Subject } from './subject.ts'
 
 /** What an admission asks: the policies of one `limit(...)`, at least one. */
 export interface Stage {
@@ -39,7 +40,9 @@ export class Admission implements Charging {
   readonly request: RequestContext
   /** What limiters in front of this one have done about the same request. */
   readonly #mark: Mark | undefined
-  readonly #policies: readonly Policy[]
+  readonly policies: readonly Policy[]
+  /** Of the first requests: what was read, and was not there. */
+  readonly watch: Watch | undefined
   charges: readonly PolicyCharge[] = none
   verdicts: readonly (Verdict | undefined)[] = none
   allowed = true
@@ -47,18 +50,19 @@ export class Admission implements Charging {
   constructor({ parts, policies }: Stage, view: RequestView, mark: Mark | undefined) {
     this.parts = parts
     this.view = view
-    this.request = new RequestContext(view)
+    this.watch = parts.advice.watch(view)
+    this.request = new RequestContext(this.watch?.view ?? view)
     this.#mark = mark
-    this.#policies = policies
+    this.policies = policies
   }
 
   /** All the steps up to the answer. What is left to settle goes with it, as its exchange. */
   decide(): MaybePromise<Opening> {
-    if (this.#policies.length === 1) {
-      const charges = this.#chargesOf(this.#policies[0]!)
+    if (this.policies.length === 1) {
+      const charges = this.#chargesOf(this.policies[0]!)
       return isPromise(charges) ? charges.then((one) => this.#charge([one])) : this.#charge([charges])
     }
-    const charges = this.#policies.map((policy) => this.#chargesOf(policy))
+    const charges = this.policies.map((policy) => this.#chargesOf(policy))
     return charges.some(isPromise)
       ? Promise.all(charges).then((all) => this.#charge(all))
       : this.#charge(charges as (readonly PolicyCharge[] | undefined)[])
@@ -111,7 +115,8 @@ export class Admission implements Charging {
   }
 
   #charge(lists: readonly (readonly PolicyCharge[] | undefined)[]): MaybePromise<Opening> {
-    if (lists.includes(undefined)) return this.#unpriced(this.#policies.filter((_, i) => lists[i] === undefined))
+    if (this.watch) this.parts.advice.asked(this.policies, this.watch)
+    if (lists.includes(undefined)) return this.#unpriced(this.policies.filter((_, i) => lists[i] === undefined))
     this.charges = this.#uncharged(flat(lists as readonly (readonly PolicyCharge[])[]))
     if (this.charges.length === 0) return proceed
     const charged = this.parts.charger.charge(this)

@@ -1,6 +1,6 @@
 import type { AnsweringQuota, Policy, Price } from '../policy/policy.ts'
 import type { Charge, Verdict } from '../store/store.ts'
-import type { Subject } from './subject.ts'
+import type { Subject } from '../subject/subjects.ts'
 
 /** A charge, and the policy it was made for. */
 export interface PolicyCharge extends Charge {

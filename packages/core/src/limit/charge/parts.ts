@@ -2,9 +2,10 @@ import type { Clock } from '../../base/clock.ts'
 import type { LimitSink } from '../events.ts'
 import type { LimitCounters } from '../limiter-stats.ts'
 import type { Callbacks } from '../policy/callbacks.ts'
+import type { Advice } from '../subject/advice.ts'
+import type { Naming } from '../subject/naming.ts'
 import type { Charger } from './charger.ts'
 import type { Charges } from './charges.ts'
-import type { Naming } from './naming.ts'
 import type { Pricing } from './pricing.ts'
 import type { RequestMarks } from './request-marks.ts'
 
@@ -18,5 +19,6 @@ export interface LimiterParts {
   readonly charges: Charges
   readonly charger: Charger
   readonly marks: RequestMarks
+  readonly advice: Advice
   readonly counters: LimitCounters
 }

@@ -4,6 +4,9 @@ import type { BodyPlan, Exchange, ResponseHead } from '../../exchange/exchange.t
 import type { RequestView } from '../../exchange/request-view.ts'
 import { Fields } from '../../http/fields/fields.ts'
 import { late } from '../policy/callbacks.ts'
+import type { Policy } from '../policy/policy.ts'
+import { mayHaveCome } from '../subject/advice.ts'
+import type { Watch } from '../subject/watch.ts'
 import { type Charging, type Made, madeOf, type PolicyCharge } from './charges.ts'
 import type { LimiterParts } from './parts.ts'
 
@@ -11,6 +14,8 @@ import type { LimiterParts } from './parts.ts'
 export interface Admitted extends Charging {
   readonly parts: LimiterParts
   readonly view: RequestView
+  readonly policies: readonly Policy[]
+  readonly watch: Watch | undefined
 }
 
 /**
@@ -30,7 +35,8 @@ export class Settling implements Exchange {
 
   /** `undefined` where there is nothing to see to. */
   static of(admission: Admitted): Settling | undefined {
-    const needed = admission.charges.some((charge) => isPermit(charge) || isConditional(charge))
+    const advising = admission.watch !== undefined && mayHaveCome(admission.watch)
+    const needed = advising || admission.charges.some((charge) => isPermit(charge) || isConditional(charge))
     return needed ? new Settling(admission) : undefined
   }
 
@@ -72,6 +78,9 @@ export class Settling implements Exchange {
 
   /** Where no head was ever known the charge stays: guessing and going away must not be free. */
   onClose(): void {
+    // Not before: a cache around the handler would take it for a read of the handler's.
+    const { parts, policies, watch } = this.#admission
+    if (watch) parts.advice.answered(policies, watch)
     this.#conditional = []
     const permits = this.#permits
     this.#permits = []

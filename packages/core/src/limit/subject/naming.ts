@@ -5,7 +5,7 @@ import { routeParts } from '../../exchange/client/route-name.ts'
 import type { RequestContext } from '../../exchange/context.ts'
 import { type Asked, type Callbacks, late, threw } from '../policy/callbacks.ts'
 import type { Policy } from '../policy/policy.ts'
-import { type Subject, Subjects } from './subject.ts'
+import { type Subject, Subjects } from './subjects.ts'
 
 /** Names the subject: whom a request is counted for. At once, where the key function answers at once. */
 export class Naming {
