@@ -1,8 +1,14 @@
 import { afterEach, describe, expect, test } from '@jest/globals'
-import { createLimiter, type Limiter, type LimiterOptions } from '../../packages/core/src/limit/limiter.ts'
+import { by, type KeyFunction } from '../../packages/core/src/exchange/client/by.ts'
+import {
+  type CheckOptions,
+  createLimiter,
+  type Limiter,
+  type LimiterOptions,
+} from '../../packages/core/src/limit/limiter.ts'
 import { MemoryLimitStore } from '../../packages/core/src/limit/store/memory-limit-store.ts'
 import type { LimitStore } from '../../packages/core/src/limit/store/store.ts'
-import { fieldsOf, request } from '../limit/helpers.ts'
+import { type FakeRequest, fieldsOf, request } from '../limit/helpers.ts'
 import { limitsOn, StillClock } from './limits/support.ts'
 import { client } from './one-client.ts'
 import { freshName } from './support.ts'
@@ -32,7 +38,7 @@ describe.each(Object.entries(stores))('limits in %s', (name, make) => {
     return { clock, deploy }
   }
   const me = { key: 'me' }
-  const left = async (limiter: Limiter, policy = 'p', check: { key: string; rate?: string } = me) =>
+  const left = async (limiter: Limiter, policy = 'p', check: CheckOptions = me) =>
     (await limiter.peek(policy, check)).remaining
 
   describe('a rate that is changed', () => {
@@ -209,6 +215,88 @@ describe.each(Object.entries(stores))('limits in %s', (name, make) => {
       expect(Math.abs((await out(8_000)) - 8_000)).toBeLessThan(10)
       for (let i = 0; i < 60; i++) await out(100)
       expect(await out(100)).toBe(1_000)
+    })
+  })
+
+  describe('the natural key of a request', () => {
+    const asAddress = { ip: '::ffff:192.0.2.1' }
+    const asUser = (user: unknown) => ({ properties: { user } })
+    const rows: [string, KeyFunction | undefined, FakeRequest, CheckOptions['key'], string?][] = [
+      ['an address', undefined, asAddress, '192.0.2.1'],
+      ['an address in another notation', by.ip, asAddress, '64:ff9b::192.0.2.1'],
+      ['an address of IPv6', by.ip, { ip: '2001:db8::1' }, '2001:DB8:0:0::2'],
+      ["a user's id", by.user, asUser({ id: 42 }), 42],
+      ["a user's id, as text", by.user, asUser({ id: 42 }), '42'],
+      ["a user's subject", by.user, asUser({ sub: 'auth0|7' }), 'auth0|7'],
+      ["a user's id, with its member", by.user, asUser({ id: 42 }), 'id:42'],
+      ['a user that is a name', by.user, asUser('bob'), 'bob'],
+      ['nobody: his address', by.user, asAddress, '192.0.2.1'],
+      ['a field', by.header('X-Api-Key'), { headers: { 'x-api-key': 'k1' } }, 'k1'],
+      ['an e-mail address', by.hash('body.email'), { properties: { body: { email: 'Bob@X.org' } } }, ' bob@x.ORG'],
+      ['a number', by.hash('params.id'), { properties: { params: { id: 7 } } }, 7],
+      ['a route', by.route, { route: '/cities/:id' }, '/cities/:id'],
+      ['a route and its method', by.route, { route: '/cities/:id', method: 'POST' }, 'POST /cities/:id'],
+      ['a HEAD', by.route, { route: '/cities/:id', method: 'HEAD' }, 'GET /cities/:id'],
+      ['user and route', by(by.user, by.route), { ...asUser({ id: 7 }), route: '/x' }, [7, 'GET /x']],
+      [
+        'address and e-mail',
+        by(by.ip, by.hash('query.q')),
+        { ...asAddress, properties: { query: { q: 'A' } } },
+        ['192.0.2.1', 'a'],
+      ],
+      ['what a function answers', (c) => `t-${c.header('x-tenant')}`, { headers: { 'x-tenant': '9' } }, 't-9'],
+      ['an address, of one route', undefined, { ...asAddress, route: '/a/:b' }, '192.0.2.1', '/a/:b'],
+      ['a user, of one route', by.user, { ...asUser({ id: 7 }), route: '/a/:b', method: 'PUT' }, '7', 'PUT /a/:b'],
+    ]
+
+    test.each(rows.map(([what, ...row]) => [what, row] as const))(
+      'finds what it was counted under: %s',
+      async (_, [key, given, natural, route]) => {
+        const { deploy } = setUp()
+        const limiter = deploy({ p: { rate: '9/h', key, phase: 'onRequest' } })
+        const plain = limiter.pipeline('p')
+        const pipeline = route === undefined ? plain : plain.per('route')
+        await pipeline.open(request(given))
+        const check = { key: natural, route }
+        expect(await limiter.peek('p', check)).toMatchObject({ remaining: 8 })
+        expect(await limiter.check('p', check)).toMatchObject({ remaining: 7 })
+        await pipeline.open(request(given))
+        expect(await limiter.peek('p', check)).toMatchObject({ remaining: 6 })
+        await limiter.refund('p', check)
+        expect(await limiter.peek('p', check)).toMatchObject({ remaining: 7 })
+        await limiter.reset('p', check)
+        expect(await limiter.peek('p', check)).toMatchObject({ remaining: 9 })
+        const opening = await pipeline.open(request(given))
+        expect(fieldsOf(opening).get('ratelimit')).toMatch(/r=8/)
+      },
+    )
+
+    test('of a policy that is split by route is reset for all its routes, and for nobody else', async () => {
+      const { deploy } = setUp()
+      for (const limits of [{ p: '5/h; 5/min' }, { p: { rate: '5/h; 5/min', per: 'route' } }] as const) {
+        const limiter = deploy(limits)
+        const pipeline = limiter.pipeline('p').per('route')
+        for (const route of ['/a', '/b', undefined])
+          await pipeline.open(request({ ip: '192.0.2.1', route: route as string }))
+        await pipeline.open(request({ ip: '192.0.2.2', route: '/a' }))
+        await limiter.reset('p', { key: '192.0.2.1' })
+        const used = async (key: string, route: string) => 5 - (await limiter.peek('p', { key, route })).remaining
+        expect([
+          await used('192.0.2.1', '/a'),
+          await used('192.0.2.1', 'GET /b'),
+          await used('192.0.2.2', '/a'),
+        ]).toEqual([0, 0, 1])
+        expect(await limiter.reset('p')).toBe(1)
+        expect(await used('192.0.2.2', '/a')).toBe(0)
+      }
+    })
+
+    test('of a policy that is split by route needs one, and one of parts as many as it has', () => {
+      const { deploy } = setUp()
+      const limiter = deploy({ p: { rate: '9/h', per: 'route' }, q: { rate: '9/h', key: by(by.user, by.route) } })
+      expect(() => limiter.peek('p', me)).toThrow(/`route` must be given/)
+      expect(() => limiter.peek('q', { key: ['7'] })).toThrow(/as many parts/)
+      expect(() => limiter.peek('q', { key: {} as string })).toThrow(/`key` must be a string/)
     })
   })
 })

@@ -3,7 +3,7 @@ import { type Clock, systemClock } from '../base/clock.ts'
 import { optionError, SluiceError } from '../base/errors.ts'
 import { chain, isPromise, type MaybePromise } from '../base/maybe-promise.ts'
 import { checkOptions, rule, suggest } from '../base/options.ts'
-import type { Identity } from '../exchange/client/identity.ts'
+import type { NaturalKey } from '../exchange/client/natural-key.ts'
 import type { Pipeline } from '../exchange/exchange.ts'
 import { refuses } from './answer/answer.ts'
 import { Charger, quotaVerdicts, strictest } from './charge/charger.ts'
@@ -48,8 +48,14 @@ export interface LimiterOptions {
 
 /** Whom to charge, without a request. */
 export interface CheckOptions {
-  /** What the policy's key function would answer. Addresses may stand in any notation where the policy is by address. */
-  readonly key: string
+  /**
+   * Whom: by the natural name that requests have, whatever the policy's key function makes of it. An address in any notation, a
+   * user's id, an e-mail address, a field's value, a route (`GET /cities/:id`); of `by(a, b)` a list of them. Of a function of
+   * your own: what it answers.
+   */
+  readonly key: NaturalKey
+  /** Of a policy that is split by route: which, `GET /cities/:id`. `reset` frees all of them without it. */
+  readonly route?: string | undefined
   /** Units. Default: the policy's cost where that is a number, else 1. */
   readonly cost?: number | undefined
   /** The rate, where the policy's is a function of the request. */
@@ -79,7 +85,7 @@ export interface Limiter {
   /** Gives units back that `check` or a request took: the newest. Not for concurrencies, which are released. */
   refund(name: string, options: CheckOptions): MaybePromise<void>
   /** Forgets what a key has used; without one, what all keys of the policy have used, and answers for how many. */
-  reset(name: string, options: Pick<CheckOptions, 'key' | 'rate'>): MaybePromise<void>
+  reset(name: string, options: Pick<CheckOptions, 'key' | 'rate' | 'route'>): MaybePromise<void>
   reset(name: string): MaybePromise<number>
   stats(): LimitStats
   /** Gives every permit back and closes the store. */
@@ -142,6 +148,7 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
   })
   const charger = new Charger((policy) => (policy.store ? guarded(policy.store) : store), permits, failed)
   const marks = new RequestMarks()
+  const split = new Set<string>()
   const pricing = new Pricing(callbacks)
   const parts: LimiterParts = {
     clock,
@@ -154,6 +161,7 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
     marks,
     counters,
     advice: new Advice(),
+    split,
   }
 
   const labels = new Labels(Object.keys(options.limits ?? {}))
@@ -162,7 +170,9 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
   const configured = new Set<string>()
   for (const [name, input] of Object.entries(options.limits ?? {})) {
     if (name === '') throw optionError('limits', 'must have names for its policies', name)
-    policies.set(name, resolvePolicy(name, input, defaults))
+    const policy = resolvePolicy(name, input, defaults)
+    policies.set(name, policy)
+    if (policy.perRoute) split.add(name)
     configured.add(name)
   }
   let pipelines = 0
@@ -185,6 +195,7 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
     }
     if (known) return known
     policies.set(policy.name, policy)
+    if (policy.perRoute) split.add(policy.name)
     return policy
   }
 
@@ -196,11 +207,20 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
   }
 
   /** The policy, once it is certain that the question makes sense. */
-  function asked(name: string, { key, cost, rate }: CheckOptions): Policy {
+  function asked(name: string, { key, cost, rate, route }: CheckOptions): Policy {
     const policy = named(name)
-    if (typeof key !== 'string') throw optionError('key', 'must be a string: what the policy counts by', key)
+    if (!isKey(key) && !(Array.isArray(key) && key.every(isKey))) {
+      throw optionError('key', 'must be a string, or a list of them: what the policy counts by', key)
+    }
     if (cost !== undefined && !(Number.isSafeInteger(cost) && cost >= 0)) {
       throw optionError('cost', 'must be a whole number of 0 or more', cost)
+    }
+    if (policy.perRoute && route === undefined) {
+      throw optionError(
+        'route',
+        `must be given: policy \`${name}\` has a quota for each route, such as 'GET /cities/:id'`,
+        route,
+      )
     }
     if (policy.rate && rate === undefined && !policy.defaultQuotas) {
       throw optionError('rate', `must be given: the rate of policy \`${name}\` is a function of the request`, rate)
@@ -215,7 +235,7 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
   }
 
   function chargesFor(policy: Policy, check: CheckOptions): readonly PolicyCharge[] {
-    return charges.of(policy, naming.subjectOf(policy, check.key), priceOf(policy, check))
+    return charges.of(policy, naming.subjectOf(policy, check.key, check.route), priceOf(policy, check))
   }
 
   /** One quota in memory, and nobody listening: the shortest way, and the least garbage. `undefined` where that is not so. */
@@ -223,7 +243,7 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
     if (!store.consumeOne || policy.store || policy.quotas.length !== 1 || check.rate !== undefined) return undefined
     const { shadow, algorithm } = policy.quotas[0]!
     if (shadow || algorithm.kind === 'concurrent' || sink.wants('allowed') || sink.wants('denied')) return undefined
-    const subject = naming.subjectOf(policy, check.key)
+    const subject = naming.subjectOf(policy, check.key, check.route)
     const verdict = store.consumeOne(charges.first(policy, subject, priceOf(policy, check)))
     const outcome = verdict.allowed ? 'allowed' : 'denied'
     counters[outcome]++
@@ -236,9 +256,16 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
     return own ? guarded(own) : store
   }
 
-  function resetAll(policy: Policy): MaybePromise<number> {
+  /** The quotas of all routes, and the one that is for none. */
+  function resetSplit(policy: Policy, check: CheckOptions): MaybePromise<void> {
+    asked(policy.name, { ...check, route: '' })
+    return chain(resetAll(policy, naming.subjectOf(policy, check.key).hash), () => undefined)
+  }
+
+  /** @param subject - of that subject only */
+  function resetAll(policy: Policy, subject?: string): MaybePromise<number> {
     const on = policy.store ? guarded(policy.store) : store
-    if (on.resetAll) return on.resetAll(policy.name)
+    if (on.resetAll) return on.resetAll(policy.name, subject)
     throw new SluiceError(
       'ERR_SLUICE_STORE',
       `The store of policy \`${policy.name}\` cannot tell its keys. Reset them one by one, by \`key\`.`,
@@ -314,7 +341,9 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
       if (asking.length > 0) return storeFor(asking).refund(asking)
     },
     reset: ((name: string, check?: CheckOptions) => {
-      if (check === undefined) return resetAll(named(name))
+      const policy = named(name)
+      if (check === undefined) return resetAll(policy)
+      if (check.route === undefined && split.has(name)) return resetSplit(policy, check)
       const asking = chargesFor(asked(name, check), check)
       if (asking.length > 0) return storeFor(asking).reset(asking)
     }) as Limiter['reset'],
@@ -325,6 +354,10 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
       return closeAll()
     },
   })
+}
+
+function isKey(key: unknown): boolean {
+  return typeof key === 'string' || typeof key === 'number' || typeof key === 'bigint'
 }
 
 /** The verdict of a policy whose rate is `unlimited`. */

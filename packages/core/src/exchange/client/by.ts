@@ -3,6 +3,7 @@ import type { RequestContext } from '../context.ts'
 import { canonicalText } from './canonical.ts'
 import { clientAddress } from './client-address.ts'
 import { folded } from './fold.ts'
+import { bareUser, naturalRoute, naturalUser } from './natural-key.ts'
 import { routeParts } from './route-name.ts'
 
 /**
@@ -29,7 +30,19 @@ function ip(c: RequestContext): string | undefined {
  * (`SLUICE_IDENTITY`) says once what to declare as `identity`.
  */
 function user(c: RequestContext): string | undefined {
-  return c.identify()
+  const name = userName(c.user)
+  if (name !== undefined) c.coverIdentity()
+  return name === undefined || c.forStoring ? name : bareUser(name)
+}
+
+function userName(found: unknown): string | undefined {
+  if (found === undefined || found === null || found === false || found === '') return undefined
+  if (typeof found !== 'object') return `${typeof found}:${String(found)}`
+  for (const name of ['id', 'sub', '_id', 'uid', 'username', 'email']) {
+    const value = (found as Record<string, unknown>)[name]
+    if (value !== undefined && value !== null && value !== '') return `${name}:${String(value)}`
+  }
+  return undefined
 }
 
 /**
@@ -87,6 +100,7 @@ function hash(path: string): KeyFunction {
       return typeof value === 'number' || typeof value === 'boolean' ? digest(String(value)) : undefined
     },
     late ? isLate : {},
+    { natural: (given: string) => digest(folded(given)) },
   )
 }
 
@@ -116,7 +130,7 @@ function combine(...parts: readonly KeyFunction[]): KeyFunction {
       ? Promise.all(values).then(joinParts)
       : joinParts(values as (string | undefined)[])
   }
-  return parts.some(readsLate) ? Object.assign(all, isLate) : all
+  return Object.assign(all, parts.some(readsLate) ? isLate : {}, { parts })
 }
 
 const isLate = Object.freeze({ late: true })
@@ -145,4 +159,12 @@ export const by: typeof combine & {
   readonly header: typeof header
   readonly cookie: typeof cookie
   readonly hash: typeof hash
-} = Object.freeze(Object.assign(combine, { ip, user: Object.assign(user, isLate), route, header, cookie, hash }))
+} = Object.freeze(
+  Object.assign(combine, {
+    ip,
+    user: Object.assign(user, isLate, { natural: naturalUser }),
+    route: Object.assign(route, { natural: (given: string) => joinParts(naturalRoute(given)) }),
+    header,
+    hash,
+  }),
+)

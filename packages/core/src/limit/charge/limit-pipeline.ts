@@ -22,11 +22,13 @@ export function limitPipeline(parts: LimiterParts, policies: readonly Policy[]):
     name: 'limit',
     phase: policies.some(({ phase }) => phase === 'preHandler') ? 'preHandler' : 'onRequest',
     phaseGiven: policies.every(({ phaseGiven }) => phaseGiven),
-    per: () =>
-      limitPipeline(
+    per() {
+      for (const { name } of policies) parts.split.add(name)
+      return limitPipeline(
         parts,
         policies.map((policy) => Object.freeze({ ...policy, perRoute: true })),
-      ),
+      )
+    },
     open(view) {
       // A refresh in the background is made by us, for nobody.
       if (view.ticket !== undefined) return proceed

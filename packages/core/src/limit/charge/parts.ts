@@ -20,5 +20,7 @@ export interface LimiterParts {
   readonly charger: Charger
   readonly marks: RequestMarks
   readonly advice: Advice
+  /** The names of policies that are split by route. */
+  readonly split: Set<string>
   readonly counters: LimitCounters
 }

@@ -25,7 +25,7 @@ class GuardedStore implements LimitStore {
   readonly rate
   readonly algorithm
   /** As long as it takes: it is no decision. */
-  readonly resetAll?: (policy: string) => MaybePromise<number>
+  readonly resetAll?: (policy: string, subject?: string) => MaybePromise<number>
   readonly #store: LimitStore
   readonly #options: GuardOptions
   /** One for each part of the store, which fail one by one. */
@@ -40,9 +40,9 @@ class GuardedStore implements LimitStore {
     this.rate = store.rate
     this.algorithm = store.algorithm
     if (store.resetAll) {
-      this.resetAll = (policy) => {
-        const here = this.#local.resetAll(policy)
-        return chain(store.resetAll!(policy), (there) => Math.max(here, there))
+      this.resetAll = (policy, subject) => {
+        const here = this.#local.resetAll(policy, subject)
+        return chain(store.resetAll!(policy, subject), (there) => Math.max(here, there))
       }
     }
   }

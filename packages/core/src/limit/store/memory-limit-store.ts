@@ -194,17 +194,18 @@ export class MemoryLimitStore implements LimitStore {
     }
   }
 
-  resetAll(policy: string): number {
+  resetAll(policy: string, subject = ''): number {
     const now = Math.floor(this.#clock.now())
     const subjects = new Set<string>()
     for (const entries of [...this.#maps, this.#reserve]) {
       for (const entry of entries.values()) {
         const { key, quota, state } = entry
-        if (quota.policy !== policy) continue
+        if (quota.policy !== policy || !key.startsWith(subject)) continue
         if (quota.algorithm.fullMs(state, now) > 0) subjects.add(key.slice(0, subjectLength))
         this.#remove(entry)
       }
     }
+    if (subject !== '') return subjects.size
     for (const [name, { quota }] of this.#overflow) if (quota.policy === policy) this.#overflow.delete(name)
     return subjects.size
   }

@@ -95,8 +95,11 @@ export interface LimitStore {
   refund(charges: readonly Charge[]): MaybePromise<void>
   /** Forgets what these keys have used. */
   reset(charges: readonly Charge[]): MaybePromise<void>
-  /** Forgets what all keys of that policy have used, where the store can; for how many subjects there was something. */
-  resetAll?(policy: string): MaybePromise<number>
+  /**
+   * Forgets what all keys of that policy have used, where the store can; for how many subjects there was something. `subject`: the
+   * first {@link subjectLength} characters of its keys, to forget those of one subject only.
+   */
+  resetAll?(policy: string, subject?: string): MaybePromise<number>
   /** For `stats()`. */
   usage(): LimitStoreUsage
   close(): MaybePromise<void>

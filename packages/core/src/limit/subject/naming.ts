@@ -1,6 +1,8 @@
+import { optionError } from '../../base/errors.ts'
 import { isPromise, type MaybePromise } from '../../base/maybe-promise.ts'
-import { by, joinParts } from '../../exchange/client/by.ts'
+import { by, joinParts, type KeyFunction } from '../../exchange/client/by.ts'
 import { clientAddress } from '../../exchange/client/client-address.ts'
+import { anonymous, type NaturalKey, naturalOf, naturalRoute } from '../../exchange/client/natural-key.ts'
 import { routeParts } from '../../exchange/client/route-name.ts'
 import type { RequestContext } from '../../exchange/context.ts'
 import { type Asked, type Callbacks, late, threw } from '../policy/callbacks.ts'
@@ -25,16 +27,21 @@ export class Naming {
   }
 
   /**
-   * The subject of a key that was given and not found out of a request. A policy nobody gave a key is by address, and
-   * finds one in any notation; but a job may count whatever it likes by it.
+   * The subject of a key that was given and not found out of a request: by its natural name, or in parts. A policy nobody gave
+   * a key is by address, and finds one in any notation; but a job may count whatever it likes by it.
+   *
+   * @param route - the part of a policy that is split by route
    */
-  subjectOf(policy: Policy, key: string): Subject {
+  subjectOf(policy: Policy, key: NaturalKey, route?: string): Subject {
     const subjects = this.#subjectsOf(policy)
-    if (!policy.byIp) return subjects.of(key, undefined)
-    const known = subjects.ofAddress(key)
+    const split = route === undefined ? undefined : joinParts(naturalRoute(route))
+    if (!policy.byIp) return subjects.of(keyText(policy.key, key), split)
+    const text = String(key)
+    const known = split === undefined ? subjects.ofAddress(text) : undefined
     if (known) return known
-    const address = clientAddress(key, policy)
-    return address === undefined ? subjects.of(key, undefined) : subjects.rememberAddress(key, address)
+    const address = clientAddress(text, policy)
+    if (address === undefined || split !== undefined) return subjects.of(address ?? text, split)
+    return subjects.rememberAddress(text, address)
   }
 
   #subjectsOf(policy: Policy): Subjects {
@@ -65,7 +72,9 @@ export class Naming {
     const route = routeOf(policy, c)
     const known = raw === undefined || route !== undefined ? undefined : subjects.ofAddress(raw)
     if (known) return known
-    const address = clientAddress(raw, policy)
+    const found = clientAddress(raw, policy)
+    // No user is called like that.
+    const address = found !== undefined && !policy.byIp ? anonymous(found) : found
     if (raw !== undefined && address !== undefined && route === undefined) return subjects.rememberAddress(raw, address)
     if (address === undefined) {
       this.#callbacks.report(
@@ -88,4 +97,18 @@ export class Naming {
 /** Without a pattern all requests share one part: split by the raw URL, whoever makes URLs up would never be counted. */
 function routeOf(policy: Policy, c: RequestContext): string | undefined {
   return policy.perRoute ? joinParts(routeParts(c)) : undefined
+}
+
+/** What the key function answers where a request is of that subject. */
+function keyText(key: KeyFunction, given: NaturalKey): string {
+  if (!Array.isArray(given)) return naturalOf(key, String(given))
+  const { parts } = key as { readonly parts?: readonly KeyFunction[] }
+  if (parts?.length !== given.length) {
+    throw optionError(
+      'key',
+      `must have as many parts as the policy's key function (${parts?.length ?? 'it has none'})`,
+      given,
+    )
+  }
+  return joinParts(given.map((one, i) => (parts[i] === by.ip ? clientAddress(String(one)) : keyText(parts[i]!, one))))
 }

@@ -203,9 +203,11 @@ export class Batches {
     this.#batches.delete(key)
   }
 
-  /** All of a policy. */
-  dropAll(policy: string): void {
-    for (const [key, { charge }] of this.#batches) if (charge.quota.policy === policy) this.#batches.delete(key)
+  /** All of a policy, or of one of its subjects. */
+  dropAll(policy: string, subject = ''): void {
+    for (const [key, { charge }] of this.#batches) {
+      if (charge.quota.policy === policy && key.startsWith(subject)) this.#batches.delete(key)
+    }
   }
 
   /** Gives back what is over. Stops at the first that is not: who was put there later is mostly over later. */

@@ -37,9 +37,8 @@ export class LimitKeys {
     return `${this.#prefix}${key.slice(0, subjectLength)}}${leased ? 'a' : 'e'}${hash}`
   }
 
-  /** What the keys of all subjects of a policy look like (Redis's glob), before a client's prefix. */
-  allOf(policy: string): string {
-    const subject = '?'.repeat(subjectLength)
+  /** What the keys of a policy look like, of all subjects or of one (Redis's glob), before a client's prefix. */
+  allOf(policy: string, subject = '?'.repeat(subjectLength)): string {
     return `${escaped(this.#prefix)}${subject}}[ae]${this.#policies.get(policy)}${'?'.repeat(hashLength)}`
   }
 }

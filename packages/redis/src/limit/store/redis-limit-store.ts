@@ -276,11 +276,14 @@ export class RedisLimitStore implements LimitStore {
   }
 
   /** Looks through all keys of the server, in pieces that hold nobody up: for the hand of an operator. */
-  async resetAll(policy: string): Promise<number> {
+  async resetAll(policy: string, subject?: string): Promise<number> {
     const subjects = new Set<string>()
     const { client } = this.#link
-    this.#batches.dropAll(policy)
-    for await (const keys of keysLike(client, escaped(client.options?.keyPrefix ?? '') + this.#keys.allOf(policy))) {
+    this.#batches.dropAll(policy, subject)
+    for await (const keys of keysLike(
+      client,
+      escaped(client.options?.keyPrefix ?? '') + this.#keys.allOf(policy, subject),
+    )) {
       for (const key of keys) this.#blocked.released(nameOf(key))
       for (const part of inCalls(keys, client.isCluster === true)) {
         const call = { script: forget, keys: part, args: [this.#keys.channel] }
