@@ -1051,3 +1051,43 @@ describe('a concurrent permit', () => {
     for (const one of [limiter, hurried]) expect(one.peek('p', me)).toMatchObject({ allowed: false })
   })
 })
+
+describe('lists of addresses', () => {
+  test('a shadow policy only reports whom it would deny; a refusal gives back what limits in front took', () => {
+    const { limiter, sink } = make({
+      try: { rate: '9/min', shadow: true, deny: ['192.0.2.0/24'] },
+      front: '9/min',
+      deny: { rate: '9/min', deny: ['192.0.2.0/24'] },
+    })
+    expect(statusOf(open(limiter.pipeline('try')))).toBe(200)
+    expect(sink.of('shadow-denied').map(({ violated }) => violated)).toEqual([['try']])
+    const native = {}
+    const [front, behind] = [limiter.pipeline('front'), limiter.pipeline('deny')]
+    open(front, { native })
+    expect(statusOf(open(behind, { native }))).toBe(403)
+    expect(limiter.peek('front', { key: '192.0.2.1' })).toMatchObject({ remaining: 9 })
+    expect(limiter.stats()).toMatchObject({ denied: 1, shadowDenied: 1 })
+  })
+
+  test('are for check and peek too, and `respond` has its say', async () => {
+    const { limiter } = make({
+      p: {
+        rate: '1/min',
+        allow: ['198.51.100.0/24'],
+        deny: ['192.0.2.0/24'],
+        respond: ({ status }) => `no: ${status}`,
+      },
+    })
+    for (const ask of ['check', 'peek'] as const) {
+      expect(await limiter[ask]('p', { key: '192.0.2.1' })).toMatchObject({ allowed: false, permanent: true })
+      for (let i = 0; i < 3; i++)
+        expect(await limiter[ask]('p', { key: '198.51.100.1' })).toMatchObject({ allowed: true })
+    }
+    const reply = replyOf(open(limiter.pipeline('p')))
+    expect([reply.status, Buffer.from(reply.body!).toString()]).toEqual([403, 'no: 403'])
+  })
+
+  test.each([['x'], 'x', [['10.0.0.0/99']], 5])('%p is no list', (allow) => {
+    expect(code(() => make({ p: { rate: '1/min', allow: allow as never } }))).toMatch(/ERR_SLUICE_OPTION/)
+  })
+})

@@ -262,6 +262,15 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
     return chain(resetAll(policy, naming.subjectOf(policy, check.key).hash), () => undefined)
   }
 
+  /** What the policy's lists say of a client that is named by address. */
+  function listedVerdict(policy: Policy, { key }: CheckOptions): Verdict | undefined {
+    if (!policy.byIp || (!policy.allow && !policy.deny)) return undefined
+    if (policy.allow?.has(String(key))) return noLimit(clock)
+    if (!policy.deny?.has(String(key)) || policy.shadow) return undefined
+    const retryAfterMs = Number.POSITIVE_INFINITY
+    return { ...noLimit(clock), allowed: false, limit: 0, remaining: 0, retryAfterMs, permanent: true }
+  }
+
   /** @param subject - of that subject only */
   function resetAll(policy: Policy, subject?: string): MaybePromise<number> {
     const on = policy.store ? guarded(policy.store) : store
@@ -319,6 +328,8 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
     },
     check(name, check) {
       const policy = asked(name, check)
+      const listed = listedVerdict(policy, check)
+      if (listed) return listed
       const verdict = checkQuickly(policy, check)
       if (verdict) return verdict
       const charging = { charges: chargesFor(policy, check), verdicts: [], allowed: false }
@@ -326,6 +337,8 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
       return chain(charger.charge(charging), () => checked(charging))
     },
     peek(name, check) {
+      const listed = listedVerdict(asked(name, check), check)
+      if (listed) return listed
       const asking = chargesFor(asked(name, check), check)
       if (asking.length === 0) return noLimit(clock)
       permits.renewIfDue()

@@ -82,7 +82,7 @@ export function denialOf(request: RequestContext, told: readonly QuotaVerdict[])
 }
 
 /**
- * The refusal: 429 (RFC 6585 §4) as `quota-exceeded`, or as {@link costAboveLimit}; 503 as `temporary-reduced-capacity`
+ * The refusal: 429 (RFC 6585 §4) as `quota-exceeded`, or as {@link costAboveLimit}; 403 where a list names the client; 503 as `temporary-reduced-capacity`
  * where only a store that is out is to blame. Never stored by any cache.
  */
 export function denialReply(
@@ -102,6 +102,7 @@ function problemOf(denial: Denial) {
     const title = 'Request cannot be satisfied due to temporary server capacity constraints'
     return { type: ianaProblem('temporary-reduced-capacity'), title, status }
   }
+  if (status === 403) return { title: 'Forbidden', status, 'violated-policies': violated }
   const type = denial.permanent ? costAboveLimit : ianaProblem('quota-exceeded')
   const title = denial.permanent
     ? 'Request cannot be satisfied as it costs more than the whole quota'

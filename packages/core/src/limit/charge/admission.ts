@@ -4,7 +4,7 @@ import type { Opening } from '../../exchange/exchange.ts'
 import type { RequestView } from '../../exchange/request-view.ts'
 import { denialOf, denialReply, type QuotaVerdict, quotaFields, refuses } from '../answer/answer.ts'
 import { type Asked, late, threw } from '../policy/callbacks.ts'
-import type { DenialBody } from '../policy/options.ts'
+import type { Denial, DenialBody } from '../policy/options.ts'
 import type { Policy, Price } from '../policy/policy.ts'
 import type { Verdict } from '../store/store.ts'
 import type { Subject } from '../subject/subjects.ts'
@@ -12,7 +12,7 @@ import type { Watch } from '../subject/watch.ts'
 import { quotaVerdicts } from './charger.ts'
 import type { Charging, PolicyCharge } from './charges.ts'
 import type { LimiterParts } from './parts.ts'
-import { reportDecision, reportUnpriced } from './report.ts'
+import { reportDecision, reportDenied } from './report.ts'
 import { type Mark, RequestMarks } from './request-marks.ts'
 import { Settling } from './settle.ts'
 
@@ -43,6 +43,8 @@ export class Admission implements Charging {
   readonly policies: readonly Policy[]
   /** Of the first requests: what was read, and was not there. */
   readonly watch: Watch | undefined
+  /** Policies whose `deny` names the client. */
+  #denied: readonly Policy[] = none
   charges: readonly PolicyCharge[] = none
   verdicts: readonly (Verdict | undefined)[] = none
   allowed = true
@@ -70,7 +72,17 @@ export class Admission implements Charging {
 
   /** One policy's charges: none where it skips the request, `undefined` where it has no price for it. */
   #chargesOf(policy: Policy): MaybePromise<readonly PolicyCharge[] | undefined> {
+    if ((policy.allow || policy.deny) && this.#listed(policy)) return none
     return policy.skip ? this.#unlessSkipped(policy) : this.#priced(policy)
+  }
+
+  /** Whether a list says all there is to say of this client: it is let pass, or refused. */
+  #listed(policy: Policy): boolean {
+    const address = this.view.clientIp
+    if (policy.allow?.has(address)) return true
+    if (!policy.deny?.has(address)) return false
+    this.#denied = [...this.#denied, policy]
+    return true
   }
 
   #unlessSkipped(policy: Policy): MaybePromise<readonly PolicyCharge[] | undefined> {
@@ -116,6 +128,11 @@ export class Admission implements Charging {
 
   #charge(lists: readonly (readonly PolicyCharge[] | undefined)[]): MaybePromise<Opening> {
     if (this.watch) this.parts.advice.asked(this.policies, this.watch)
+    if (this.#denied.length > 0) {
+      reportDenied(this.parts, this.#denied, this.request)
+      const denied = this.#denied.filter(({ shadow }) => !shadow)
+      if (denied.length > 0) return this.#forbid(denied)
+    }
     if (lists.includes(undefined)) return this.#unpriced(this.policies.filter((_, i) => lists[i] === undefined))
     this.charges = this.#uncharged(flat(lists as readonly (readonly PolicyCharge[])[]))
     if (this.charges.length === 0) return proceed
@@ -144,7 +161,7 @@ export class Admission implements Charging {
     // A refused request charges nothing anywhere: neither what limiters in front of this one took.
     if (mark) this.parts.charger.giveBack(mark.made.splice(0))
     const policy = this.charges.find((charge, i) => charge.policy.respond && this.#refused(charge, i))?.policy
-    return policy ? this.#ownRefusal(policy, told) : this.#refusal(told)
+    return this.#reply(denialOf(this.request, told), policy, told)
   }
 
   #refused({ quota }: PolicyCharge, i: number): boolean {
@@ -152,29 +169,40 @@ export class Admission implements Charging {
     return verdict !== undefined && refuses({ quota, verdict })
   }
 
-  #refusal(told: readonly QuotaVerdict[]): Opening {
-    return { kind: 'reply', reply: denialReply(denialOf(this.request, told), { told, clock: this.parts.clock }) }
-  }
-
   /** With the body the policy wants; where there is none to be had, with ours. */
-  #ownRefusal(policy: Policy, told: readonly QuotaVerdict[]): MaybePromise<Opening> {
+  #reply(denial: Denial, policy: Policy | undefined, told: readonly QuotaVerdict[]): MaybePromise<Opening> {
     const { callbacks, clock } = this.parts
+    const standard = (): Opening => ({ kind: 'reply', reply: denialReply(denial, { told, clock }) })
+    if (!policy) return standard()
     const respond = policy.respond!
-    const denial = denialOf(this.request, told)
     const own = (body: DenialBody): Opening => ({ kind: 'reply', reply: denialReply(denial, { told, clock }, body) })
     return chain(
       callbacks.ask(policy, 'respond', () => respond(denial)),
       (body) => {
-        if (body === undefined || body === threw || body === late) return this.#refusal(told)
+        if (body === undefined || body === threw || body === late) return standard()
         const reply = callbacks.ask(policy, 'respond', () => own(body)) as Asked<Opening>
-        return reply === threw || reply === late ? this.#refusal(told) : reply
+        return reply === threw || reply === late ? standard() : reply
       },
+    )
+  }
+
+  /** The client is on the list of those to be refused: 403 (RFC 9110 §15.5.4), and nothing is charged. */
+  #forbid(policies: readonly Policy[]): MaybePromise<Opening> {
+    const mark = this.#mark
+    if (mark) this.parts.charger.giveBack(mark.made.splice(0))
+    const violated = policies.map(({ name }) => name)
+    const retryAfterMs = Number.POSITIVE_INFINITY
+    const denial = { request: this.request, status: 403, violated, permanent: true, retryAfterMs, verdicts: [] }
+    return this.#reply(
+      denial,
+      policies.find(({ respond }) => respond),
+      none,
     )
   }
 
   /** A policy whose rate is not known is like one whose store is out and that says `closed`: never no limit. */
   #unpriced(policies: readonly Policy[]): Opening {
-    reportUnpriced(this.parts, policies, this.request)
+    reportDenied(this.parts, policies, this.request)
     const violated = policies.map(({ name }) => name)
     const denial = { request: this.request, status: 503, violated, permanent: false, retryAfterMs: 1_000, verdicts: [] }
     return { kind: 'reply', reply: denialReply(denial, { told: none, clock: this.parts.clock }) }

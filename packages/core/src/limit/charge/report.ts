@@ -40,14 +40,23 @@ export function reportDecision(to: Reporting, decided: Charging, about?: { reado
   else sink.emit('denied', { route: about?.route, policies, violated })
 }
 
-/** Counts and event of a request that policies refuse because they have no price for it. */
-export function reportUnpriced(
+/** Counts and events of a request that policies refuse without a charge: their lists name the client, or they have no price. */
+export function reportDenied(
   { counters, sink }: Reporting,
   policies: readonly Policy[],
-  about: { readonly route: string | undefined },
+  { route }: { readonly route: string | undefined },
 ): void {
+  const [shadowed, violated]: [string[], string[]] = [[], []]
+  for (const { name, shadow, counters: own } of policies) {
+    if (shadow) own.shadowDenied++
+    else own.denied++
+    ;(shadow ? shadowed : violated).push(name)
+  }
+  if (shadowed.length > 0) {
+    counters.shadowDenied++
+    if (sink.wants('shadow-denied')) sink.emit('shadow-denied', { route, violated: shadowed })
+  }
+  if (violated.length === 0) return
   counters.denied++
-  for (const { counters: own } of policies) own.denied++
-  const violated = policies.map(({ name }) => name)
-  if (sink.wants('denied')) sink.emit('denied', { route: about.route, policies: [], violated })
+  if (sink.wants('denied')) sink.emit('denied', { route, policies: [], violated })
 }

@@ -1,6 +1,7 @@
 import type { MaybePromise } from '../../base/maybe-promise.ts'
 import { checkOptions, rule } from '../../base/options.ts'
 import { type Duration, durationMs } from '../../base/units.ts'
+import type { AddressList } from '../../exchange/client/address-list.ts'
 import type { KeyFunction } from '../../exchange/client/by.ts'
 import type { RequestContext, ResponseContext } from '../../exchange/context.ts'
 import type { AlgorithmKind } from '../algorithms/algorithm.ts'
@@ -46,6 +47,13 @@ export interface PolicyOptions {
   readonly countIf?: ((r: ResponseContext) => MaybePromise<boolean>) | undefined
   /** Requests this answers `true` for are neither counted nor refused. Where it throws, they are. */
   readonly skip?: ((c: RequestContext) => MaybePromise<boolean>) | undefined
+  /**
+   * Clients this policy neither counts nor refuses, by address: a list of addresses and CIDR ranges, or an `addressList(…)` that is
+   * changed at run time. Goes before `deny`.
+   */
+  readonly allow?: readonly string[] | AddressList | undefined
+  /** Clients this policy refuses with 403, by address. Nothing is charged for them. */
+  readonly deny?: readonly string[] | AddressList | undefined
   /** Count and report, and never refuse: for trying a policy out. Sends no fields. Default `false`. */
   readonly shadow?: boolean | undefined
   /**
@@ -87,11 +95,11 @@ export interface PolicyOptions {
 /** Why a request is refused, as `respond` is told. */
 export interface Denial {
   readonly request: RequestContext
-  /** 429, or 503 where a store is out and the policy says `closed`. */
+  /** 429; 403 where `deny` names the client; 503 where a store is out and the policy says `closed`. */
   readonly status: number
   /** Names of the policies that refused. */
   readonly violated: readonly string[]
-  /** The cost is above a limit: no waiting helps. */
+  /** The cost is above a limit, or the client is denied: no waiting helps. */
   readonly permanent: boolean
   /** Milliseconds; `Infinity` where permanent. */
   readonly retryAfterMs: number
@@ -121,6 +129,8 @@ export function checkPolicy(where: string, options: PolicyOptions): void {
     cost: rule.either(wholeNumber, rule.function),
     countIf: rule.function,
     skip: rule.function,
+    allow: addresses,
+    deny: addresses,
     shadow: rule.boolean,
     onOutage: rule.oneOf('open', 'closed', 'local'),
     share: rule.fraction,
@@ -138,6 +148,12 @@ export function checkPolicy(where: string, options: PolicyOptions): void {
     store: rule.object,
     name: rule.string,
   })
+}
+
+/** A list of addresses, or what has the methods of one. */
+function addresses(value: unknown): string | undefined {
+  const isList = typeof (value as Partial<AddressList> | null)?.has === 'function' || Array.isArray(value)
+  return isList ? undefined : 'must be a list of addresses and ranges, or an addressList(…)'
 }
 
 export function checkHeaders(headers: unknown): string | undefined {

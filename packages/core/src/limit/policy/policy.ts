@@ -1,4 +1,5 @@
 import { optionError, SluiceError } from '../../base/errors.ts'
+import { type AddressList, addressList } from '../../exchange/client/address-list.ts'
 import { by, type KeyFunction, readsLate } from '../../exchange/client/by.ts'
 import { sfInteger, sfString } from '../../http/structured/serialise.ts'
 import { algorithmFor } from '../algorithms/algorithm-for.ts'
@@ -52,6 +53,9 @@ export interface Policy extends Pick<PolicyOptions, 'countIf' | 'skip' | 'respon
   readonly ipv6Prefix: number
   readonly cost: NonNullable<PolicyOptions['cost']>
   readonly perRoute: boolean
+  readonly allow: AddressList | undefined
+  readonly deny: AddressList | undefined
+  readonly shadow: boolean
   readonly onOutage: NonNullable<PolicyOptions['onOutage']>
   /** How long its functions may take. */
   readonly deadlineMs: number
@@ -128,6 +132,9 @@ export function resolvePolicy(name: string | undefined, input: PolicyInput, defa
     skip: options.skip,
     respond: options.respond,
     perRoute: options.per === 'route',
+    allow: listOf(options.allow),
+    deny: listOf(options.deny),
+    shadow: options.shadow ?? false,
     onOutage: options.onOutage ?? 'local',
     deadlineMs: deadlineMs(`${where}.deadline`, options.deadline ?? 1_000),
     phase: options.phase ?? (readsLate(key) ? 'preHandler' : 'onRequest'),
@@ -135,6 +142,10 @@ export function resolvePolicy(name: string | undefined, input: PolicyInput, defa
     store: options.store,
     counters: { allowed: 0, denied: 0, shadowDenied: 0 },
   })
+}
+
+function listOf(given: PolicyOptions['allow']): AddressList | undefined {
+  return given && ('has' in given ? given : addressList(...given))
 }
 
 /** The rates, where they are known at start-up. */
