@@ -1,11 +1,7 @@
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { by, type KeyFunction } from '../../packages/core/src/exchange/client/by.ts'
-import {
-  type CheckOptions,
-  createLimiter,
-  type Limiter,
-  type LimiterOptions,
-} from '../../packages/core/src/limit/limiter.ts'
+import type { CheckOptions } from '../../packages/core/src/limit/checks.ts'
+import { createLimiter, type Limiter, type LimiterOptions } from '../../packages/core/src/limit/limiter.ts'
 import { MemoryLimitStore } from '../../packages/core/src/limit/store/memory-limit-store.ts'
 import type { LimitStore } from '../../packages/core/src/limit/store/store.ts'
 import { type FakeRequest, fieldsOf, request } from '../limit/helpers.ts'
