@@ -35,9 +35,13 @@ export class Settling implements Exchange {
 
   /** `undefined` where there is nothing to see to. */
   static of(admission: Admitted): Settling | undefined {
-    const advising = admission.watch !== undefined && mayHaveCome(admission.watch)
-    const needed = advising || admission.charges.some((charge) => isPermit(charge) || isConditional(charge))
-    return needed ? new Settling(admission) : undefined
+    if (admission.watch !== undefined && mayHaveCome(admission.watch)) return new Settling(admission)
+    // By hand, as most requests leave nothing to see to.
+    for (let i = 0; i < admission.charges.length; i++) {
+      const charge = admission.charges[i]!
+      if (isPermit(charge) || isConditional(charge)) return new Settling(admission)
+    }
+    return undefined
   }
 
   onHead(head: ResponseHead): BodyPlan {
