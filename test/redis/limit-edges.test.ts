@@ -229,6 +229,8 @@ describe.each(Object.entries(stores))('limits in %s', (name, make) => {
       ['nobody: his address', by.user, asAddress, '192.0.2.1'],
       ['a field', by.header('X-Api-Key'), { headers: { 'x-api-key': 'k1' } }, 'k1'],
       ['an e-mail address', by.hash('body.email'), { properties: { body: { email: 'Bob@X.org' } } }, ' bob@x.ORG'],
+      ['a cookie', by.cookie('sid'), { headers: { cookie: 'a=b; sid=s1' } }, 's1'],
+      ['nobody and a route', by(by.user, by.route), { ...asAddress, route: '/x' }, ['192.0.2.1', 'GET /x']],
       ['a number', by.hash('params.id'), { properties: { params: { id: 7 } } }, 7],
       ['a route', by.route, { route: '/cities/:id' }, '/cities/:id'],
       ['a route and its method', by.route, { route: '/cities/:id', method: 'POST' }, 'POST /cities/:id'],

@@ -7,7 +7,6 @@ import { type Warmer, warm } from './warm/warm.ts'
 import { changeNodeRequest } from './watch/watch-request.ts'
 
 export * from '@sluice/core'
-export { whenConnectionEnds } from './connection-end.ts'
 export { decodeBody } from './decode-body.ts'
 export { type Middleware, type MountHost, mount, wrapHandler } from './mount.ts'
 export { type NodeRequest, NodeRequestView } from './node-request-view.ts'

@@ -3,6 +3,7 @@ import { type Clock, systemClock } from '../base/clock.ts'
 import { optionError, SluiceError } from '../base/errors.ts'
 import { isPromise, type MaybePromise } from '../base/maybe-promise.ts'
 import { checkOptions, rule } from '../base/options.ts'
+import type { Identity } from '../exchange/client/identity.ts'
 import type { Pipeline } from '../exchange/exchange.ts'
 import { Charger } from './charge/charger.ts'
 import { Charges } from './charge/charges.ts'
@@ -137,6 +138,7 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
     counters,
     advice: new Advice(),
     split: policies.split,
+    identity: options.identity,
   }
   const checks = new Checks({ ...parts, policies, permits, storeOf })
   let pipelines = 0

@@ -1,6 +1,6 @@
 import type { Exchange, Fields, Pipeline, Reply, ResponseControl } from '@sluice/core'
 import { chain, isPromise, type MaybePromise, type Opening } from '@sluice/core'
-import { decodeBody, whenConnectionEnds } from '@sluice/node'
+import { decodeBody, type Ending, endingOf } from '@sluice/node'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { fieldsOf, layFields, removeFields, setStatusOf, watchWritten } from '../reply/reply-fields.ts'
 import { changeRequest, watchCookies } from '../request/change-request.ts'
@@ -87,22 +87,17 @@ export class ReplyExchanges {
     if (this.#ending.outcome) exchange.onClose(this.#ending.outcome)
   }
 
-  #listen({ raw }: FastifyReply): void {
-    let stopWaiting = (): void => {}
-    const close = (outcome: Outcome): void => {
-      if (this.#outcome) return
-      this.#outcome = this.failed ? 'failed' : outcome
-      stopWaiting()
-      for (const { exchange } of this.entries) exchange.onClose(this.#outcome)
-    }
-    if (raw.destroyed) {
-      this.#outcome = 'aborted'
-      return
-    }
-    raw.once('finish', () => close('sent'))
-    const gone = (): void => close(raw.writableFinished ? 'sent' : 'aborted')
-    raw.once('close', gone)
-    stopWaiting = whenConnectionEnds(raw.req, gone)
+  /** The body broke off. */
+  fail(): void {
+    this.#ending?.close('failed')
+  }
+
+  /** Runs what writes to the connection, or what other plugins do when that is about to happen. */
+  quiet<T>(run: () => T): T {
+    return this.entries.reduceRight<() => T>(
+      (inner, { exchange }) => (exchange.quiet ? () => exchange.quiet!(inner) : inner),
+      run,
+    )()
   }
 }
 

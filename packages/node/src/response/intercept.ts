@@ -9,7 +9,8 @@ import {
   type Reply,
   type ResponseHead,
 } from '@sluice/core'
-import { whenConnectionEnds } from './connection-end.ts'
+import { BodyCopy } from './body-copy.ts'
+import { type Ending, endingOf } from './ending.ts'
 import { alsoSentWhen } from './headers-sent.ts'
 import { isLive } from './live.ts'
 import { applyTouched, restoreFields, sendReply } from './send-reply.ts'
@@ -86,19 +87,6 @@ export function intercept(
     isHeldBack = true
     alsoSentWhen(response, () => headWritten || state === 'waiting' || state === 'replaced')
   }
-  const close = (outcome: Outcome): void => {
-    if (closed) return
-    closed = true
-    stopWaiting()
-    exchange.onClose(outcome)
-  }
-  const gone = (): void => close(response.writableFinished ? 'sent' : 'aborted')
-  let stopWaiting = (): void => {}
-  response.once('finish', () => close('sent'))
-  response.once('close', gone)
-  // The client went away while a store was asked: that event was before our time.
-  if (isGone(response)) gone()
-  else stopWaiting = whenConnectionEnds(response.req, gone)
 
   /** The head is known: ask what to do with the body. */
   const decide = (body: ResponseHead['body'], length: number | undefined, isEarly = false): BodyPlan => {

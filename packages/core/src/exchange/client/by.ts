@@ -2,9 +2,13 @@ import { optionError } from '../../base/errors.ts'
 import type { RequestContext } from '../context.ts'
 import { canonicalText } from './canonical.ts'
 import { clientAddress } from './client-address.ts'
+import { cookieName } from './cookies.ts'
 import { folded } from './fold.ts'
 import { bareUser, naturalRoute, naturalUser } from './natural-key.ts'
+import { digest, joinParts } from './parts.ts'
 import { routeParts } from './route-name.ts'
+
+export { digest, joinParts } from './parts.ts'
 
 /**
  * Who or what a request is counted or stored for. Any function of the request serves; those of {@link by} also say what
@@ -30,19 +34,8 @@ function ip(c: RequestContext): string | undefined {
  * (`SLUICE_IDENTITY`) says once what to declare as `identity`.
  */
 function user(c: RequestContext): string | undefined {
-  const name = userName(c.user)
-  if (name !== undefined) c.coverIdentity()
+  const name = c.identify()
   return name === undefined || c.forStoring ? name : bareUser(name)
-}
-
-function userName(found: unknown): string | undefined {
-  if (found === undefined || found === null || found === false || found === '') return undefined
-  if (typeof found !== 'object') return `${typeof found}:${String(found)}`
-  for (const name of ['id', 'sub', '_id', 'uid', 'username', 'email']) {
-    const value = (found as Record<string, unknown>)[name]
-    if (value !== undefined && value !== null && value !== '') return `${name}:${String(value)}`
-  }
-  return undefined
 }
 
 /**
@@ -71,15 +64,16 @@ function cookie(name: string): KeyFunction {
   if (typeof name !== 'string' || !cookieName.test(name)) {
     throw optionError('by.cookie(name)', 'must be a cookie name', name)
   }
-  return (c) => {
+  const cookieKey: KeyFunction = (c) => {
     const pairs = c.cookiePairs(name)
     return pairs.length === 0 ? undefined : joinParts(pairs)
   }
+  return Object.assign(cookieKey, { natural: (given: string) => joinParts([`${name}=${given}`]) })
 }
 
 /**
- * A value of the request, hashed: `by.hash('body.email')`. For limits text is trimmed and lower-cased first, so that
- * `Bob@x.org` and `bob@x.org` are one; for what is stored it is taken as it is. The path starts at `body`, `query`,
+ * A value of the request, hashed: `by.hash('body.email')`. For limits text is trimmed, composed (NFC) and lower-cased first, so
+ * that `Bob@x.org` and `bob@x.org` are one; for what is stored it is taken as it is. The path starts at `body`, `query`,
  * `params`, `user`, `session` or `cookies`. Covers what stands at the path, and nothing beside it.
  */
 function hash(path: string): KeyFunction {
@@ -91,13 +85,8 @@ function hash(path: string): KeyFunction {
   const late = root !== 'query' && root !== 'params'
   return Object.assign(
     (c: RequestContext) => {
-      let value: unknown = c[root as (typeof roots)[number]]
-      for (const name of rest) {
-        if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined
-        value = (value as Record<string, unknown>)[name]
-      }
-      if (typeof value === 'string') return digest(folded(value))
-      return typeof value === 'number' || typeof value === 'boolean' ? digest(String(value)) : undefined
+      const value = c.at(root as (typeof roots)[number], rest)
+      return c.forStoring ? exactHash(c, value) : foldedHash(value)
     },
     late ? isLate : {},
     { natural: (given: string) => digest(folded(given)) },
@@ -111,7 +100,7 @@ function exactHash(c: RequestContext, value: unknown): string | undefined {
 }
 
 function foldedHash(value: unknown): string | undefined {
-  if (typeof value === 'string') return digest(value.trim().toLowerCase())
+  if (typeof value === 'string') return digest(folded(value))
   return typeof value === 'number' || typeof value === 'boolean' ? digest(String(value)) : undefined
 }
 
@@ -165,6 +154,7 @@ export const by: typeof combine & {
     user: Object.assign(user, isLate, { natural: naturalUser }),
     route: Object.assign(route, { natural: (given: string) => joinParts(naturalRoute(given)) }),
     header,
+    cookie,
     hash,
   }),
 )

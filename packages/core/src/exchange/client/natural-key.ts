@@ -23,7 +23,7 @@ export function naturalOf(key: unknown, given: string): string {
  * address, which no user's name is.
  */
 export function bareUser(name: string): string {
-  return name.replace(/^(?:id|sub|_id|uid|userId|user_id|uuid|username|login|email|string|number|bigint):/, '')
+  return name.replace(/^(?:=|(?:id|sub|_id|uid|userId|user_id|uuid|username|login|email|string|number|bigint):)/, '')
 }
 
 export function naturalUser(given: string): string {

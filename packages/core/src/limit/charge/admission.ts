@@ -55,7 +55,7 @@ export class Admission implements Charging {
     this.parts = parts
     this.view = view
     this.watch = parts.advice.watch(view)
-    this.request = new RequestContext(this.watch?.view ?? view)
+    this.request = new RequestContext(this.watch?.view ?? view, undefined, parts.identity)
     this.mark = mark
     this.policies = policies
   }

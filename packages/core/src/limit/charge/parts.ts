@@ -1,4 +1,5 @@
 import type { Clock } from '../../base/clock.ts'
+import type { Identity } from '../../exchange/client/identity.ts'
 import type { LimitSink } from '../events.ts'
 import type { LimitCounters } from '../limiter-stats.ts'
 import type { Callbacks } from '../policy/callbacks.ts'
@@ -22,5 +23,6 @@ export interface LimiterParts {
   readonly advice: Advice
   /** The names of policies that are split by route. */
   readonly split: Set<string>
+  readonly identity: Identity | undefined
   readonly counters: LimitCounters
 }
