@@ -23,7 +23,7 @@ export function endingOf(response: ServerResponse, tell: (outcome: Outcome) => v
   response.once('finish', () => close('sent'))
   response.once('close', gone)
   if (isGone(response)) gone()
-  else stopWaiting = whenConnectionEnds(response.req, gone)
+  else stopWaiting = whenConnectionEnds(response, gone)
   return {
     get outcome() {
       return outcome
