@@ -110,5 +110,15 @@ function keyText(key: KeyFunction, given: NaturalKey): string {
       given,
     )
   }
-  return joinParts(given.map((one, i) => (parts[i] === by.ip ? clientAddress(String(one)) : keyText(parts[i]!, one))))
+  const values: (string | undefined)[] = given.map((one, i) => partText(parts[i]!, one))
+  // As `by(…)` has it: whoever is not signed in is known by his address, behind all the parts.
+  const nobody = given.find((_, i) => parts[i] === by.user && values[i] === undefined)
+  if (nobody !== undefined) values.push(clientAddress(String(nobody)))
+  return joinParts(values)
+}
+
+function partText(part: KeyFunction, given: string | number | bigint): string | undefined {
+  const address = part === by.ip || part === by.user ? clientAddress(String(given)) : undefined
+  if (part === by.ip) return address
+  return address === undefined ? keyText(part, given) : undefined
 }
