@@ -300,3 +300,25 @@ describe('shedding', () => {
     expect(await app.sluice.peek('ip', { key: '127.0.0.1' })).toMatchObject({ remaining: 5 })
   })
 })
+
+test('a permit of a response that a handler hijacks ends when that does', async () => {
+  await register({ limits: { p: '1 concurrent' } })
+  const answers: (() => void)[] = []
+  app.get('/', { config: { sluice: { limit: 'p' } } }, async (_, reply) => {
+    reply.hijack()
+    reply.raw.write('first')
+    answers.push(() => reply.raw.end('last'))
+  })
+  const url = await app.listen({ port: 0 })
+  const first = await fetch(url)
+  expect((await fetch(url)).status).toBe(429)
+  answers[0]!()
+  expect(await first.text()).toBe('firstlast')
+  const second = await fetch(url)
+  expect(second.status).toBe(200)
+  // And where the client goes away.
+  await second.body!.cancel()
+  for (let i = 0; i < 200 && app.sluice.stats().limits.permits > 0; i++) await new Promise(setImmediate)
+  expect(app.sluice.stats().limits.permits).toBe(0)
+  app.server.closeAllConnections()
+})

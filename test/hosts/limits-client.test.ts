@@ -1,7 +1,7 @@
 import http from 'node:http'
 import net from 'node:net'
 import { expect, test } from '@jest/globals'
-import { by } from '@sluice/core'
+import { addressList, by } from '@sluice/core'
 import { says } from './harness/handlers.ts'
 import { describeHosts, type Route, type TestApp } from './harness/host.ts'
 
@@ -95,7 +95,7 @@ describeHosts('who is the client', (host) => {
       routes: [{ ...hello, method: 'POST', limitUser: [{ rate: '1/min', key: by.hash('body.email') }] }],
     })
     const seen: number[] = []
-    for (const email of ['a@x.org', 'b@x.org', ' A@x.ORG ']) {
+    for (const email of ['\u00e9@x.org', 'b@x.org', ' \u00c9@x.ORG ', 'e\u0301@x.org', 'E\u0301@X.org']) {
       const answer = await app.request('/', {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
@@ -103,7 +103,7 @@ describeHosts('who is the client', (host) => {
       })
       seen.push(answer.status)
     }
-    expect(seen).toEqual([200, 200, 429])
+    expect(seen).toEqual([200, 200, 429, 429, 429])
   })
 })
 
@@ -172,6 +172,57 @@ describeHosts(
   // Plain node:http has no routes.
   ({ framework }) => framework !== 'node',
 )
+
+describeHosts('lists of addresses', (host) => {
+  test('whom a list allows is not counted, whom one denies gets 403 and is not charged, and both change at run time', async () => {
+    const [allow, deny] = [addressList(), addressList()]
+    const app = await host.boot({
+      sluice: { limits: { p: { rate: '1/min', allow, deny } } },
+      limit: ['p'],
+      routes: [hello],
+    })
+    const denied: unknown[] = []
+    app.sluice.on('denied', ({ violated }) => denied.push(violated))
+    const ask = async () => (await app.get('/')).status
+    expect([await ask(), await ask()]).toEqual([200, 429])
+    allow.add('127.0.0.0/8')
+    expect([await ask(), await ask()]).toEqual([200, 200])
+    allow.remove('127.0.0.0/8')
+    deny.add('::ffff:127.0.0.1')
+    const refused = await app.get('/')
+    expect([refused.status, refused.header('retry-after'), refused.header('cache-control')]).toEqual([
+      403,
+      undefined,
+      'no-store',
+    ])
+    expect(refused.header('content-type')).toBe('application/problem+json')
+    expect(refused.json()).toEqual({ title: 'Forbidden', status: 403, 'violated-policies': ['p'] })
+    deny.replace(['192.0.2.0/24'])
+    expect([await ask(), denied]).toEqual([429, [['p'], ['p'], ['p']]])
+    await app.sluice.reset('p', { key: '127.0.0.1' })
+    expect(await ask()).toBe(200)
+  })
+
+  if (host.framework !== 'node') {
+    test('know a client by the address the framework has, in any notation; `allow` goes first', async () => {
+      const app = await host.boot({
+        proxy: true,
+        limit: [{ rate: '1/min', allow: ['192.0.2.7', '2001:db8:1::/48'], deny: ['192.0.2.0/24', '2001:db8::/32'] }],
+        routes: [hello],
+      })
+      const addresses = [
+        '192.0.2.7',
+        '192.0.2.7',
+        '192.0.2.8',
+        '::ffff:192.0.2.9',
+        '64:ff9b::192.0.2.10',
+        '2001:db8:1::1',
+        '2001:db8:2::1',
+      ]
+      expect(await statuses(app, ...addresses.map(forwarded))).toEqual([200, 200, 403, 403, 403, 200, 403])
+    })
+  }
+})
 
 function speaksIpv6(): Promise<boolean> {
   return new Promise((resolve) => {

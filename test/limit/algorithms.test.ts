@@ -5,7 +5,7 @@ import { concurrent } from '../../packages/core/src/limit/algorithms/concurrent.
 import { fixedWindow } from '../../packages/core/src/limit/algorithms/fixed-window.ts'
 import { slidingLog } from '../../packages/core/src/limit/algorithms/sliding-log.ts'
 import { slidingWindow } from '../../packages/core/src/limit/algorithms/sliding-window.ts'
-import { tokenBucket } from '../../packages/core/src/limit/algorithms/token-bucket.ts'
+import { missingAfter, tokenBucket } from '../../packages/core/src/limit/algorithms/token-bucket.ts'
 
 type Algorithm = LimitAlgorithm<number[]>
 type Arrival = { gapMs: number; cost: number }
@@ -273,11 +273,11 @@ describe.each(kinds)('%s', (kind) => {
     const algorithm = make[kind](4, 1_000, 4)
     const state = algorithm.fresh()
     algorithm.charge(state, 3, epoch)
-    algorithm.refund(state, 2, epoch + 10, epoch)
+    algorithm.refund(state, { cost: 2, atMs: epoch }, epoch + 10)
     expect(algorithm.remaining(state, epoch)).toBe(3)
-    algorithm.refund(state, 99, epoch + 10, epoch)
+    algorithm.refund(state, { cost: 99, atMs: epoch }, epoch + 10)
     expect(algorithm.remaining(state, epoch + 10)).toBe(4)
-    algorithm.refund(state, 99, epoch + 10)
+    algorithm.refund(state, { cost: 99 }, epoch + 10)
     expect(algorithm.remaining(state, epoch + 10)).toBe(4)
   })
 
@@ -437,9 +437,9 @@ describe('concurrent', () => {
           }
           if (a.do === 'give' && out.length > 0) {
             const [given] = out.splice(a.which % out.length, 1)
-            algorithm.refund(state, given!.cost, now, undefined, given!.permit)
+            algorithm.refund(state, { cost: given!.cost, permit: given!.permit }, now)
             // Once: the second time gives nothing.
-            algorithm.refund(state, given!.cost, now, undefined, given!.permit)
+            algorithm.refund(state, { cost: given!.cost, permit: given!.permit }, now)
           }
           expect(limit - algorithm.remaining(state, now)).toBe(out.reduce((sum, { cost }) => sum + cost, 0))
         }
@@ -457,5 +457,58 @@ describe('concurrent', () => {
     expect(algorithm.remaining(state, epoch + 1_000)).toBe(1)
     expect(algorithm.renew(state, 'b', epoch + 1_000)).toBe(false)
     expect(algorithm.remaining(state, epoch + 1_900)).toBe(2)
+  })
+})
+
+describe.each(['sliding-window', 'sliding-log', 'token-bucket'] as const)('a refund of %s', (kind) => {
+  test('never makes more than there would be had that charge not been made', () => {
+    const others = fc.array(
+      fc.record({ gapMs: fc.integer({ min: 0, max: 700 }), cost: fc.integer({ min: 1, max: 4 }) }),
+      {
+        maxLength: 12,
+      },
+    )
+    fc.assert(
+      fc.property(
+        others,
+        fc.integer({ min: 1, max: 6 }),
+        others,
+        fc.integer({ min: 0, max: 3_000 }),
+        (before, cost, after, gapMs) => {
+          const algorithm = make[kind](20, 1_000, 12)
+          const [settled, without] = [algorithm.fresh(), algorithm.fresh()]
+          let now = epoch
+          const both = ({ gapMs, cost }: Arrival): void => {
+            now += gapMs
+            if (algorithm.waitMs(settled, cost, now) !== 0 || algorithm.waitMs(without, cost, now) !== 0) return
+            algorithm.charge(settled, cost, now)
+            algorithm.charge(without, cost, now)
+          }
+          before.forEach(both)
+          if (algorithm.waitMs(settled, cost, now) !== 0) return
+          algorithm.charge(settled, cost, now)
+          const atMs = now
+          const verdict = { remaining: algorithm.remaining(settled, now), resetMs: algorithm.resetMs(settled, now) }
+          const missing = kind === 'token-bucket' ? missingAfter(verdict, algorithm.params) : undefined
+          after.forEach(both)
+          now += gapMs
+          algorithm.refund(settled, { cost, atMs, missing }, now)
+          for (const ms of [0, 1, 50, 500, 1_000]) {
+            expect(algorithm.remaining(settled, now + ms)).toBeLessThanOrEqual(algorithm.remaining(without, now + ms))
+          }
+        },
+      ),
+      { numRuns: 1_000 },
+    )
+  })
+
+  test('at once gives all of it back', () => {
+    const algorithm = make[kind](5, 1_000, 5)
+    const state = algorithm.fresh()
+    algorithm.charge(state, 2, epoch)
+    const verdict = { remaining: algorithm.remaining(state, epoch), resetMs: algorithm.resetMs(state, epoch) }
+    const missing = kind === 'token-bucket' ? missingAfter(verdict, algorithm.params) : undefined
+    algorithm.refund(state, { cost: 2, atMs: epoch, missing }, epoch)
+    expect([algorithm.remaining(state, epoch), algorithm.fullMs(state, epoch)]).toEqual([5, 0])
   })
 })

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
+import { addressList } from '../../packages/core/src/exchange/client/address-list.ts'
 import { clientAddress } from '../../packages/core/src/exchange/client/client-address.ts'
 
 describe('who is the client: notations of one address', () => {
@@ -128,5 +129,47 @@ describe('who is the client: notations of one address', () => {
         expect(clientAddress(`64:ff9b::${v4}`)).toBe(v4)
       }),
     )
+  })
+})
+
+describe('a list of addresses', () => {
+  test.each<[string, string, boolean]>([
+    ['10.0.0.0/8', '10.255.0.1', true],
+    ['10.0.0.0/8', '11.0.0.1', false],
+    ['10.1.2.3/8', '10.9.9.9', true],
+    ['192.0.2.7', '192.0.2.7', true],
+    ['192.0.2.7', '192.0.2.8', false],
+    ['192.0.2.0/31', '192.0.2.1', true],
+    ['0.0.0.0/0', '203.0.113.9', true],
+    ['0.0.0.0/0', '2001:db8::1', false],
+    ['::/0', '2001:db8::1', true],
+    ['2001:db8::/33', '2001:db8:7fff::1', true],
+    ['2001:db8::/33', '2001:db8:8000::1', false],
+    ['2001:db8::1', '2001:DB8:0::1%eth0', true],
+    ['::ffff:10.0.0.0/104', '10.1.1.1', true],
+    ['10.0.0.0/8', '::ffff:a01:203', true],
+    ['10.0.0.0/8', '[::ffff:10.0.0.1]:443', true],
+  ])('%s has %s: %p', (range, address, expected) => {
+    expect(addressList(range).has(address)).toBe(expected)
+  })
+
+  test.each(['', 'x', '10.0.0.0/33', '::/129', '10.0.0', '10', '0x0a000001', '10.0.0.0/', '10.0.0.0/8/8', '010.0.0.1'])(
+    '%p is refused',
+    (range) => {
+      expect(() => addressList('192.0.2.1', range)).toThrow(/addressList/)
+    },
+  )
+
+  test('is added to as a whole or not at all, counts each range once, and forgets what is taken out', () => {
+    const list = addressList('10.0.0.0/8', '10.0.0.0/8')
+    expect(() => list.add('192.0.2.1', 'x')).toThrow()
+    expect([list.size, list.has('192.0.2.1'), list.has(undefined), list.has('nobody')]).toEqual([
+      1,
+      false,
+      false,
+      false,
+    ])
+    list.remove('10.0.0.0/8', '192.0.2.9')
+    expect([list.size, list.has('10.0.0.1')]).toEqual([0, false])
   })
 })

@@ -3,7 +3,6 @@ import { algorithmFor } from '../../packages/core/src/limit/algorithms/algorithm
 import { createLimiter } from '../../packages/core/src/limit/limiter.ts'
 import type { PolicyInput, PolicyOptions } from '../../packages/core/src/limit/policy/options.ts'
 import { parseRate } from '../../packages/core/src/limit/policy/rate.ts'
-import { scaled } from '../../packages/core/src/limit/policy/scaled.ts'
 import { MemoryLimitStore } from '../../packages/core/src/limit/store/memory-limit-store.ts'
 import type { Charge, LimitStore, Settlement, Verdict } from '../../packages/core/src/limit/store/store.ts'
 import { bodyOf, exchangeOf, fieldsOf, ManualClock, open, request, Sink, statusOf } from './helpers.ts'
@@ -328,12 +327,12 @@ describe('a share of a limit', () => {
     ['10/s burst 30', 0.5, 15],
   ])('%s at %d is %i', (rate, share, limit) => {
     const algorithm = algorithmFor('p', parseRate('p', rate)[0]!, undefined, 1_000)
-    expect(scaled(algorithm, share).limit).toBe(limit)
-    expect(scaled(algorithm, 1)).toBe(algorithm)
+    expect(algorithm.scaled(share).limit).toBe(limit)
+    expect(algorithm.scaled(1).limit).toBe(algorithm.limit)
   })
 
   test('a bucket flows at its share too', () => {
-    const half = scaled(algorithmFor('p', { quota: 10, windowMs: 1_000, burst: 10 }, undefined, 1_000), 0.5)
+    const half = algorithmFor('p', { quota: 10, windowMs: 1_000, burst: 10 }, undefined, 1_000).scaled(0.5)
     const state = half.fresh()
     half.charge(state, 5, 0)
     expect(half.waitMs(state, 1, 0)).toBe(200)

@@ -550,31 +550,106 @@ describe('rate, key and cost may be functions of the request, asynchronous ones 
     expect(sink.of('error')[0]!.error.code).toBe('ERR_SLUICE_CALLBACK')
   })
 
-  test('a rate that throws or is nonsense: the last one that was right; before there was one, 503', async () => {
-    let rate: () => unknown = () => '1/fortnight'
-    const { limiter, sink } = make({ p: { rate: () => rate() as string } })
+  const noPlan: [string, () => unknown][] = [
+    ['undefined', () => undefined],
+    ['null', () => null],
+    ['nonsense', () => '1/fortnight'],
+    ['a number', () => 5],
+    ['an exception', () => fail()],
+    ['a rejection', () => Promise.reject(new Error('db'))],
+  ]
+  const fail = (): never => {
+    throw new Error('db')
+  }
+
+  test.each(noPlan)(
+    'a rate that cannot be found (%s) is 503, and never what was found for somebody else',
+    async (_, fn) => {
+      let rate: () => unknown = () => '9/min'
+      const { limiter, sink } = make({ p: { rate: () => rate() as string } })
+      const pipeline = limiter.pipeline('p')
+      expect(statusOf(open(pipeline))).toBe(200)
+      rate = fn
+      const refused = await pipeline.open(request())
+      expect([statusOf(refused), fieldsOf(refused).get('retry-after')]).toEqual([503, '1'])
+      expect(bodyOf(refused).type).toContain('#temporary-reduced-capacity')
+      expect(sink.of('error').map(({ error }) => error.code)).toEqual(['ERR_SLUICE_CALLBACK'])
+    },
+  )
+
+  test.each(noPlan)('… or the default one (%s)', async (_, fn) => {
+    const { limiter } = make({ p: { rate: fn as () => string, defaultRate: '2/min' } })
     const pipeline = limiter.pipeline('p')
-    const refused = open(pipeline)
-    expect([statusOf(refused), fieldsOf(refused).get('retry-after')]).toEqual([503, '1'])
-    expect(bodyOf(refused).type).toContain('#temporary-reduced-capacity')
-    rate = () => '2/min'
-    expect(statusOf(open(pipeline))).toBe(200)
-    const wrong: (() => unknown)[] = [
-      () => undefined,
-      () => 5,
-      () => {
-        throw new Error('db')
-      },
-    ]
-    expect(
-      wrong.map((fn) => {
-        rate = fn
-        return statusOf(open(pipeline))
-      }),
-    ).toEqual([200, 429, 429])
-    rate = () => Promise.reject(new Error('db'))
-    expect(statusOf(await pipeline.open(request()))).toBe(429)
-    expect(sink.of('error').length).toBeGreaterThanOrEqual(5)
+    const seen: number[] = []
+    for (let i = 0; i < 3; i++) seen.push(statusOf(await pipeline.open(request())))
+    expect(seen).toEqual([200, 200, 429])
+    expect(limiter.peek('p', { key: '192.0.2.1' })).toMatchObject({ limit: 2, remaining: 0 })
+  })
+
+  test.each([0, '0', '0/min', '0 concurrent'])('a rate of %p admits nobody, and no waiting helps', (rate) => {
+    const { limiter } = make({ p: { rate: () => rate as string } })
+    const refused = open(limiter.pipeline('p'))
+    expect([statusOf(refused), fieldsOf(refused).get('retry-after')]).toEqual([429, undefined])
+    expect(fieldsOf(refused).get('ratelimit-policy')).toBe('"p";q=0;w=1')
+  })
+
+  test('a rate of 0 or unlimited may be a policy of its own too, and be given in place', async () => {
+    const { limiter } = make({ none: '0', all: 'unlimited', some: '2/min' })
+    expect([statusOf(open(limiter.pipeline('none'))), statusOf(open(limiter.pipeline('0')))]).toEqual([429, 429])
+    for (let i = 0; i < 3; i++) expect(open(limiter.pipeline('all', 'unlimited'))).toEqual({ kind: 'proceed' })
+    expect(fieldsOf(open(limiter.pipeline('all', 'some'))).get('ratelimit')).toMatch(/^"some";r=1;t=\d+$/)
+    const me = { key: '192.0.2.1' }
+    expect(await limiter.check('none', me)).toMatchObject({ allowed: false, permanent: true, limit: 0 })
+    for (const ask of ['check', 'peek'] as const) {
+      expect(await limiter[ask]('all', me)).toMatchObject({ allowed: true, remaining: Number.POSITIVE_INFINITY })
+    }
+    await limiter.refund('all', me)
+    await limiter.reset('all', me)
+  })
+
+  test('a default rate where there is no function is a mistake', () => {
+    expect(() => make({ p: { rate: '1/min', defaultRate: '1/min' } })).toThrow(/limits\.p\.defaultRate/)
+    expect(() => make({ p: { rate: () => '1/min', defaultRate: 'x' } })).toThrow(/limits\.p/)
+  })
+
+  const never = (): Promise<never> => new Promise(() => {})
+  const silent: [string, Partial<PolicyOptions>][] = [
+    ['rate', { rate: never, defaultRate: '5/min' }],
+    ['key', { key: never }],
+    ['cost', { cost: never }],
+    ['skip', { skip: never }],
+  ]
+  describe.each(silent)('a %s that never answers', (_, options) => {
+    test.each([
+      ['open', { kind: 'proceed' }, 0],
+      ['closed', { kind: 'reply' }, 0],
+      ['local', { kind: 'proceed' }, 1],
+    ] as const)('is cut off after a second, and is what `onOutage: %s` says', async (onOutage, expected, charged) => {
+      const { limiter, sink, clock } = make({ p: { rate: '5/min', onOutage, ...options } })
+      const opening = limiter.pipeline('p').open(request())
+      clock.advance(999)
+      await new Promise((resolve) => setImmediate(resolve))
+      expect(sink.of('error')).toEqual([])
+      clock.advance(1)
+      const opened = await opening
+      expect(opened).toMatchObject(expected)
+      if (expected.kind === 'reply') expect(statusOf(opened)).toBe(503)
+      expect(sink.of('error')[0]!.error.message).toMatch(/longer than 1000 ms/)
+      expect(/r=4/.test(fieldsOf(opened).get('ratelimit') ?? '') ? 1 : 0).toBe(charged)
+      expect(clock.timers).toBe(0)
+    })
+  })
+
+  test.each([
+    ['open', 5],
+    ['closed', 4],
+    ['local', 4],
+  ] as const)('a countIf that never answers: with `onOutage: %s` %i are left', async (onOutage, left) => {
+    const { limiter, clock } = make({ p: { rate: '5/min', onOutage, countIf: never, deadline: '2s' } })
+    exchangeOf(open(limiter.pipeline('p'))).onHead(head(200))
+    clock.advance(2_000)
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(limiter.peek('p', { key: '192.0.2.1' })).toMatchObject({ remaining: left })
   })
 
   test('without functions nothing is a promise', () => {
@@ -943,5 +1018,76 @@ describe('events and counters', () => {
     const { limiter } = make({ p: '1/min' }, { events: { wants: () => false, emit } })
     drive(limiter, 'p', 3)
     expect(emit).not.toHaveBeenCalled()
+  })
+})
+
+describe('a concurrent permit', () => {
+  const me = { key: 'me' }
+
+  test('is out as long as its holder lives, however long the event loop was blocked', async () => {
+    const { limiter, clock } = make({ p: '1 concurrent', other: '1 concurrent' })
+    const { release } = await limiter.check('p', me)
+    for (const blockedMs of [29_000, 31_000, 3_600_000]) {
+      clock.block(blockedMs)
+      expect(limiter.peek('p', me)).toMatchObject({ allowed: false })
+      clock.block(blockedMs)
+      // Keys that are idle leave when others come.
+      for (let i = 0; i < 10; i++) await limiter.check('other', { key: `o${blockedMs}.${i}` })
+      expect(await limiter.check('p', me)).toMatchObject({ allowed: false })
+    }
+    release!()
+    expect(await limiter.check('p', me)).toMatchObject({ allowed: true })
+  })
+
+  test('is renewed also where timers are early: by their own clock, or by a calendar that was set back', async () => {
+    const { limiter, clock } = make({ p: '1 concurrent' })
+    const early = { ...clock, now: () => clock.now(), wall: () => clock.now() }
+    const hurried = createLimiter({
+      limits: { p: '1 concurrent' },
+      clock: { ...early, after: (ms, fn) => clock.after(ms > 1 ? ms - 1 : ms, fn) },
+    })
+    for (const one of [limiter, hurried]) await one.check('p', me)
+    for (let i = 0; i < 200; i++) clock.advance(1_000)
+    for (const one of [limiter, hurried]) expect(one.peek('p', me)).toMatchObject({ allowed: false })
+  })
+})
+
+describe('lists of addresses', () => {
+  test('a shadow policy only reports whom it would deny; a refusal gives back what limits in front took', () => {
+    const { limiter, sink } = make({
+      try: { rate: '9/min', shadow: true, deny: ['192.0.2.0/24'] },
+      front: '9/min',
+      deny: { rate: '9/min', deny: ['192.0.2.0/24'] },
+    })
+    expect(statusOf(open(limiter.pipeline('try')))).toBe(200)
+    expect(sink.of('shadow-denied').map(({ violated }) => violated)).toEqual([['try']])
+    const native = {}
+    const [front, behind] = [limiter.pipeline('front'), limiter.pipeline('deny')]
+    open(front, { native })
+    expect(statusOf(open(behind, { native }))).toBe(403)
+    expect(limiter.peek('front', { key: '192.0.2.1' })).toMatchObject({ remaining: 9 })
+    expect(limiter.stats()).toMatchObject({ denied: 1, shadowDenied: 1 })
+  })
+
+  test('are for check and peek too, and `respond` has its say', async () => {
+    const { limiter } = make({
+      p: {
+        rate: '1/min',
+        allow: ['198.51.100.0/24'],
+        deny: ['192.0.2.0/24'],
+        respond: ({ status }) => `no: ${status}`,
+      },
+    })
+    for (const ask of ['check', 'peek'] as const) {
+      expect(await limiter[ask]('p', { key: '192.0.2.1' })).toMatchObject({ allowed: false, permanent: true })
+      for (let i = 0; i < 3; i++)
+        expect(await limiter[ask]('p', { key: '198.51.100.1' })).toMatchObject({ allowed: true })
+    }
+    const reply = replyOf(open(limiter.pipeline('p')))
+    expect([reply.status, Buffer.from(reply.body!).toString()]).toEqual([403, 'no: 403'])
+  })
+
+  test.each([['x'], 'x', [['10.0.0.0/99']], 5])('%p is no list', (allow) => {
+    expect(code(() => make({ p: { rate: '1/min', allow: allow as never } }))).toMatch(/ERR_SLUICE_OPTION/)
   })
 })

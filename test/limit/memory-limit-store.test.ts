@@ -176,10 +176,44 @@ describe('bounded', () => {
     expect(store.peek([charge(q, 'modest')])[0]!.remaining).toBeGreaterThanOrEqual(5)
   })
 
-  test('when saturated, unknown keys share one overflow bucket per quota; known keys do not notice', () => {
+  test('newcomers do not share a bucket while the table is full of blocked keys, which stay blocked', () => {
+    const { store } = make(10_000)
+    const q = quota('4/h')
+    for (let i = 0; i < 10_000; i++) store.consume([charge(q, `blocked${i}`, 4)])
+    const heap = () => store.usage().entries
+    expect(heap()).toBe(10_000)
+    for (let i = 0; i < 1_000; i++) {
+      expect(store.consume([charge(q, `new${i}`)])[0]).toMatchObject({ allowed: true, remaining: 3, via: 'store' })
+    }
+    store.consume([charge(q, 'new0', 3)])
+    expect(allowed(store, charge(q, 'new0'))).toEqual([false])
+    expect(store.consume([charge(q, 'new1')])[0]).toMatchObject({ allowed: true, remaining: 2 })
+    // A flood goes through the reserve: whoever was used longest ago leaves, and never one that is blocked.
+    for (let i = 0; i < 50_000; i++) store.consume([charge(q, `flood${i}`)])
+    expect(allowed(store, charge(q, 'new0'))).toEqual([false])
+    expect(store.consume([charge(q, 'another')])[0]).toMatchObject({ remaining: 3, via: 'store' })
+    for (let i = 0; i < 10_000; i++) expect(allowed(store, charge(q, `blocked${i}`))).toEqual([false])
+    expect([heap(), store.usage().overflowed]).toEqual([10_000, 0])
+  })
+
+  test('a permit in the reserve is known when it comes back, and several policies find theirs there', () => {
+    const { store } = make(8)
+    const [q, permits] = [quota('1/h'), quota('1 concurrent')]
+    for (let i = 0; i < 8; i++) store.consume([charge(q, `blocked${i}`)])
+    const taken = charge(permits, 'a')
+    const [verdict] = store.consume([taken])
+    for (let i = 0; i < 100; i++) store.consume([charge(quota('9/h'), `flood${i}`)])
+    expect(allowed(store, charge(permits, 'a'))).toEqual([false])
+    store.settle([{ charge: taken, verdict: verdict!, refund: 1 }])
+    expect(allowed(store, charge(permits, 'a'))).toEqual([true])
+    store.reset([charge(permits, 'a')])
+    expect(allowed(store, charge(permits, 'a'))).toEqual([true])
+  })
+
+  test('when the reserve is full of blocked keys too, unknown keys share one overflow bucket per quota; known keys do not notice', () => {
     const { store, clock } = make(10)
     const q = quota('2/min')
-    for (let i = 0; i < 10; i++) store.consume([charge(q, `k${i}`, 2)])
+    for (let i = 0; i < 12; i++) store.consume([charge(q, `k${i}`, 2)])
     expect(allowed(store, charge(q, 'new1'))).toEqual([true])
     const [second] = store.consume([charge(q, 'new2')])
     expect(second).toMatchObject({ allowed: true, via: 'overflow', remaining: 0 })

@@ -5,8 +5,8 @@ import type { LimitStore, Quota } from '../../packages/core/src/limit/store/stor
 import type { ScriptClient } from '../../packages/redis/src/connection/client.ts'
 import { Connection } from '../../packages/redis/src/connection/connection.ts'
 import { redis } from '../../packages/redis/src/index.ts'
-import { Told } from '../../packages/redis/src/limit/charge/acknowledged.ts'
 import { Blocked } from '../../packages/redis/src/limit/charge/blocked.ts'
+import { Releases } from '../../packages/redis/src/limit/charge/releases.ts'
 import { nameOf } from '../../packages/redis/src/limit/store/keys.ts'
 import { timed } from '../support/lateness.ts'
 import { type RedisServer, startCluster, startRedis, until } from '../support/redis-server.ts'
@@ -28,7 +28,7 @@ afterAll(() => server.stop())
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 const quota = quotaOf('1/h', { algorithm: 'fixed-window' })
 /** How long refusals are repeated here where nobody tells whether they still hold. A second, unless tests are in a hurry. */
-const untoldMs = 300
+const unconfirmedMs = 300
 /** By when it is noticed that messages are lost in silence. A busy machine is granted half a second more. */
 const silenceMs = 2_000
 const graceMs = 500
@@ -45,7 +45,7 @@ function processOn(client: unknown, namespace: string, listensOver: unknown = cl
   const listeners: ScriptClient[] = []
   const store = limitsOn(client, {
     namespace,
-    untoldMs,
+    unconfirmedMs,
     open: (node) => {
       const listener = connections.another(listensOver === client ? node : undefined)
       listeners.push(listener)
@@ -62,12 +62,12 @@ function processOn(client: unknown, namespace: string, listensOver: unknown = cl
 const allowed = async (store: LimitStore, subject = 'a', of: Quota = quota): Promise<boolean> =>
   (await store.consume([chargeOf(of, subject)]))[0]!.allowed
 
-/** Uses up a key and asks until its refusal is repeated for as long as it holds: longer than without news. */
+/** Uses up a key and asks until its refusal is repeated for as long as it holds: longer than without messages. */
 async function blocked(store: ReturnType<typeof limitsOn>, subject = 'a', of: Quota = quota): Promise<void> {
   await until(() => allowed(store, subject, of).then((yes) => !yes))
   await until(async () => {
     const scripts = await scriptsDuring(async () => {
-      for (const end = performance.now() + untoldMs + 100; performance.now() < end; await sleep(20)) {
+      for (const end = performance.now() + unconfirmedMs + 100; performance.now() < end; await sleep(20)) {
         expect(await allowed(store, subject, of)).toBe(false)
       }
     })
@@ -112,7 +112,7 @@ describe('a key that is used up', () => {
     expect(await allowed(store, 'b', short)).toBe(true)
   }, 20_000)
 
-  test('opens a connection to hear news with the first refusal that lasts, and no other', async () => {
+  test('opens a connection to hear messages with the first refusal that lasts, and no other', async () => {
     const { store, listeners } = processOn(await open(), freshName())
     const soon = quotaOf('1/250 ms', { algorithm: 'fixed-window' })
     for (let i = 0; i < 5; i++) await allowed(store, 'a', soon)
@@ -205,10 +205,10 @@ describe('a key that is used up', () => {
     const [here, there] = [processOn(client, namespace), processOn(client, namespace)]
     for (const how of ['reset', 'refund'] as const) {
       await until(() => allowed(here.store).then((yes) => !yes))
-      await sleep(untoldMs + 50)
+      await sleep(unconfirmedMs + 50)
       expect(await allowed(here.store)).toBe(false)
       await there.store[how]([chargeOf(quota)])
-      expect(await refusedFor(here.store)).toBeLessThan(untoldMs + graceMs)
+      expect(await refusedFor(here.store)).toBeLessThan(unconfirmedMs + graceMs)
     }
   }, 20_000)
 
@@ -217,14 +217,14 @@ describe('a key that is used up', () => {
     const namespace = freshName()
     const { store } = processOn(client, namespace)
     await blocked(store)
-    for (const text of ['', 'x', 'y'.repeat(10_000)]) await client.publish(`${namespace}:l1:back`, text)
+    for (const text of ['', 'x', 'y'.repeat(10_000)]) await client.publish(`${namespace}:l2:back`, text)
     await sleep(50)
     expect(await scriptsDuring(() => allowed(store))).toBe(0)
   }, 20_000)
 })
 
 describe('an answer from before a reset', () => {
-  test('that arrives after the news of it is not repeated', async () => {
+  test('that arrives after the messages of it is not repeated', async () => {
     const proxy = await new TcpProxy(server.port).start()
     closing.push(() => proxy.stop())
     const namespace = freshName()
@@ -259,7 +259,7 @@ describe('a listener', () => {
     ;(here.listeners[0] as unknown as Redis).options.retryStrategy = () => 5_000
     await server.cli('CLIENT', 'KILL', 'TYPE', 'pubsub')
     await there.store.reset([chargeOf(quota)])
-    expect(await refusedFor(here.store)).toBeLessThan(untoldMs + graceMs)
+    expect(await refusedFor(here.store)).toBeLessThan(unconfirmedMs + graceMs)
   }, 20_000)
 
   test('that is back at once: refusals from before are not believed again', async () => {
@@ -275,7 +275,7 @@ describe('a listener', () => {
     const { proxy, here, there } = await pair()
     proxy.refuse()
     await there.store.reset([chargeOf(quota)])
-    expect(await refusedFor(here.store)).toBeLessThan(untoldMs + graceMs)
+    expect(await refusedFor(here.store)).toBeLessThan(unconfirmedMs + graceMs)
   }, 20_000)
 
   test('that hears nothing any more though its connection stands: within two seconds', async () => {
@@ -291,7 +291,7 @@ describe('a listener', () => {
     const namespace = freshName()
     const { store } = processOn(await open(frozen.port), namespace)
     await until(() => allowed(store).then((yes) => !yes))
-    await sleep(untoldMs + 100)
+    await sleep(unconfirmedMs + 100)
     await allowed(store)
     frozen.freeze()
     const decided = () => store.decided([chargeOf(quota)])
@@ -329,7 +329,7 @@ describe('a listener', () => {
 })
 
 describe('in a Cluster', () => {
-  test('news come from every master, from one that has just become it, and a frozen one is noticed', async () => {
+  test('messages come from every master, from one that has just become it, and a frozen one is noticed', async () => {
     const cluster = await startCluster(3, 1)
     const clients = [0, 1].map(() => new Cluster(cluster.nodes.map(({ port }) => ({ host: '127.0.0.1', port }))))
     closing.push(async () => {
@@ -349,11 +349,11 @@ describe('in a Cluster', () => {
     const charges = () => subjects.map((subject) => chargeOf(quota, subject))
     const each = () => Promise.all(subjects.map((subject) => allowed(here.store, subject)))
     const decided = () => charges().every((charge) => here.store.decided([charge]))
-    /** All of them, and for longer than without news. */
+    /** All of them, and for longer than without messages. */
     const allBlocked = () =>
       until(async () => {
         await each()
-        for (const end = performance.now() + untoldMs + 100; performance.now() < end; await sleep(20)) {
+        for (const end = performance.now() + unconfirmedMs + 100; performance.now() < end; await sleep(20)) {
           if (!decided()) return false
         }
         return true
@@ -392,13 +392,13 @@ describe('what is remembered of refusals', () => {
 
   function setUp() {
     const clock = new StillClock(0)
-    const news = {
+    const messages = {
       sinceMs: 0,
       reliableUntilMs: Number.POSITIVE_INFINITY,
       listens: 0,
-      listen: () => void news.listens++,
+      listen: () => void messages.listens++,
     }
-    const remembered = new Blocked({ clock, news, nameOf: ({ key }) => nameOf(key) })
+    const remembered = new Blocked({ clock, messages, nameOf: ({ key }) => nameOf(key) })
     const note = (subject = 'a', resetMs = 60_000, asked = remembered.asking()) =>
       remembered.note([chargeOf(quota, subject)], refused(resetMs), asked)
     const blocks = (subject = 'a') => remembered.find([chargeOf(quota, subject)]) !== undefined
@@ -410,15 +410,19 @@ describe('what is remembered of refusals', () => {
         clock.ms += 100
       }
     }
-    return { clock, news, remembered, note, blocks, until, nameFor }
+    return { clock, messages, remembered, note, blocks, until, nameFor }
   }
 
   test.each([
-    { what: 'while all news come', act: () => {}, ends: 60_000 },
-    { what: 'noted before news came', before: (news: { sinceMs: number }) => (news.sinceMs = 1), ends: 1_000 },
+    { what: 'while all messages come', act: () => {}, ends: 60_000 },
+    {
+      what: 'noted before messages came',
+      before: (messages: { sinceMs: number }) => (messages.sinceMs = 1),
+      ends: 1_000,
+    },
     {
       what: 'of which the last was a while ago',
-      act: ({ news }: ReturnType<typeof setUp>) => (news.reliableUntilMs = 7_000),
+      act: ({ messages }: ReturnType<typeof setUp>) => (messages.reliableUntilMs = 7_000),
       ends: 7_000,
     },
     {
@@ -431,25 +435,25 @@ describe('what is remembered of refusals', () => {
     },
     {
       what: 'that are lost and come back at once',
-      act: ({ clock, remembered, news }: ReturnType<typeof setUp>) => {
+      act: ({ clock, remembered, messages }: ReturnType<typeof setUp>) => {
         clock.ms = 5_000
         remembered.doubt()
-        news.sinceMs = 5_000
+        messages.sinceMs = 5_000
       },
       ends: 6_000,
     },
-  ])('news $what: repeated for $ends ms', ({ act, before, ends }) => {
+  ])('messages $what: repeated for $ends ms', ({ act, before, ends }) => {
     const all = setUp()
-    before?.(all.news)
+    before?.(all.messages)
     all.note()
     act?.(all)
     expect(all.until()).toBe(ends)
   })
 
-  test('is not what was answered before news of that key, and is what was asked after them', () => {
+  test('is not what was answered before messages of that key, and is what was asked after them', () => {
     const { remembered, note, blocks, nameFor } = setUp()
     const asked = remembered.asking()
-    remembered.told(nameFor('a'))
+    remembered.released(nameFor('a'))
     note('b', 60_000, asked)
     note('a', 60_000, asked)
     expect([blocks('a'), blocks('b')]).toEqual([false, true])
@@ -464,15 +468,15 @@ describe('what is remembered of refusals', () => {
     expect([blocks('s1999'), blocks('s2000'), blocks('s11999')]).toEqual([false, true, true])
   })
 
-  test('of news is bounded: what may have been forgotten counts as told', () => {
-    const told = new Told()
-    told.add('x')
-    const then = told.moment
-    expect([told.since(then, 'x'), told.since(then - 1, 'x')]).toEqual([false, true])
-    for (let i = 0; i < 1_000; i++) told.add(`y${i}`)
-    const now = told.moment
-    expect([told.since(then, 'x'), told.since(0, 'x'), told.since(now, 'x')]).toEqual([false, true, false])
-    told.add('z')
-    expect([told.since(then, 'x'), told.since(now, 'x')]).toEqual([true, false])
+  test('of messages is bounded: what may have been forgotten counts as told', () => {
+    const releases = new Releases()
+    releases.add('x')
+    const then = releases.moment
+    expect([releases.since(then, 'x'), releases.since(then - 1, 'x')]).toEqual([false, true])
+    for (let i = 0; i < 1_000; i++) releases.add(`y${i}`)
+    const now = releases.moment
+    expect([releases.since(then, 'x'), releases.since(0, 'x'), releases.since(now, 'x')]).toEqual([false, true, false])
+    releases.add('z')
+    expect([releases.since(then, 'x'), releases.since(now, 'x')]).toEqual([true, false])
   })
 })

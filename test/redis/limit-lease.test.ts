@@ -165,3 +165,15 @@ describe('units taken in advance', () => {
     20_000,
   )
 })
+
+describe('a refund of a policy whose units are taken in advance', () => {
+  test('gives back what was used here, and not what is still to be used', async () => {
+    const store = limitsOn(client)
+    const quota = quotaOf('100/h', { lease: 50 })
+    for (let i = 0; i < 3; i++) await store.consume([chargeOf(quota)])
+    const [before] = await store.peek([chargeOf(quota)])
+    await store.refund([chargeOf(quota, 'a', 80)])
+    const [after] = await store.peek([chargeOf(quota)])
+    expect([before!.remaining, after!.remaining]).toEqual([97, 100])
+  })
+})

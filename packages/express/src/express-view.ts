@@ -1,5 +1,6 @@
 import { NodeRequestView, type RequestProperty, type RequestView, refreshWith } from '@sluice/node'
 import type { Request } from 'express'
+import { routePattern } from './route-pattern.ts'
 
 /** A request with Express's own ideas of host, protocol, address and route: its `trust proxy` setting included. */
 export class ExpressView extends NodeRequestView implements RequestView {
@@ -37,8 +38,7 @@ export class ExpressView extends NodeRequestView implements RequestView {
   }
 
   override get route(): string | undefined {
-    const path: unknown = this.#request.route?.path
-    return path === undefined ? undefined : `${this.#request.baseUrl}${String(path)}`
+    return routePattern(this.#request)
   }
 
   override get queryParsed(): boolean | 'validated' {

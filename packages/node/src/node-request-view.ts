@@ -79,9 +79,10 @@ export class NodeRequestView implements RequestView {
   }
 
   header(name: string): string | undefined {
-    // A field may be called what every object has.
-    const value: unknown = Object.hasOwn(this.headers, name) ? this.headers[name] : undefined
+    const value: unknown = this.headers[name]
     if (typeof value === 'string' || value === undefined) return value
+    // A field may be called what every object has.
+    if (!Object.hasOwn(this.headers, name)) return undefined
     // Schemas of Fastify's turn values into numbers.
     return Array.isArray(value) ? value.join(', ') : String(value)
   }

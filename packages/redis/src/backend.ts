@@ -75,7 +75,7 @@ export function redis(target: string | RedisClient, options: RedisOptions = {}):
 /** What is loaded in advance: what a first request may need. */
 function allScripts(): readonly Script[] {
   const limits = new LimitScripts()
-  const algorithms = (['p', 'b', 'f', 'c'] as const).map((letter) => [letter])
+  const algorithms = (['s', 'b', 'f', 'c'] as const).map((letter) => [letter])
   const counting = algorithms.flatMap((letters) => [limits.get('consume', letters), limits.get('giveBack', letters)])
   return [
     tryOut,

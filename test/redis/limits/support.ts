@@ -6,10 +6,8 @@ import { parseRate } from '../../../packages/core/src/limit/policy/rate.ts'
 import { type Charge, type Quota, subjectLength } from '../../../packages/core/src/limit/store/store.ts'
 import type { RedisClient } from '../../../packages/redis/src/connection/client.ts'
 import { Link } from '../../../packages/redis/src/connection/link.ts'
-import {
-  RedisLimitStore,
-  type RedisLimitStoreOptions,
-} from '../../../packages/redis/src/limit/store/redis-limit-store.ts'
+import type { RedisLimitStoreOptions } from '../../../packages/redis/src/limit/store/options.ts'
+import { RedisLimitStore } from '../../../packages/redis/src/limit/store/redis-limit-store.ts'
 import { freshName } from '../support.ts'
 
 /** A store as one process has it; several under one namespace are several processes. */

@@ -1,5 +1,6 @@
 import { expect } from '@jest/globals'
 import type { AlgorithmKind } from '../../../packages/core/src/limit/algorithms/algorithm.ts'
+import { parameters } from '../../../packages/core/src/limit/algorithms/parameters.ts'
 import { MemoryLimitStore } from '../../../packages/core/src/limit/store/memory-limit-store.ts'
 import type { Charge, Quota, Settlement, Verdict } from '../../../packages/core/src/limit/store/store.ts'
 import { chargeOf, limitsOn, quotaOf, StillClock } from './support.ts'
@@ -15,17 +16,12 @@ export function randomOf(seed: number): () => number {
   }
 }
 
-export const kinds: readonly AlgorithmKind[] = [
-  'sliding-window',
-  'sliding-log',
-  'token-bucket',
-  'fixed-window',
-  'concurrent',
-]
+/** All the algorithms there are: one that is added to the table is compared from then on. */
+export const kinds = Object.keys(parameters) as readonly AlgorithmKind[]
 
 const windows = ['1 ms', '7 ms', '16 ms', '17 ms', '100 ms', '1 s', '7 s', 'min', 'h', 'd', '366 d']
 
-const blockedStillMs = 1_000
+const stillBlockedMs = 1_000
 
 interface Made {
   readonly charge: Charge
@@ -41,7 +37,7 @@ export class Trace {
   readonly #clock = new StillClock()
   readonly #memory: MemoryLimitStore
   readonly #redis
-  readonly #quotas: readonly Quota[]
+  readonly #quotas: Quota[]
   readonly #back: boolean
   readonly #blocking: boolean
   readonly #spanMs: number
@@ -57,7 +53,7 @@ export class Trace {
     this.#redis = limitsOn(client, {
       clock: this.#clock,
       time: 'clock',
-      untoldMs: this.#blocking ? blockedStillMs : 0,
+      unconfirmedMs: this.#blocking ? stillBlockedMs : 0,
     })
     const first = kinds[seed % kinds.length]!
     this.#quotas = [first, this.#pick(kinds), this.#pick(kinds)].map((kind, i) => this.#quota(kind, i))
@@ -82,6 +78,15 @@ export class Trace {
     return quotaOf(rate, { algorithm, name: `q${i}`, shadow, permitTtlMs: 1_000 + this.#below(60_000) })
   }
 
+  /** At a deploy, or for a plan that was changed: another rate of the same policy, counted in another way now and then. */
+  #change(): void {
+    const i = this.#below(this.#quotas.length)
+    const { id, algorithm } = this.#quotas[i]!
+    const others = kinds.filter((kind) => (kind === 'concurrent') === (algorithm.kind === 'concurrent'))
+    const kind = this.#random() < 0.7 ? algorithm.kind : this.#pick(others)
+    this.#quotas[i] = { ...this.#quota(kind, i), id }
+  }
+
   async run(steps: number): Promise<void> {
     if (this.#back) {
       // The memory store lets idle keys go when a new one comes; which by a clock that runs backwards is too early.
@@ -99,6 +104,8 @@ export class Trace {
   }
 
   #pass(): void {
+    // What is carried over counts from the moment of each answer; one that is repeated would differ in that.
+    if (!this.#blocking && this.#random() < 0.01) this.#change()
     const dice = this.#random()
     if (dice < 0.4) return
     if (this.#back && dice > 0.97) this.#clock.ms -= this.#below(this.#spanMs)

@@ -1,26 +1,31 @@
 import { randomBytes } from 'node:crypto'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { optionError, SluiceError } from '../base/errors.ts'
-import { chain, isPromise, type MaybePromise } from '../base/maybe-promise.ts'
-import { checkOptions, checkSecret, rule, suggest } from '../base/options.ts'
+
+import { isPromise, type MaybePromise } from '../base/maybe-promise.ts'
+import { checkOptions, checkSecret, rule } from '../base/options.ts'
 import type { Identity } from '../exchange/client/identity.ts'
 import type { Pipeline } from '../exchange/exchange.ts'
-import { refuses } from './answer/answer.ts'
-import { type PolicyCharge, Reckoner } from './charge/charges.ts'
-import { Decider, type Decision, strictest, toldOf } from './charge/decide.ts'
-import { type LimiterParts, type LimitPipeline, limitPipeline, report } from './charge/limit-pipeline.ts'
+import { Charger } from './charge/charger.ts'
+import { Charges } from './charge/charges.ts'
+import { type LimitPipeline, limitPipeline } from './charge/limit-pipeline.ts'
+import type { LimiterParts } from './charge/parts.ts'
 import { Permits } from './charge/permits.ts'
+import { Pricing } from './charge/pricing.ts'
 import { RequestMarks } from './charge/request-marks.ts'
-import { keyedHash } from './charge/subject.ts'
+import { type CheckOptions, type CheckResult, Checks } from './checks.ts'
 import { type LimitSink, nobody } from './events.ts'
 import { LimitCounters, type LimitStats } from './limiter-stats.ts'
 import { Callbacks } from './policy/callbacks.ts'
-import { checkHeaders, type HeaderStyle, type PolicyInput, type PolicyOptions } from './policy/options.ts'
-import { type Policy, resolvePolicy, unknownPolicy } from './policy/policy.ts'
-import { looksLikeRate, parseRate, rateText } from './policy/rate.ts'
+import { checkHeaders, type HeaderStyle, type PolicyInput } from './policy/options.ts'
+import { Policies } from './policy/policies.ts'
+import type { Policy } from './policy/policy.ts'
 import { guardedStore } from './store/guarded-store.ts'
 import { MemoryLimitStore } from './store/memory-limit-store.ts'
 import type { LimitStore, Verdict } from './store/store.ts'
+import { Advice } from './subject/advice.ts'
+import { Naming } from './subject/naming.ts'
+import { keyedHash } from './subject/subjects.ts'
 
 export interface LimiterOptions {
   /** Policies by name. */
@@ -40,22 +45,6 @@ export interface LimiterOptions {
   readonly deadlineMs?: number | undefined
 }
 
-/** Whom to charge, without a request. */
-export interface CheckOptions {
-  /** What the policy's key function would answer. Addresses may stand in any notation where the policy is by address. */
-  readonly key: string
-  /** Units. Default: the policy's cost where that is a number, else 1. */
-  readonly cost?: number | undefined
-  /** The rate, where the policy's is a function of the request. */
-  readonly rate?: string | undefined
-}
-
-/** A verdict on its own: of several rates the one that refuses longest, else the one with the least left. */
-export type CheckResult = Verdict & {
-  /** Gives the permit of a concurrency back. It stays out, and is prolonged, until this is called. */
-  readonly release?: () => void
-}
-
 export interface Limiter {
   /**
    * A stage that counts requests against these policies, together: names from `limits`, rates, or policies given in
@@ -72,8 +61,9 @@ export interface Limiter {
   peek(name: string, options: CheckOptions): MaybePromise<Verdict>
   /** Gives units back that `check` or a request took: the newest. Not for concurrencies, which are released. */
   refund(name: string, options: CheckOptions): MaybePromise<void>
-  /** Forgets what a key has used. */
-  reset(name: string, options: Pick<CheckOptions, 'key' | 'rate'>): MaybePromise<void>
+  /** Forgets what a key has used; without one, what all keys of the policy have used, and answers for how many. */
+  reset(name: string, options: Pick<CheckOptions, 'key' | 'rate' | 'route'>): MaybePromise<void>
+  reset(name: string): MaybePromise<number>
   stats(): LimitStats
   /** Gives every permit back and closes the store. */
   close(): MaybePromise<void>
@@ -121,126 +111,44 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
 
   const given: LimitStore = options.store ?? new MemoryLimitStore(clock)
   const store = guarded(given)
-  const callbacks = new Callbacks(sink)
+  const callbacks = new Callbacks(sink, clock)
   // A remote store without a secret of its own: every process must come to the same keys.
   const secret = options.secret ?? given.secret ?? (given.kind === 'remote' ? 'sluice' : undefined)
-  const reckoner = new Reckoner(callbacks, keyedHash(secret), `${randomBytes(9).toString('base64url')}:`)
+  const naming = new Naming(callbacks, keyedHash(secret))
+  const charges = new Charges(`${randomBytes(9).toString('base64url')}:`)
   const permits = new Permits(clock, (on, charges) => {
     try {
-      const done = on.renew(charges)
+      const done = on.renew(charges, true)
       if (isPromise(done)) done.then(undefined, (error) => failed(error, []))
     } catch (error) {
       failed(error, [])
     }
   })
-  const decider = new Decider((policy) => (policy.store ? guarded(policy.store) : store), permits, failed)
+  const storeOf = (policy: Policy): LimitStore => (policy.store ? guarded(policy.store) : store)
+  const charger = new Charger(storeOf, permits, failed)
   const marks = new RequestMarks()
+  const policies = new Policies(options.limits ?? {}, { headers: options.headers ?? 'draft-11', store: given })
   const parts: LimiterParts = {
     clock,
     sink,
     callbacks,
-    reckoner,
-    decider,
+    naming,
+    pricing: new Pricing(callbacks),
+    charges,
+    charger,
     marks,
     counters,
+    advice: new Advice(),
+    split: policies.split,
     identity: options.identity,
   }
-
-  const defaults = { headers: options.headers ?? 'draft-11', store: given }
-  const policies = new Map<string, Policy>()
-  const configured = new Set<string>()
-  for (const [name, input] of Object.entries(options.limits ?? {})) {
-    if (name === '') throw optionError('limits', 'must have names for its policies', name)
-    policies.set(name, resolvePolicy(name, input, defaults))
-    configured.add(name)
-  }
+  const checks = new Checks({ ...parts, policies, permits, storeOf })
   let pipelines = 0
   let closed = false
 
-  /** A name, a rate, or a policy given in place; the same name is the same bucket wherever it is mounted. */
-  function policyOf(input: PolicyInput): Policy {
-    if (typeof input === 'string') {
-      const known = policies.get(input)
-      if (known) return known
-      if (!looksLikeRate(input)) throw unknownPolicy(input, suggest(input, [...configured]))
-    }
-    const policy = resolvePolicy(undefined, input, defaults)
-    const known = policies.get(policy.name)
-    if (known && known.input !== input && !same(known.input, input)) {
-      throw new SluiceError(
-        'ERR_SLUICE_POLICY',
-        `Two different policies are both called ${JSON.stringify(policy.name)}, and would share a bucket. Give one of them a \`name\`.`,
-      )
-    }
-    if (known) return known
-    policies.set(policy.name, policy)
-    return policy
-  }
-
-  function named(name: string): Policy {
+  function opened(): Checks {
     if (closed) throw new SluiceError('ERR_SLUICE_CLOSED', 'The limiter is closed. Do not use it after `close()`.')
-    const policy = policies.get(name)
-    if (!policy) throw unknownPolicy(String(name), suggest(String(name), [...configured]))
-    return policy
-  }
-
-  /** The policy, once it is certain that the question makes sense. */
-  function asked(name: string, { key, cost, rate }: CheckOptions): Policy {
-    const policy = named(name)
-    if (typeof key !== 'string') throw optionError('key', 'must be a string: what the policy counts by', key)
-    if (cost !== undefined && !(Number.isSafeInteger(cost) && cost >= 0)) {
-      throw optionError('cost', 'must be a whole number of 0 or more', cost)
-    }
-    if (policy.rate && rate === undefined) {
-      throw optionError('rate', `must be given: the rate of policy \`${name}\` is a function of the request`, rate)
-    }
-    return policy
-  }
-
-  const unitsOf = (policy: Policy, { cost }: CheckOptions): number =>
-    cost ?? (typeof policy.cost === 'number' ? policy.cost : 1)
-
-  function chargesFor(policy: Policy, check: CheckOptions): readonly PolicyCharge[] {
-    const quotas = check.rate === undefined ? policy.quotas : policy.quotasOf(check.rate)
-    return reckoner.charges(policy, quotas, reckoner.subjectOf(policy, check.key), unitsOf(policy, check))
-  }
-
-  /** One quota in memory, and nobody listening: the shortest way, and the least garbage. `undefined` where that is not so. */
-  function checkQuickly(policy: Policy, check: CheckOptions): Verdict | undefined {
-    if (!store.consumeOne || policy.store || policy.quotas.length !== 1 || check.rate !== undefined) return undefined
-    const { shadow, algorithm } = policy.quotas[0]!
-    if (shadow || algorithm.kind === 'concurrent' || sink.wants('allowed') || sink.wants('denied')) return undefined
-    const subject = reckoner.subjectOf(policy, check.key)
-    const verdict = store.consumeOne(reckoner.charge(policy, policy.quotas, 0, subject, unitsOf(policy, check)))
-    const outcome = verdict.allowed ? 'allowed' : 'denied'
-    counters[outcome]++
-    policy.counters[outcome]++
-    return verdict
-  }
-
-  const storeFor = (charges: readonly PolicyCharge[]): LimitStore => {
-    const own = charges[0]!.policy.store
-    return own ? guarded(own) : store
-  }
-
-  function checked(decision: Decision): CheckResult {
-    report(parts, undefined, decision)
-    const told = decision.charges.length === 1 ? undefined : toldOf(decision)
-    const charge = decision.charges[0]!
-    const { quota, verdict } = told ? strictest(told) : { quota: charge.quota, verdict: decision.verdicts[0]! }
-    const held = decision.allowed ? decision.charges.filter(({ permit }) => permit !== '') : []
-    if (held.length === 0) return quota.shadow && !verdict.allowed ? { ...verdict, allowed: true } : verdict
-    const made = held.map((one) => ({ charge: one, verdict: decision.verdicts[decision.charges.indexOf(one)]! }))
-    let released = false
-    return {
-      ...verdict,
-      allowed: true,
-      release() {
-        if (released) return
-        released = true
-        decider.giveBack(made)
-      },
-    }
+    return checks
   }
 
   async function closeAll(): Promise<void> {
@@ -256,38 +164,23 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
     pipeline(...inputs) {
       if (inputs.length === 0) throw optionError('limit(...)', 'must be given at least one policy', undefined)
       if (++pipelines > 1) marks.needed = true
-      return limitPipeline(parts, [...new Set(inputs.map(policyOf))])
+      return limitPipeline(parts, [...new Set(inputs.map((input) => policies.of(input)))])
     },
     exempt() {
       marks.needed = true
       return Object.freeze<Pipeline>({
         name: 'exempt',
         open(view) {
-          decider.giveBack(marks.exempt(view.native))
+          charger.giveBack(marks.exempt(view.native))
           return { kind: 'proceed' }
         },
       })
     },
-    check(name, check) {
-      const policy = asked(name, check)
-      return checkQuickly(policy, check) ?? chain(decider.decide(chargesFor(policy, check)), checked)
-    },
-    peek(name, check) {
-      const charges = chargesFor(asked(name, check), check)
-      return chain(storeFor(charges).peek(charges), (verdicts) => {
-        const told = charges.map(({ quota }, i) => ({ quota, verdict: verdicts[i]! }))
-        const { verdict } = strictest(told)
-        return told.some(refuses) === !verdict.allowed ? verdict : { ...verdict, allowed: true }
-      })
-    },
-    refund(name, check) {
-      const charges = chargesFor(asked(name, check), check)
-      return storeFor(charges).refund(charges)
-    },
-    reset(name, check) {
-      const charges = chargesFor(asked(name, check), check)
-      return storeFor(charges).reset(charges)
-    },
+    check: (name, check) => opened().check(name, check),
+    peek: (name, check) => opened().peek(name, check),
+    refund: (name, check) => opened().refund(name, check),
+    reset: ((name: string, check?: CheckOptions) =>
+      check === undefined ? opened().resetPolicy(name) : opened().reset(name, check)) as Limiter['reset'],
     stats: () => counters.read(permits.size, policies, store),
     close() {
       if (closed) return
@@ -295,17 +188,4 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
       return closeAll()
     },
   })
-}
-
-/** Whether two inputs are the same policy: the same object, or objects (and rates) that say the same. */
-function same(a: PolicyInput, b: PolicyInput): boolean {
-  const [left, right] = [a, b].map((input) => (typeof input === 'string' ? { rate: input } : input))
-  const keys = new Set([...Object.keys(left!), ...Object.keys(right!)]) as Set<keyof PolicyOptions>
-  for (const key of keys) {
-    const [x, y] = [left![key], right![key]]
-    if (x === y) continue
-    if (key !== 'rate' || typeof x !== 'string' || typeof y !== 'string') return false
-    if (rateText(parseRate('rate', x)) !== rateText(parseRate('rate', y))) return false
-  }
-  return true
 }

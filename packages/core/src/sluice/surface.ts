@@ -157,7 +157,7 @@ export interface Sluice<Middleware> extends HandlerDecorators, Memos {
   peek: Limiter['peek']
   /** Gives back what `check` or a request took. */
   refund: Limiter['refund']
-  /** Forgets what a key has used. */
+  /** Forgets what a key has used; without a key what all keys of the policy have used, and answers for how many. */
   reset: Limiter['reset']
   /**
    * Never serve it again, anywhere: not stale, not on error, not what is being made at this moment from older data.
@@ -272,7 +272,7 @@ export function createSurface<Middleware>(
     check: (name, options) => engine.limiter.check(name, options),
     peek: (name, options) => engine.limiter.peek(name, options),
     refund: (name, options) => engine.limiter.refund(name, options),
-    reset: (name, options) => engine.limiter.reset(name, options),
+    reset: engine.limiter.reset,
     purge: ((target: InvalidationTarget, options?: PurgeOptions) =>
       engine.cache.invalidate(target, 'purge', options)) as Sluice<Middleware>['purge'],
     expire: async (target) => void (await engine.cache.invalidate(target, 'expire')),

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { Outcome } from '@sluice/core'
+import { whenConnectionEnds } from './connection-end.ts'
 
 /** How a response ended, told once: by the connection, or before it by whoever sees the body break off. */
 export interface Ending {
@@ -11,15 +12,18 @@ export interface Ending {
 /** Watches for the end of a response, which may have come already: a client goes away while a store is asked. */
 export function endingOf(response: ServerResponse, tell: (outcome: Outcome) => void): Ending {
   let outcome: Outcome | undefined
+  let stopWaiting = (): void => {}
   const close = (how: Outcome): void => {
     if (outcome) return
     outcome = how
+    stopWaiting()
     tell(how)
   }
   const gone = (): void => close(response.writableFinished ? 'sent' : 'aborted')
   response.once('finish', () => close('sent'))
   response.once('close', gone)
   if (isGone(response)) gone()
+  else stopWaiting = whenConnectionEnds(response, gone)
   return {
     get outcome() {
       return outcome

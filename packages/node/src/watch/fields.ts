@@ -74,8 +74,8 @@ export const headersOf = (request: IncomingMessage): Headers => watchedHeaders.g
 
 /** The fields of a request, behind those that are watched. */
 export function fieldsBehind(request: IncomingMessage): Headers {
-  const headers = headersOf(request)
-  return layers.get(headers)?.fields ?? headers
+  const watched = watchedHeaders.get(request)
+  return watched ? layers.get(watched)!.fields : request.headers
 }
 
 /**

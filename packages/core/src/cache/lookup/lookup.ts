@@ -25,6 +25,9 @@ export interface PartPlace {
   readonly vacancy: Vacancy
 }
 
+/** What a look-up comes to where nothing is known of the key. */
+const uriMiss: StatusParts = Object.freeze({ fwd: 'uri-miss' })
+
 /** Before the key is known. */
 const noKey: CacheKey = Object.freeze({ key: '', covered: undefined, route: undefined })
 
@@ -37,7 +40,7 @@ export class Lookup {
   readonly policy: CachePolicy
   readonly view: RequestView
   readonly hitLine: (ttl: number) => string
-  #credentials: string | undefined
+  private visitor: string | undefined
   key: CacheKey = noKey
   /** The secondary key, as it was last selected. */
   variant = ''
@@ -57,7 +60,7 @@ export class Lookup {
   now = 0
   directives: RequestDirectives | undefined
   /** Why the request goes to its handler. */
-  status: StatusParts = { fwd: 'uri-miss' }
+  status: StatusParts = uriMiss
   /** What another visitor was given, and nobody has confirmed: to be compared with what this one is given. */
   compared: CacheRecord | undefined
   /** Why the answer must not be stored, whatever it is: that of a follower that has waited too long, say. */
@@ -96,8 +99,8 @@ export class Lookup {
 
   /** Who asks, by all the credentials there are. Empty for nobody. */
   get credentials(): string {
-    this.#credentials ??= visitorOf(this, this.core.texts, credentialFields)
-    return this.#credentials
+    this.visitor ??= visitorOf(this, this.core.texts, credentialFields)
+    return this.visitor
   }
 
   /** What may make the answer this visitor's own; `undefined` too where the answer is the same whoever asks. */

@@ -70,7 +70,7 @@ function decide(lookup: Lookup, found: CacheRecord | Vacancy | undefined): Maybe
   }
   if (found.kind === 'vacancy') {
     lookup.vacancy = found
-    lookup.status = { fwd: found.reason === 'vary' ? 'vary-miss' : 'uri-miss' }
+    if (found.reason === 'vary') lookup.status = { fwd: 'vary-miss' }
     return directives?.onlyIfCached ? gatewayTimeout(lookup) : miss(lookup)
   }
   lookup.vacancy = undefined

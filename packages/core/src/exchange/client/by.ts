@@ -3,7 +3,10 @@ import type { RequestContext } from '../context.ts'
 import { canonicalText } from './canonical.ts'
 import { clientAddress } from './client-address.ts'
 import { cookieName } from './cookies.ts'
+import { folded } from './fold.ts'
+import { bareUser, naturalRoute, naturalUser } from './natural-key.ts'
 import { digest, joinParts } from './parts.ts'
+import { routeParts } from './route-name.ts'
 
 export { digest, joinParts } from './parts.ts'
 
@@ -31,7 +34,8 @@ function ip(c: RequestContext): string | undefined {
  * (`SLUICE_IDENTITY`) says once what to declare as `identity`.
  */
 function user(c: RequestContext): string | undefined {
-  return c.identify()
+  const name = c.identify()
+  return name === undefined || c.forStoring ? name : bareUser(name)
 }
 
 /**
@@ -39,7 +43,7 @@ function user(c: RequestContext): string | undefined {
  * are one: told apart by the raw URL, who makes URLs up would get a fresh limit with each.
  */
 function route(c: RequestContext): string {
-  return joinParts([c.method === 'HEAD' ? 'GET' : c.method, c.route])
+  return joinParts(routeParts(c))
 }
 
 /** A request field; absent is not the same as empty. The same for everybody who does not send it. Fields are the client's word: do not limit by them alone. */
@@ -60,15 +64,16 @@ function cookie(name: string): KeyFunction {
   if (typeof name !== 'string' || !cookieName.test(name)) {
     throw optionError('by.cookie(name)', 'must be a cookie name', name)
   }
-  return (c) => {
+  const cookieKey: KeyFunction = (c) => {
     const pairs = c.cookiePairs(name)
     return pairs.length === 0 ? undefined : joinParts(pairs)
   }
+  return Object.assign(cookieKey, { natural: (given: string) => joinParts([`${name}=${given}`]) })
 }
 
 /**
- * A value of the request, hashed: `by.hash('body.email')`. For limits text is trimmed and lower-cased first, so that
- * `Bob@x.org` and `bob@x.org` are one; for what is stored it is taken as it is. The path starts at `body`, `query`,
+ * A value of the request, hashed: `by.hash('body.email')`. For limits text is trimmed, composed (NFC) and lower-cased first, so
+ * that `Bob@x.org` and `bob@x.org` are one; for what is stored it is taken as it is. The path starts at `body`, `query`,
  * `params`, `user`, `session` or `cookies`. Covers what stands at the path, and nothing beside it.
  */
 function hash(path: string): KeyFunction {
@@ -84,6 +89,7 @@ function hash(path: string): KeyFunction {
       return c.forStoring ? exactHash(c, value) : foldedHash(value)
     },
     late ? isLate : {},
+    { natural: (given: string) => digest(folded(given)) },
   )
 }
 
@@ -94,7 +100,7 @@ function exactHash(c: RequestContext, value: unknown): string | undefined {
 }
 
 function foldedHash(value: unknown): string | undefined {
-  if (typeof value === 'string') return digest(value.trim().toLowerCase())
+  if (typeof value === 'string') return digest(folded(value))
   return typeof value === 'number' || typeof value === 'boolean' ? digest(String(value)) : undefined
 }
 
@@ -113,7 +119,7 @@ function combine(...parts: readonly KeyFunction[]): KeyFunction {
       ? Promise.all(values).then(joinParts)
       : joinParts(values as (string | undefined)[])
   }
-  return parts.some(readsLate) ? Object.assign(all, isLate) : all
+  return Object.assign(all, parts.some(readsLate) ? isLate : {}, { parts })
 }
 
 const isLate = Object.freeze({ late: true })
@@ -142,4 +148,13 @@ export const by: typeof combine & {
   readonly header: typeof header
   readonly cookie: typeof cookie
   readonly hash: typeof hash
-} = Object.freeze(Object.assign(combine, { ip, user: Object.assign(user, isLate), route, header, cookie, hash }))
+} = Object.freeze(
+  Object.assign(combine, {
+    ip,
+    user: Object.assign(user, isLate, { natural: naturalUser }),
+    route: Object.assign(route, { natural: (given: string) => joinParts(naturalRoute(given)) }),
+    header,
+    cookie,
+    hash,
+  }),
+)

@@ -32,6 +32,8 @@ export function algorithmFor(
     return concurrent(rate.concurrent, leaseMs) as unknown as AnyAlgorithm
   }
   const { quota, windowMs, burst } = rate
+  // Nothing is ever counted of nothing.
+  if (quota === 0) return fixedWindow(0, windowMs) as unknown as AnyAlgorithm
   if (burst !== undefined && kind !== undefined && kind !== 'token-bucket') {
     throw optionError(`${option}.algorithm`, "must be 'token-bucket' (or left out) where the rate has a burst", kind)
   }

@@ -18,7 +18,7 @@ export type AlgorithmKind = 'sliding-window' | 'sliding-log' | 'token-bucket' | 
  */
 export interface LimitAlgorithm<S = unknown> {
   readonly kind: AlgorithmKind
-  /** What a script needs to run the same algorithm, in the order its file documents. */
+  /** What a script needs to run the same algorithm, in the order of the table `parameters`. */
   readonly params: readonly number[]
   /** The most units there can be at once. A cost above it can never be admitted. */
   readonly limit: number
@@ -26,23 +26,38 @@ export interface LimitAlgorithm<S = unknown> {
   readonly stateTtlMs: number
   /** Tells apart what may not share a state: kind and parameters. */
   readonly signature: string
+  /** The same algorithm at `share` of its limit, and never less than one unit. */
+  scaled(share: number): LimitAlgorithm<S>
   /** The state of a key that was never seen: the whole quota is there. */
   fresh(): S
+  /**
+   * The same state where the rate was another one until now, counted by the same kind of state with `params`: what was used
+   * stays used. May answer with the state it was given, which it does not change.
+   */
+  carry(state: S, params: readonly number[], nowMs: number): S
   /** 0: `cost` may be charged now. Else how long to wait, alone, until it may; `Infinity`: never. Changes nothing. */
   waitMs(state: S, cost: number, nowMs: number): number
   /** Takes `cost` units. Only after `waitMs` has answered 0 for the same `nowMs`. */
   charge(state: S, cost: number, nowMs: number, permit?: string): void
-  /**
-   * Gives back what `charge` took at `atMs` (what is known to have run out since is not given twice). Without `atMs` the
-   * newest units are given back. A concurrent permit is found by its name and given back once.
-   */
-  refund(state: S, cost: number, nowMs: number, atMs?: number, permit?: string): void
+  /** Gives back what `charge` took, and never more than that has left missing: what has run out since is not given twice. */
+  refund(state: S, back: GivenBack, nowMs: number): void
   /** Units that could be charged now. */
   remaining(state: S, nowMs: number): number
   /** How long until more is there than now; 0 where the quota is full. */
   resetMs(state: S, nowMs: number): number
   /** How long until all is there again. */
   fullMs(state: S, nowMs: number): number
+}
+
+/** Units to give back. */
+export interface GivenBack {
+  readonly cost: number
+  /** When they were charged. Without it the newest units are given back. */
+  readonly atMs?: number | undefined
+  /** Of a token bucket: how many tokens were missing then, these included. Without it the newest are given back. */
+  readonly missing?: number | undefined
+  /** The name of a concurrent permit, which is given back once. */
+  readonly permit?: string | undefined
 }
 
 /** What a store decided about one charge. */

@@ -1,4 +1,5 @@
 import type { LimitAlgorithm } from './algorithm.ts'
+import { listOf, part } from './parameters.ts'
 
 /** Permits that are out: three rows of the same length, in the order they were given. */
 export interface PermitState {
@@ -12,6 +13,8 @@ export interface ConcurrentAlgorithm extends LimitAlgorithm<PermitState> {
   readonly kind: 'concurrent'
   /** Prolongs a permit that is still out; whether it was. */
   renew(state: PermitState, permit: string, nowMs: number): boolean
+  /** The same for one whose lease is over too, unless somebody has charged since. Where the holder is known to be alive. */
+  revive(state: PermitState, permit: string, nowMs: number): boolean
 }
 
 /**
@@ -41,11 +44,13 @@ export function concurrent(limit: number, leaseMs: number): ConcurrentAlgorithm 
 
   return {
     kind: 'concurrent',
-    params: Object.freeze([limit, leaseMs]),
+    params: listOf('concurrent', { limit, leaseMs }),
     limit,
     stateTtlMs: leaseMs,
     signature: `c:${limit}:${leaseMs}`,
+    scaled: (share) => concurrent(part(limit, share), leaseMs),
     fresh: () => ({ permits: [], units: [], untilMs: [] }),
+    carry: (state) => state,
 
     waitMs(state, cost, nowMs) {
       if (cost > limit) return Number.POSITIVE_INFINITY
@@ -70,9 +75,16 @@ export function concurrent(limit: number, leaseMs: number): ConcurrentAlgorithm 
       state.untilMs.push(nowMs + leaseMs)
     },
 
-    refund(state, _cost, _nowMs, _atMs, permit = '') {
+    refund(state, { permit = '' }) {
       const i = state.permits.lastIndexOf(permit)
       if (i >= 0) drop(state, i)
+    },
+
+    revive(state, permit, nowMs) {
+      const i = state.permits.indexOf(permit)
+      if (i < 0) return false
+      state.untilMs[i] = nowMs + leaseMs
+      return true
     },
 
     renew(state, permit, nowMs) {
@@ -82,7 +94,7 @@ export function concurrent(limit: number, leaseMs: number): ConcurrentAlgorithm 
       return true
     },
 
-    remaining: (state, nowMs) => limit - usedAt(state, nowMs),
+    remaining: (state, nowMs) => Math.max(0, limit - usedAt(state, nowMs)),
 
     resetMs(state, nowMs) {
       let first = Number.POSITIVE_INFINITY
@@ -90,6 +102,10 @@ export function concurrent(limit: number, leaseMs: number): ConcurrentAlgorithm 
       return first === Number.POSITIVE_INFINITY ? 0 : first - nowMs
     },
 
-    fullMs: (state, nowMs) => Math.max(0, ...state.untilMs.map((until) => until - nowMs)),
+    fullMs(state, nowMs) {
+      let last = nowMs
+      for (const until of state.untilMs) if (until > last) last = until
+      return last - nowMs
+    },
   }
 }

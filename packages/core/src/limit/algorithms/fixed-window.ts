@@ -1,4 +1,5 @@
 import type { LimitAlgorithm } from './algorithm.ts'
+import { listOf, part } from './parameters.ts'
 
 /**
  * Counts from the first charge of a key until the window is over, then from nothing again. It is here for parity and
@@ -21,11 +22,13 @@ export function fixedWindow(quota: number, windowMs: number): LimitAlgorithm<num
 
   return {
     kind: 'fixed-window',
-    params: Object.freeze([quota, windowMs]),
+    params: listOf('fixed-window', { quota, windowMs }),
     limit: quota,
     stateTtlMs: windowMs,
     signature: `fw:${quota}:${windowMs}`,
+    scaled: (share) => fixedWindow(part(quota, share), windowMs),
     fresh: () => [0, 0],
+    carry: (state, [, formerMs], nowMs) => (nowMs < state[0]! + formerMs! ? state : [0, 0]),
 
     waitMs(state, cost, nowMs) {
       if (cost > quota) return Number.POSITIVE_INFINITY
@@ -39,14 +42,14 @@ export function fixedWindow(quota: number, windowMs: number): LimitAlgorithm<num
       state[1] = used + cost
     },
 
-    refund(state, cost, nowMs, atMs) {
+    refund(state, { cost, atMs }, nowMs) {
       const used = usedAt(state, nowMs)
       // A charge of an earlier window is back already.
       if (used === 0 || (atMs !== undefined && atMs < state[0]!)) return
       state[1] = Math.max(0, used - cost)
     },
 
-    remaining: (state, nowMs) => quota - usedAt(state, nowMs),
+    remaining: (state, nowMs) => Math.max(0, quota - usedAt(state, nowMs)),
     resetMs,
     fullMs: resetMs,
   }

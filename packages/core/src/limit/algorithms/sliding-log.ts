@@ -1,5 +1,6 @@
 import type { LimitAlgorithm } from './algorithm.ts'
-import { pairs } from './pairs.ts'
+import { buckets } from './buckets.ts'
+import { listOf, part } from './parameters.ts'
 
 /**
  * Remembers every charge for as long as the window reaches back to it.
@@ -8,7 +9,8 @@ import { pairs } from './pairs.ts'
  *
  * **Price:** memory O(N) per key: for limits of at most a few hundred.
  *
- * **Parameters:** `[quota, windowMs]`.
+ * **Parameters:** those of the sliding window, with buckets of one millisecond: the last `windowMs - 1` before the present one
+ * count.
  *
  * **State:** `[used, t₁, n₁, t₂, n₂, …]`: pairs of a time and the units charged at it, ascending, no time twice, and the
  * sum of all units in front.
@@ -18,12 +20,12 @@ import { pairs } from './pairs.ts'
  * - the wait is the time until so many of the oldest pairs have run out that the cost fits.
  */
 export function slidingLog(quota: number, windowMs: number): LimitAlgorithm<number[]> {
+  const values = { quota, windowMs, bucketMs: 1, span: windowMs - 1 }
   return {
     kind: 'sliding-log',
-    params: Object.freeze([quota, windowMs]),
-    limit: quota,
-    stateTtlMs: windowMs,
+    params: listOf('sliding-log', values),
     signature: `sl:${quota}:${windowMs}`,
-    ...pairs({ quota, slotOf: (ms) => ms, slotMs: 1, reach: windowMs }),
+    scaled: (share) => slidingLog(part(quota, share), windowMs),
+    ...buckets(values),
   }
 }

@@ -1,8 +1,9 @@
 import type { LimitAlgorithm } from './algorithm.ts'
-import { pairs } from './pairs.ts'
+import { buckets } from './buckets.ts'
+import { listOf, part } from './parameters.ts'
 
 /** Into how many buckets a window is cut. More would admit a little more under overload, and cost more. */
-const buckets = 16
+const bucketsPerWindow = 16
 
 /**
  * Counts in buckets of a sixteenth of the window, and counts a bucket in full for as long as any part of it is within
@@ -25,16 +26,14 @@ const buckets = 16
  * - the wait is the time until so many of the oldest pairs have run out that the cost fits.
  */
 export function slidingWindow(quota: number, windowMs: number): LimitAlgorithm<number[]> {
-  const bucketMs = Math.ceil(windowMs / buckets)
+  const bucketMs = Math.ceil(windowMs / bucketsPerWindow)
   const span = Math.ceil(windowMs / bucketMs) - (bucketMs === 1 ? 1 : 0)
-  const reach = span + 1
-
+  const values = { quota, windowMs, bucketMs, span }
   return {
     kind: 'sliding-window',
-    params: Object.freeze([quota, windowMs, bucketMs, span]),
-    limit: quota,
-    stateTtlMs: reach * bucketMs,
+    params: listOf('sliding-window', values),
     signature: `sw:${quota}:${windowMs}`,
-    ...pairs({ quota, slotOf: (ms) => Math.floor(ms / bucketMs), slotMs: bucketMs, reach }),
+    scaled: (share) => slidingWindow(part(quota, share), windowMs),
+    ...buckets(values),
   }
 }

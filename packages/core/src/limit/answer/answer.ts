@@ -7,7 +7,7 @@ import { type AnsweringQuota, sf } from '../policy/policy.ts'
 import type { Verdict } from '../store/store.ts'
 
 /** A quota and what was decided about it. */
-export interface Told {
+export interface QuotaVerdict {
   readonly quota: AnsweringQuota
   readonly verdict: Verdict
 }
@@ -19,7 +19,7 @@ export interface Told {
 export const costAboveLimit = 'urn:sluice:problem:cost-above-limit'
 
 /** Whether this verdict is a reason to refuse. */
-export function refuses({ quota, verdict }: Told): boolean {
+export function refuses({ quota, verdict }: QuotaVerdict): boolean {
   return !verdict.allowed && !quota.shadow
 }
 
@@ -27,11 +27,11 @@ export function refuses({ quota, verdict }: Told): boolean {
  * The fields that tell a client about its quotas, as a flat list; empty where no policy sends any. The calendar is looked at
  * only where a field has a date.
  */
-export function quotaFields(told: readonly Told[], clock: Pick<Clock, 'wall'>): string[] {
+export function quotaFields(told: readonly QuotaVerdict[], clock: Pick<Clock, 'wall'>): string[] {
   const fields: string[] = []
   let policies = ''
   let limits = ''
-  let tightest: Told | undefined
+  let tightest: QuotaVerdict | undefined
   for (const entry of told) {
     const { headers } = entry.quota
     if (
@@ -57,17 +57,17 @@ export function quotaFields(told: readonly Told[], clock: Pick<Clock, 'wall'>): 
   return fields
 }
 
-function left({ verdict }: Told): number {
+function left({ verdict }: QuotaVerdict): number {
   return verdict.allowed ? verdict.remaining / verdict.limit : -1
 }
 
 /** A member of `RateLimit`: what is left, and in how many seconds there will be more. */
-function limitMember({ quota, verdict }: Told): string {
+function limitMember({ quota, verdict }: QuotaVerdict): string {
   return `${quota.limitMember}${sf(verdict.remaining)};t=${sf(Math.max(1, Math.ceil(verdict.resetMs / 1_000)))}`
 }
 
 /** What is said of a refusal, before it is put in words. */
-export function denialOf(request: RequestContext, told: readonly Told[]): Denial {
+export function denialOf(request: RequestContext, told: readonly QuotaVerdict[]): Denial {
   const violated = told.filter(refuses)
   const out = violated.every(({ verdict }) => verdict.via === 'closed')
   const permanent = violated.some(({ verdict }) => verdict.permanent)
@@ -82,14 +82,13 @@ export function denialOf(request: RequestContext, told: readonly Told[]): Denial
 }
 
 /**
- * The refusal: 429 (RFC 6585 §4) as `quota-exceeded`, or as {@link costAboveLimit}; 503 as `temporary-reduced-capacity`
+ * The refusal: 429 (RFC 6585 §4) as `quota-exceeded`, or as {@link costAboveLimit}; 403 where a list names the client; 503 as `temporary-reduced-capacity`
  * where only a store that is out is to blame. Never stored by any cache.
  */
 export function denialReply(
   denial: Denial,
-  told: readonly Told[],
-  clock: Pick<Clock, 'wall'>,
-  body: DenialBody | undefined,
+  { told, clock }: { readonly told: readonly QuotaVerdict[]; readonly clock: Pick<Clock, 'wall'> },
+  body?: DenialBody,
 ): Reply {
   const fields: string[] = []
   if (!denial.permanent) fields.push('Retry-After', String(Math.max(1, Math.ceil(denial.retryAfterMs / 1_000))))
@@ -103,6 +102,7 @@ function problemOf(denial: Denial) {
     const title = 'Request cannot be satisfied due to temporary server capacity constraints'
     return { type: ianaProblem('temporary-reduced-capacity'), title, status }
   }
+  if (status === 403) return { title: 'Forbidden', status, 'violated-policies': violated }
   const type = denial.permanent ? costAboveLimit : ianaProblem('quota-exceeded')
   const title = denial.permanent
     ? 'Request cannot be satisfied as it costs more than the whole quota'

@@ -1,6 +1,18 @@
 import type { Cancel, Clock } from '../../base/clock.ts'
 import type { Charge, LimitStore, Verdict } from '../store/store.ts'
 
+interface Held {
+  readonly store: LimitStore
+  readonly verdict: Verdict
+  readonly sinceMs: number
+}
+
+/** How much of a moving average the latest duration is. */
+const weight = 1 / 8
+
+/** Nobody is told to come back any sooner. */
+const shortestWaitMs = 1_000
+
 /**
  * The concurrent permits this process has out. Their leases are prolonged for as long as they are: one timer for all of
  * them, and once more before each decision that comes when the timer is late, so that a blocked event loop loses none.
@@ -8,7 +20,9 @@ import type { Charge, LimitStore, Verdict } from '../store/store.ts'
 export class Permits {
   readonly #clock: Clock
   readonly #renew: (store: LimitStore, charges: readonly Charge[]) => void
-  readonly #held = new Map<Charge, { readonly store: LimitStore; readonly verdict: Verdict }>()
+  readonly #held = new Map<Charge, Held>()
+  /** How long permits are out as a rule, by quota: a moving average. */
+  readonly #usualMs = new Map<string, number>()
   #cancel: Cancel | undefined
   #dueMs = Number.POSITIVE_INFINITY
 
@@ -22,16 +36,36 @@ export class Permits {
   }
 
   hold(charge: Charge, verdict: Verdict, store: LimitStore): void {
-    this.#held.set(charge, { store, verdict })
-    const due = this.#clock.now() + charge.quota.algorithm.stateTtlMs / 3
+    const now = this.#clock.now()
+    this.#held.set(charge, { store, verdict, sinceMs: now })
+    const due = now + charge.quota.algorithm.stateTtlMs / 3
     if (due < this.#dueMs) this.#schedule(due)
   }
 
   /** Whether it was still out: a permit is given back once. */
   drop(charge: Charge): boolean {
-    const held = this.#held.delete(charge)
+    const held = this.#held.get(charge)
+    if (!held) return false
+    this.#held.delete(charge)
     if (this.#held.size === 0) this.#idle()
-    return held
+    this.#observe(charge.quota.id, this.#clock.now() - held.sinceMs)
+    return true
+  }
+
+  #observe(id: string, tookMs: number): void {
+    const usual = this.#usualMs.get(id) ?? tookMs
+    this.#usualMs.set(id, usual + (tookMs - usual) * weight)
+  }
+
+  /**
+   * The same verdict with a wait that says when a permit will be there: by how long they are out as a rule. All a store knows
+   * is when their leases end, which is for processes that were killed.
+   */
+  expecting({ quota }: Charge, verdict: Verdict): Verdict {
+    if (verdict.permanent || verdict.resetMs === 0 || verdict.via === 'closed') return verdict
+    const usualMs = Math.ceil(this.#usualMs.get(quota.id) ?? shortestWaitMs)
+    const waitMs = Math.max(shortestWaitMs, Math.min(usualMs, quota.algorithm.stateTtlMs))
+    return { ...verdict, retryAfterMs: verdict.allowed ? 0 : waitMs, resetMs: waitMs }
   }
 
   renewIfDue(): void {
@@ -48,10 +82,16 @@ export class Permits {
     for (const [store, charges] of byStore) this.#renew(store, charges)
   }
 
+  /** A timer may be early, by its own clock or by a calendar that was set back: it is set again, and not lost. */
+  #tick(): void {
+    if (this.#dueMs > this.#clock.now()) this.#schedule(this.#dueMs)
+    else this.renewIfDue()
+  }
+
   #schedule(dueMs: number): void {
     this.#cancel?.()
     this.#dueMs = dueMs
-    this.#cancel = this.#clock.after(Math.max(0, dueMs - this.#clock.now()), () => this.renewIfDue())
+    this.#cancel = this.#clock.after(Math.max(0, dueMs - this.#clock.now()), () => this.#tick())
   }
 
   /** Stops the timer; answers with what is still out. */

@@ -1,11 +1,10 @@
-import type { Told } from '../answer/answer.ts'
-import type { Verdict } from '../store/store.ts'
-import type { PolicyCharge } from './charges.ts'
+import type { QuotaVerdict } from '../answer/answer.ts'
+import type { Charging, Made } from './charges.ts'
 
 /** What limiters before have done about the same request. */
 export interface Mark {
   exempt: boolean
-  readonly made: { readonly charge: PolicyCharge; readonly verdict: Verdict }[]
+  readonly made: Made[]
 }
 
 /**
@@ -28,7 +27,7 @@ export class RequestMarks {
     return made
   }
 
-  add(request: object, charges: readonly PolicyCharge[], verdicts: readonly (Verdict | undefined)[]): void {
+  add(request: object, { charges, verdicts }: Charging): void {
     if (!this.needed) return
     let mark = this.#marks.get(request)
     if (!mark) {
@@ -42,12 +41,12 @@ export class RequestMarks {
   }
 
   /** What earlier limiters have to tell of this request. */
-  static told(mark: Mark | undefined): Told[] {
+  static told(mark: Mark | undefined): QuotaVerdict[] {
     return mark ? mark.made.map(({ charge, verdict }) => ({ quota: charge.quota, verdict })) : []
   }
 
   /** The same where a later limiter refuses, and they get back what they took. */
-  static toldBack(mark: Mark): Told[] {
+  static toldBack(mark: Mark): QuotaVerdict[] {
     return mark.made.map(({ charge: { quota, cost }, verdict }) => {
       if (!verdict.allowed) return { quota, verdict }
       return { quota, verdict: { ...verdict, remaining: Math.min(verdict.limit, verdict.remaining + cost) } }

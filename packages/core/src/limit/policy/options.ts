@@ -1,6 +1,7 @@
 import type { MaybePromise } from '../../base/maybe-promise.ts'
 import { checkOptions, rule } from '../../base/options.ts'
 import { type Duration, durationMs } from '../../base/units.ts'
+import type { AddressList } from '../../exchange/client/address-list.ts'
 import type { KeyFunction } from '../../exchange/client/by.ts'
 import type { RequestContext, ResponseContext } from '../../exchange/context.ts'
 import type { AlgorithmKind } from '../algorithms/algorithm.ts'
@@ -16,11 +17,14 @@ export type HeaderStyle = 'draft-11' | 'legacy' | 'both' | false
 /** What a limit is, as it stands under its name in `limits`, or in `sluice.limit({ … })`. A string is its rate. */
 export interface PolicyOptions {
   /**
-   * `N [/ | per] [M] unit [burst B]` or `N concurrent`, several joined by `;`. A function is asked at every request,
-   * for plans: `(c) => plans[c.user.plan]`. Where it throws or answers nonsense, the rate it gave last holds; before it
-   * has given any, requests are refused with 503. May be left out only with a `store` that has a rate of its own.
+   * `N [/ | per] [M] unit [burst B]` or `N concurrent`, several joined by `;`; `'0'` admits nothing, `'unlimited'`
+   * everything. A function is asked at every request, for plans: `(c) => plans[c.user.plan]`. Where it answers `undefined`,
+   * throws or answers nonsense, `defaultRate` holds; without one the request is refused with 503, and an `error` event tells.
+   * A key whose rate is changed keeps what it has used. May be left out only with a `store` that has a rate of its own.
    */
-  readonly rate?: string | ((c: RequestContext) => MaybePromise<string>) | undefined
+  readonly rate?: string | ((c: RequestContext) => MaybePromise<string | 0 | undefined>) | undefined
+  /** The rate where the function that is `rate` finds none: `'10/min'` for whoever has no plan. Default: an error. */
+  readonly defaultRate?: string | undefined
   /** How to count. Default `sliding-window`; `token-bucket` where there is a burst; `concurrent` for concurrencies. */
   readonly algorithm?: AlgorithmKind | undefined
   /** How many may come at once: the same as `burst B` in the rate. Token bucket only. */
@@ -43,17 +47,30 @@ export interface PolicyOptions {
   readonly countIf?: ((r: ResponseContext) => MaybePromise<boolean>) | undefined
   /** Requests this answers `true` for are neither counted nor refused. Where it throws, they are. */
   readonly skip?: ((c: RequestContext) => MaybePromise<boolean>) | undefined
+  /**
+   * Clients this policy neither counts nor refuses, by address: a list of addresses and CIDR ranges, or an `addressList(…)` that is
+   * changed at run time. Goes before `deny`.
+   */
+  readonly allow?: readonly string[] | AddressList | undefined
+  /** Clients this policy refuses with 403, by address. Nothing is charged for them. */
+  readonly deny?: readonly string[] | AddressList | undefined
   /** Count and report, and never refuse: for trying a policy out. Sends no fields. Default `false`. */
   readonly shadow?: boolean | undefined
   /**
-   * While a remote store is out: admit everything (`open`), refuse everything with 503 (`closed`), or count in this
-   * process's memory (`local`). Default `local`.
+   * While a remote store is out, or a function is later than `deadline`: admit everything (`open`), refuse everything with
+   * 503 (`closed`), or count in this process's memory (`local`). Default `local`.
    */
   readonly onOutage?: 'open' | 'closed' | 'local' | undefined
   /** The part of the limit each process counts to while `onOutage: 'local'` holds: 1 / processes is exact. Default 1. */
   readonly share?: number | undefined
   /** Default: what the instance says, `draft-11`. */
   readonly headers?: HeaderStyle | undefined
+  /**
+   * How long a function of this policy's may take: `rate`, `key`, `cost`, `skip`, `countIf`, `respond`. What happens then is
+   * `onOutage`'s to say: `open` leaves the request out of this policy, `closed` refuses it with 503, `local` counts it with what
+   * is known (the shared bucket, a cost of 1, the `defaultRate`, not skipped). Default 1 s.
+   */
+  readonly deadline?: Duration | undefined
   /** Replaces the body of a refusal. Status and fields stay. Where it throws, the standard body is sent. */
   readonly respond?: ((denial: Denial) => MaybePromise<DenialBody>) | undefined
   /** `route`: every route (matched pattern and method, never the raw URL) has a quota of its own. */
@@ -78,11 +95,11 @@ export interface PolicyOptions {
 /** Why a request is refused, as `respond` is told. */
 export interface Denial {
   readonly request: RequestContext
-  /** 429, or 503 where a store is out and the policy says `closed`. */
+  /** 429; 403 where `deny` names the client; 503 where a store is out and the policy says `closed`. */
   readonly status: number
   /** Names of the policies that refused. */
   readonly violated: readonly string[]
-  /** The cost is above a limit: no waiting helps. */
+  /** The cost is above a limit, or the client is denied: no waiting helps. */
   readonly permanent: boolean
   /** Milliseconds; `Infinity` where permanent. */
   readonly retryAfterMs: number
@@ -105,16 +122,20 @@ const headerStyles = rule.oneOf('draft-11', 'legacy', 'both', false)
 export function checkPolicy(where: string, options: PolicyOptions): void {
   checkOptions<PolicyOptions>(where, options, {
     rate: rule.either(rule.string, rule.function),
+    defaultRate: rule.string,
     algorithm: rule.oneOf('sliding-window', 'sliding-log', 'token-bucket', 'fixed-window', 'concurrent'),
     burst: rule.positiveInteger,
     key: rule.function,
     cost: rule.either(wholeNumber, rule.function),
     countIf: rule.function,
     skip: rule.function,
+    allow: addresses,
+    deny: addresses,
     shadow: rule.boolean,
     onOutage: rule.oneOf('open', 'closed', 'local'),
     share: rule.fraction,
     headers: headerStyles,
+    deadline: rule.readableBy(deadlineMs, `${where}.deadline`),
     respond: rule.function,
     per: rule.oneOf('route'),
     ipv6Prefix: (v) =>
@@ -129,6 +150,12 @@ export function checkPolicy(where: string, options: PolicyOptions): void {
   })
 }
 
+/** A list of addresses, or what has the methods of one. */
+function addresses(value: unknown): string | undefined {
+  const isList = typeof (value as Partial<AddressList> | null)?.has === 'function' || Array.isArray(value)
+  return isList ? undefined : 'must be a list of addresses and ranges, or an addressList(…)'
+}
+
 export function checkHeaders(headers: unknown): string | undefined {
   return headerStyles(headers)
 }
@@ -140,4 +167,9 @@ function wholeNumber(value: unknown): string | undefined {
 /** At least a second: what is shorter would be over before it could be renewed. */
 export function permitTtlMs(option: string, value: Duration): number {
   return Math.max(1_000, durationMs(option, value))
+}
+
+/** At least a millisecond. */
+export function deadlineMs(option: string, value: Duration): number {
+  return Math.max(1, durationMs(option, value))
 }

@@ -1,10 +1,19 @@
 import { optionError, SluiceError } from '../../base/errors.ts'
+import { type AddressList, addressList } from '../../exchange/client/address-list.ts'
 import { by, type KeyFunction, readsLate } from '../../exchange/client/by.ts'
 import { sfInteger, sfString } from '../../http/structured/serialise.ts'
 import { algorithmFor } from '../algorithms/algorithm-for.ts'
 import type { PolicyCounters } from '../limiter-stats.ts'
 import type { LimitStore, Quota } from '../store/store.ts'
-import { checkPolicy, type HeaderStyle, type PolicyInput, type PolicyOptions, permitTtlMs } from './options.ts'
+import type { Labels } from './labels.ts'
+import {
+  checkPolicy,
+  deadlineMs,
+  type HeaderStyle,
+  type PolicyInput,
+  type PolicyOptions,
+  permitTtlMs,
+} from './options.ts'
 import { parseRate, type Rate, rateText } from './rate.ts'
 
 /** A quota with what answers say about it, written once. */
@@ -14,6 +23,12 @@ export interface AnsweringQuota extends Quota {
   readonly policyMember: string
   /** The beginning of its member of `RateLimit`. */
   readonly limitMember: string
+}
+
+/** What a request is charged by a policy: so many units of each of these quotas. */
+export interface Price {
+  readonly quotas: readonly AnsweringQuota[]
+  readonly cost: number
 }
 
 /** A policy, resolved. What the hot path reads. */
@@ -26,14 +41,24 @@ export interface Policy extends Pick<PolicyOptions, 'countIf' | 'skip' | 'respon
   /** Empty where the rate is a function. */
   readonly quotas: readonly AnsweringQuota[]
   readonly rate: Exclude<PolicyOptions['rate'], string>
+  /** Where the rate is a function: the quotas where it finds none. */
+  readonly defaultQuotas: readonly AnsweringQuota[] | undefined
+  /** What every request is charged; `undefined` where rate or cost is a function. */
+  readonly price: Price | undefined
   /** The quotas of a rate that was found out at a request. */
-  readonly quotasOf: (rate: string) => readonly AnsweringQuota[]
+  readonly quotasOf: (rate: unknown) => readonly AnsweringQuota[]
   readonly key: KeyFunction
   /** The key is the client's address. */
   readonly byIp: boolean
   readonly ipv6Prefix: number
   readonly cost: NonNullable<PolicyOptions['cost']>
   readonly perRoute: boolean
+  readonly allow: AddressList | undefined
+  readonly deny: AddressList | undefined
+  readonly shadow: boolean
+  readonly onOutage: NonNullable<PolicyOptions['onOutage']>
+  /** How long its functions may take. */
+  readonly deadlineMs: number
   readonly phase: 'onRequest' | 'preHandler'
   /** The phase was chosen by whoever wrote the policy. */
   readonly phaseGiven: boolean
@@ -46,6 +71,7 @@ export interface PolicyDefaults {
   readonly headers: HeaderStyle
   /** The instance's store. */
   readonly store: LimitStore
+  readonly labels: Labels
 }
 
 /** How many different rates a rate function may give before the oldest are worked out anew. */
@@ -64,6 +90,9 @@ export function resolvePolicy(name: string | undefined, input: PolicyInput, defa
   if (name !== undefined && options.name !== undefined && options.name !== name) {
     throw optionError(`${where}.name`, 'must be left out: the policy has its name already', options.name)
   }
+  if (options.defaultRate !== undefined && typeof options.rate !== 'function') {
+    throw optionError(`${where}.defaultRate`, 'must be left out where the rate is not a function', options.defaultRate)
+  }
   const store = options.store ?? defaults.store
   const fixed = fixedRates(where, options, store)
   const called = name ?? options.name ?? (fixed ? rateText(fixed) : undefined)
@@ -72,35 +101,51 @@ export function resolvePolicy(name: string | undefined, input: PolicyInput, defa
   const make = (rates: readonly Rate[]): readonly AnsweringQuota[] =>
     makeQuotas(called, where, rates, options, defaults)
   const known = new Map<string, readonly AnsweringQuota[]>()
+  const quotasOf = (rate: unknown): readonly AnsweringQuota[] => {
+    const text = typeof rate === 'number' || typeof rate === 'bigint' ? String(rate) : (rate as string)
+    let quotas = known.get(text)
+    if (!quotas) {
+      // A plan of none, however it is written: `0/min` stands for what is counted, not for a mistake.
+      quotas = make(parseRate(`${where}.rate`, /^\s*0(?![\d.])/.test(text) ? '0' : text))
+      if (known.size >= maxRates) known.delete(known.keys().next().value!)
+      known.set(text, quotas)
+    }
+    return quotas
+  }
   const key = options.key ?? by.ip
+  const quotas = fixed ? make(fixed) : []
+  const cost = options.cost ?? 1
   return Object.freeze({
     name: called,
     where,
     input,
-    quotas: fixed ? make(fixed) : [],
+    quotas,
+    price: fixed && typeof cost === 'number' ? Object.freeze({ quotas, cost }) : undefined,
     rate: typeof options.rate === 'function' ? options.rate : undefined,
-    quotasOf(rate: string) {
-      let quotas = known.get(rate)
-      if (!quotas) {
-        quotas = make(parseRate(`${where}.rate`, rate))
-        if (known.size >= maxRates) known.delete(known.keys().next().value!)
-        known.set(rate, quotas)
-      }
-      return quotas
-    },
+    defaultQuotas: options.defaultRate === undefined ? undefined : quotasOf(options.defaultRate),
+    quotasOf,
     key,
     byIp: key === by.ip,
     ipv6Prefix: options.ipv6Prefix ?? 64,
-    cost: options.cost ?? 1,
+    cost,
     countIf: options.countIf,
     skip: options.skip,
     respond: options.respond,
     perRoute: options.per === 'route',
+    allow: listOf(options.allow),
+    deny: listOf(options.deny),
+    shadow: options.shadow ?? false,
+    onOutage: options.onOutage ?? 'local',
+    deadlineMs: deadlineMs(`${where}.deadline`, options.deadline ?? 1_000),
     phase: options.phase ?? (readsLate(key) ? 'preHandler' : 'onRequest'),
     phaseGiven: options.phase !== undefined,
     store: options.store,
     counters: { allowed: 0, denied: 0, shadowDenied: 0 },
   })
+}
+
+function listOf(given: PolicyOptions['allow']): AddressList | undefined {
+  return given && ('has' in given ? given : addressList(...given))
 }
 
 /** The rates, where they are known at start-up. */
@@ -122,7 +167,7 @@ function makeQuotas(
   const store = options.store ?? defaults.store
   return Object.freeze(
     withBurst(where, rates, options.burst).map((rate, i) => {
-      const name = i === 0 ? policy : `${policy}-${i + 1}`
+      const name = defaults.labels.of(policy, i)
       const kind = options.algorithm ?? store.algorithm
       const algorithm = algorithmFor(where, rate, kind, permitTtlMs(`${where}.permitTtl`, options.permitTtl ?? 30_000))
       const refused = store.refuses?.(algorithm)
@@ -131,7 +176,8 @@ function makeQuotas(
       return Object.freeze({
         policy,
         name,
-        id: `:${name}:${algorithm.signature}`,
+        // Its length in front: no two policies come to the same id, whatever they are called.
+        id: `:${policy.length}:${policy}:${algorithm.kind === 'concurrent' ? 'c' : 'r'}${i}`,
         algorithm,
         shadow: options.shadow ?? false,
         onOutage: options.onOutage ?? 'local',

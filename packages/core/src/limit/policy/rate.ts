@@ -15,11 +15,15 @@ export interface ConcurrencyRate {
 
 export type Rate = WindowRate | ConcurrencyRate
 
+const unlimited: readonly Rate[] = Object.freeze([])
+const nothing: readonly Rate[] = Object.freeze([Object.freeze({ quota: 0, windowMs: 1_000 })])
+
 /** The longest window, 366 days: a leap year. */
 export const longestWindowMs = 366 * 86_400_000
 
 /**
- * Reads a rate: `N [/ | per] [M] unit [burst B]` or `N concurrent`, several joined by `;` or `,`. Units are those of a
+ * Reads a rate: `N [/ | per] [M] unit [burst B]` or `N concurrent`, several joined by `;` or `,`; `0` for nothing at all and
+ * `unlimited` for no limit, which is no rate. Units are those of a
  * duration: ms, s, m or min, h, d, w, and their long names.
  *
  * @param option - the path of the option it stands in, for the error message
@@ -37,15 +41,18 @@ export function parseRate(option: string, text: string): readonly Rate[] {
       `Option \`${option}\` must be a rate such as '100/min'; received ${show(text)}.`,
     )
   }
+  const plain = text.trim().toLowerCase()
+  if (plain === 'unlimited') return unlimited
+  if (plain === '0') return nothing
   const reader = new RateReader(option, text)
   const rates = [reader.rate()]
   while (reader.separator()) rates.push(reader.rate())
   return Object.freeze(rates)
 }
 
-/** Whether a text is meant as a rate and not as a policy's name: it begins with a digit. */
+/** Whether a text is meant as a rate and not as a policy's name: it begins with a digit, or is `unlimited`. */
 export function looksLikeRate(text: string): boolean {
-  return /^\s*\d/.test(text)
+  return /^\s*(\d|unlimited\s*$)/i.test(text)
 }
 
 const longUnits: readonly (readonly [ms: number, unit: string])[] = [
@@ -58,8 +65,10 @@ const longUnits: readonly (readonly [ms: number, unit: string])[] = [
 
 /** One way to write a rate, whichever way it came: `5 per 60 seconds` and `5/min` are both `5/min`. */
 export function rateText(rates: readonly Rate[]): string {
+  if (rates.length === 0) return 'unlimited'
   return rates
     .map((rate) => {
+      if ('quota' in rate && rate.quota === 0) return '0'
       if ('concurrent' in rate) return `${rate.concurrent} concurrent`
       const [ms, unit] = longUnits.find(([ms]) => rate.windowMs % ms === 0) ?? [1, 'ms']
       const times = rate.windowMs / ms

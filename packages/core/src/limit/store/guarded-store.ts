@@ -1,8 +1,7 @@
 import type { Clock } from '../../base/clock.ts'
 import { afterWaiting } from '../../base/deadline.ts'
 import { SluiceError } from '../../base/errors.ts'
-import { isPromise, type MaybePromise } from '../../base/maybe-promise.ts'
-import { scaled } from '../policy/scaled.ts'
+import { chain, isPromise, type MaybePromise } from '../../base/maybe-promise.ts'
 import { Breaker } from './breaker.ts'
 import { MemoryLimitStore } from './memory-limit-store.ts'
 import type { Charge, LimitStore, LimitStoreUsage, Quota, Settlement, Verdict } from './store.ts'
@@ -26,6 +25,8 @@ class GuardedStore implements LimitStore {
   readonly kind = 'remote'
   readonly rate
   readonly algorithm
+  /** As long as it takes: it is no decision. */
+  readonly resetAll?: (policy: string, subject?: string) => MaybePromise<number>
   readonly #store: LimitStore
   readonly #options: GuardOptions
   /** One for each part of the store, which fail one by one. */
@@ -39,6 +40,12 @@ class GuardedStore implements LimitStore {
     this.#local = new MemoryLimitStore(options.clock)
     this.rate = store.rate
     this.algorithm = store.algorithm
+    if (store.resetAll) {
+      this.resetAll = (policy, subject) => {
+        const here = this.#local.resetAll(policy, subject)
+        return chain(store.resetAll!(policy, subject), (there) => Math.max(here, there))
+      }
+    }
   }
 
   #breakerOf(charges: readonly Charge[]): Breaker {
@@ -163,7 +170,10 @@ class GuardedStore implements LimitStore {
     const { quota } = charge
     let shared = this.#shares.get(quota)
     if (!shared) {
-      shared = Object.freeze({ ...quota, algorithm: scaled(quota.algorithm, quota.share) })
+      shared = Object.freeze({
+        ...quota,
+        algorithm: quota.share === 1 ? quota.algorithm : quota.algorithm.scaled(quota.share),
+      })
       this.#shares.set(quota, shared)
     }
     return { ...charge, quota: shared }
@@ -204,7 +214,10 @@ class GuardedStore implements LimitStore {
   }
 
   renew(charges: readonly Charge[]): MaybePromise<void> {
-    this.#local.renew(charges.map((charge) => this.#shared(charge)))
+    this.#local.renew(
+      charges.map((charge) => this.#shared(charge)),
+      true,
+    )
     const remote = charges.filter((charge) => !this.#breakerOf([charge]).open)
     if (remote.length > 0) return this.#quietly(() => this.#store.renew(remote), remote)
   }

@@ -1,24 +1,34 @@
 import type { Clock } from '../../base/clock.ts'
 import { checkOptions, rule } from '../../base/options.ts'
-import { type Verdict, verdictOf } from '../algorithms/algorithm.ts'
-import type { LimitState } from '../algorithms/algorithm-for.ts'
+import { type GivenBack, type Verdict, verdictOf } from '../algorithms/algorithm.ts'
+import type { AnyAlgorithm, LimitState } from '../algorithms/algorithm-for.ts'
+import { alike, carried } from '../algorithms/carry.ts'
 import type { ConcurrentAlgorithm, PermitState } from '../algorithms/concurrent.ts'
+import { missingAfter } from '../algorithms/token-bucket.ts'
 import { type HeapEntry, IdleHeap } from './idle-heap.ts'
-import type { Charge, LimitStore, LimitStoreUsage, Quota, Settlement } from './store.ts'
+import { Reserve } from './reserve.ts'
+import {
+  type Charge,
+  type LimitStore,
+  type LimitStoreUsage,
+  type Quota,
+  type Settlement,
+  subjectLength,
+} from './store.ts'
 
 export interface MemoryLimitStoreOptions {
   /**
-   * How many keys are held at most; a key takes 200 to 500 bytes. Default 100,000. More than that many clients with a
-   * used quota at the same time share what is left: see {@link MemoryLimitStore}.
+   * How many keys are held at most; a key takes 200 to 500 bytes. Default 100,000, and an eighth more for newcomers while
+   * none of them may leave: see {@link MemoryLimitStore}.
    */
   readonly maxKeys?: number | undefined
 }
 
-/** One key's state. Its `index` is below 0 for overflow buckets. */
+/** One key's state. Its `index` is below 0 in the reserve; its key is `''` for overflow buckets. */
 interface Entry extends HeapEntry {
   readonly key: string
-  readonly quota: Quota
-  readonly state: LimitState
+  quota: Quota
+  state: LimitState
   /** Part of a decision that is being made: it must not leave between being asked and being charged. */
   pinned: boolean
 }
@@ -29,6 +39,9 @@ const shards = 64
 /** How many keys that may be idle are looked at for each new one: more than come, so they leave sooner than they gather. */
 const idlePerInsert = 4
 
+/** The part of the keys there is room for besides, when all of them are in use. */
+const reservePart = 8
+
 /** How many keys in use are compared where one of them must leave. */
 const sample = 8
 
@@ -38,8 +51,8 @@ const sample = 8
  * Nothing is timed and nothing is scanned: with each new key a few of those leave whose quota is full again. When the
  * store is full of keys in use, a few of them are compared and the one leaves that has most of its quota left, if that is
  * at least half: so a flood of new keys buys an attacker at most half a quota, and a key that is blocked never leaves.
- * Where none may leave, the store is saturated: keys it does not know share one overflow bucket per quota until there is
- * room.
+ * Where none may leave, newcomers have a {@link Reserve} for themselves. When that is full of such keys too, the store is
+ * saturated: keys it does not know share one overflow bucket per quota until there is room.
  */
 export class MemoryLimitStore implements LimitStore {
   readonly kind = 'local'
@@ -47,6 +60,7 @@ export class MemoryLimitStore implements LimitStore {
   readonly #maxKeys: number
   readonly #maps: readonly Map<string, Entry>[] = Array.from({ length: shards }, () => new Map<string, Entry>())
   readonly #entries = new IdleHeap<Entry>()
+  readonly #reserve: Reserve<Entry>
   readonly #overflow = new Map<string, Entry>()
   #hand = 0
   #evictions = 0
@@ -56,6 +70,7 @@ export class MemoryLimitStore implements LimitStore {
     checkOptions<MemoryLimitStoreOptions>('limits', options, { maxKeys: rule.positiveInteger })
     this.#clock = clock
     this.#maxKeys = options.maxKeys ?? 100_000
+    this.#reserve = new Reserve(Math.ceil(this.#maxKeys / reservePart))
   }
 
   consume(charges: readonly Charge[]): readonly Verdict[] {
@@ -69,13 +84,15 @@ export class MemoryLimitStore implements LimitStore {
     const { algorithm } = charge.quota
     if (charge.cost > algorithm.limit || charge.cost === 0) return this.#look(charge, now)
     const entry = this.#entryFor(charge, now)
-    const waitMs = algorithm.waitMs(entry.state, charge.cost, now)
-    if (waitMs === 0) algorithm.charge(entry.state, charge.cost, now, charge.permit)
-    return verdictOf(algorithm, entry.state, waitMs, now, entry.index < 0 ? 'overflow' : 'store')
+    const state = this.#stateIn(entry, charge.quota, now)
+    const waitMs = algorithm.waitMs(state, charge.cost, now)
+    if (waitMs === 0) this.#charge(entry, state, charge, now)
+    return verdictOf(algorithm, state, waitMs, now, viaOf(entry))
   }
 
   #together(charges: readonly Charge[], now: number): readonly Verdict[] {
     const entries: (Entry | undefined)[] = []
+    const states: LimitState[] = []
     const waits: number[] = []
     const verdicts: Verdict[] = []
     let all = true
@@ -84,24 +101,38 @@ export class MemoryLimitStore implements LimitStore {
       const { quota, cost } = charge
       const possible = cost <= quota.algorithm.limit
       const entry = possible && cost > 0 ? this.#entryFor(charge, now) : this.#find(charge.key)
-      const waitMs = entry ? quota.algorithm.waitMs(entry.state, cost, now) : possible ? 0 : Number.POSITIVE_INFINITY
+      const state = entry ? this.#stateIn(entry, quota, now) : quota.algorithm.fresh()
+      const waitMs = quota.algorithm.waitMs(state, cost, now)
       if (waitMs !== 0 && !quota.shadow) all = false
       if (entry) entry.pinned = true
       entries.push(entry)
+      states.push(state)
       waits.push(waitMs)
     }
     for (let i = 0; i < charges.length; i++) {
-      const { quota, cost, permit } = charges[i]!
-      const { algorithm } = quota
+      const charge = charges[i]!
       const entry = entries[i]
       if (entry) {
         entry.pinned = false
-        if (all && waits[i] === 0) algorithm.charge(entry.state, cost, now, permit)
+        if (all && waits[i] === 0 && charge.cost > 0) this.#charge(entry, states[i]!, charge, now)
       }
-      const via = entry && entry.index < 0 ? 'overflow' : 'store'
-      verdicts.push(verdictOf(algorithm, entry ? entry.state : algorithm.fresh(), waits[i]!, now, via))
+      verdicts.push(verdictOf(charge.quota.algorithm, states[i]!, waits[i]!, now, entry ? viaOf(entry) : 'store'))
     }
     return verdicts
+  }
+
+  /** What was used of a key, as this quota counts it. */
+  #stateIn(entry: Entry, quota: Quota, now: number): LimitState {
+    return entry.quota === quota
+      ? entry.state
+      : carried(entry.state, entry.quota.algorithm, { to: quota.algorithm, nowMs: now })
+  }
+
+  /** From here on the key is counted as this charge's quota says. */
+  #charge(entry: Entry, state: LimitState, { quota, cost, permit }: Charge, now: number): void {
+    entry.quota = quota
+    entry.state = state
+    quota.algorithm.charge(state, cost, now, permit)
   }
 
   peek(charges: readonly Charge[]): readonly Verdict[] {
@@ -109,35 +140,49 @@ export class MemoryLimitStore implements LimitStore {
     return charges.map((charge) => this.#look(charge, now))
   }
 
-  #look({ quota: { algorithm }, key, cost }: Charge, now: number): Verdict {
-    const state = this.#find(key)?.state ?? algorithm.fresh()
+  #look({ quota, key, cost }: Charge, now: number): Verdict {
+    const { algorithm } = quota
+    const entry = this.#find(key)
+    const state = entry ? this.#stateIn(entry, quota, now) : algorithm.fresh()
     return verdictOf(algorithm, state, algorithm.waitMs(state, cost, now), now)
   }
 
   settle(settlements: readonly Settlement[]): void {
     const now = Math.floor(this.#clock.now())
     for (const { charge, verdict, refund } of settlements) {
-      if (!verdict.allowed) continue
       const { quota, key, permit } = charge
-      const entry = verdict.via === 'overflow' ? this.#overflow.get(quota.id) : this.#find(key)
-      if (entry) quota.algorithm.refund(entry.state, Math.min(refund, charge.cost), now, verdict.atMs, permit)
+      const units = Math.min(refund, charge.cost)
+      if (!verdict.allowed || (units === 0 && permit === '')) continue
+      const entry = verdict.via === 'overflow' ? this.#overflow.get(overflowName(quota)) : this.#find(key)
+      if (entry)
+        this.#algorithmOf(entry, quota, now).refund(entry.state, backOf({ charge, verdict, refund: units }), now)
     }
+  }
+
+  /** What counts in a key: the quota's own algorithm, or what the rate was changed to since. */
+  #algorithmOf(entry: Entry, quota: Quota, now: number): AnyAlgorithm {
+    if (entry.quota !== quota && !alike(entry.quota.algorithm, quota.algorithm)) {
+      entry.state = this.#stateIn(entry, quota, now)
+      entry.quota = quota
+    }
+    return entry.quota.algorithm
   }
 
   refund(charges: readonly Charge[]): void {
     const now = Math.floor(this.#clock.now())
     for (const { quota, key, cost, permit } of charges) {
       const entry = this.#find(key)
-      if (entry) quota.algorithm.refund(entry.state, cost, now, undefined, permit)
+      if (entry) this.#algorithmOf(entry, quota, now).refund(entry.state, { cost, permit }, now)
     }
   }
 
-  renew(charges: readonly Charge[]): void {
+  renew(charges: readonly Charge[], alive = false): void {
     const now = Math.floor(this.#clock.now())
     for (const { quota, key, permit } of charges) {
       const algorithm = quota.algorithm as unknown as ConcurrentAlgorithm
-      for (const entry of [this.#find(key), this.#overflow.get(quota.id)]) {
-        if (entry && algorithm.renew(entry.state as PermitState, permit, now)) break
+      const renew = alive ? algorithm.revive : algorithm.renew
+      for (const entry of [this.#find(key), this.#overflow.get(overflowName(quota))]) {
+        if (entry && renew(entry.state as PermitState, permit, now)) break
       }
     }
   }
@@ -149,6 +194,22 @@ export class MemoryLimitStore implements LimitStore {
     }
   }
 
+  resetAll(policy: string, subject = ''): number {
+    const now = Math.floor(this.#clock.now())
+    const subjects = new Set<string>()
+    for (const entries of [...this.#maps, this.#reserve]) {
+      for (const entry of entries.values()) {
+        const { key, quota, state } = entry
+        if (quota.policy !== policy || !key.startsWith(subject)) continue
+        if (quota.algorithm.fullMs(state, now) > 0) subjects.add(key.slice(0, subjectLength))
+        this.#remove(entry)
+      }
+    }
+    if (subject !== '') return subjects.size
+    for (const [name, { quota }] of this.#overflow) if (quota.policy === policy) this.#overflow.delete(name)
+    return subjects.size
+  }
+
   usage(): LimitStoreUsage {
     return { entries: this.#entries.size, evictions: this.#evictions, overflowed: this.#overflowed }
   }
@@ -156,6 +217,7 @@ export class MemoryLimitStore implements LimitStore {
   close(): void {
     for (const map of this.#maps) map.clear()
     this.#entries.clear()
+    this.#reserve.clear()
     this.#overflow.clear()
   }
 
@@ -164,27 +226,35 @@ export class MemoryLimitStore implements LimitStore {
   }
 
   #find(key: string): Entry | undefined {
-    return this.#map(key).get(key)
+    return this.#map(key).get(key) ?? this.#reserve.find(key)
   }
 
   #entryFor({ key, quota }: Charge, now: number): Entry {
     const known = this.#find(key)
-    if (known) return known
-    if (!this.#makeRoom(now)) return this.#overflowEntry(quota)
+    if (known) {
+      if (known.index < 0) this.#reserve.touch(known)
+      return known
+    }
+    const room = this.#makeRoom(now)
+    if (!room && !this.#reserve.makeRoom(now)) return this.#overflowEntry(quota)
     const entry: Entry = { key, quota, state: quota.algorithm.fresh(), index: -1, idleAtMs: now, pinned: false }
-    this.#entries.add(entry)
-    this.#map(key).set(key, entry)
+    if (room) {
+      this.#entries.add(entry)
+      this.#map(key).set(key, entry)
+    } else {
+      this.#reserve.touch(entry)
+    }
     return entry
   }
 
   /** One bucket for all the keys there is no room for. There are as many as quotas, so they need no bound of their own. */
   #overflowEntry(quota: Quota): Entry {
     this.#overflowed++
-    let entry = this.#overflow.get(quota.id)
+    let entry = this.#overflow.get(overflowName(quota))
     if (!entry) {
       if (this.#overflow.size >= this.#maxKeys) this.#overflow.clear()
       entry = { key: '', quota, state: quota.algorithm.fresh(), index: -1, idleAtMs: 0, pinned: false }
-      this.#overflow.set(quota.id, entry)
+      this.#overflow.set(overflowName(quota), entry)
     }
     return entry
   }
@@ -225,7 +295,26 @@ export class MemoryLimitStore implements LimitStore {
   }
 
   #remove(entry: Entry): void {
+    if (entry.index < 0) {
+      this.#reserve.remove(entry)
+      return
+    }
     this.#map(entry.key).delete(entry.key)
     this.#entries.remove(entry)
   }
+}
+
+function backOf({ charge: { quota, permit }, verdict, refund }: Settlement): GivenBack {
+  const { kind, params } = quota.algorithm
+  const missing = kind === 'token-bucket' ? missingAfter(verdict, params) : undefined
+  return { cost: refund, atMs: verdict.atMs, missing, permit }
+}
+
+function viaOf({ key }: Entry): Verdict['via'] {
+  return key === '' ? 'overflow' : 'store'
+}
+
+/** Rates that share a key do not share the bucket of those there is no room for. */
+function overflowName({ id, algorithm }: Quota): string {
+  return `${id}:${algorithm.signature}`
 }

@@ -11,7 +11,10 @@ export interface Quota {
   readonly policy: string
   /** What the quota is called in answers: the policy's name, with a number behind it where it has several rates. */
   readonly name: string
-  /** What tells its states apart from those of every other quota. Part of every key. */
+  /**
+   * What tells its states apart from those of every other quota: the policy and which of its rates, but not how much that
+   * is. A rate that is changed finds what was used. Part of every key.
+   */
   readonly id: string
   readonly algorithm: AnyAlgorithm
   /** Counted and reported, but never a reason to refuse. */
@@ -89,19 +92,27 @@ export interface LimitStore {
   peek(charges: readonly Charge[]): MaybePromise<readonly Verdict[]>
   /** Gives back. Never more than was taken; a concurrent permit once, however often it is asked. */
   settle(settlements: readonly Settlement[]): MaybePromise<void>
-  /** Prolongs the leases of concurrent permits that are still in use. */
-  renew(charges: readonly Charge[]): MaybePromise<void>
+  /**
+   * Prolongs the leases of concurrent permits that are still in use. `alive`: also of those whose lease is over, where the
+   * store is of this process alone: nobody else can have been given them.
+   */
+  renew(charges: readonly Charge[], alive?: boolean): MaybePromise<void>
   /** Gives up the units of a charge that was made without keeping its verdict: the newest ones of that key. */
   refund(charges: readonly Charge[]): MaybePromise<void>
   /** Forgets what these keys have used. */
   reset(charges: readonly Charge[]): MaybePromise<void>
+  /**
+   * Forgets what all keys of that policy have used, where the store can; for how many subjects there was something. `subject`: the
+   * first {@link subjectLength} characters of its keys, to forget those of one subject only.
+   */
+  resetAll?(policy: string, subject?: string): MaybePromise<number>
   /** For `stats()`. */
   usage(): LimitStoreUsage
   close(): MaybePromise<void>
 }
 
 export interface LimitStoreUsage {
-  /** Keys held now, where the store knows. */
+  /** Keys held now, where the store knows; not counting the reserve for newcomers. */
   readonly entries: number
   /** Keys that left before their quota was full again, to make room. */
   readonly evictions: number

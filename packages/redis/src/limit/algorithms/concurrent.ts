@@ -1,7 +1,11 @@
+import { placesOf } from './places.ts'
+
+const p = placesOf('concurrent')
+
 /**
  * `concurrent`: permits that are out.
  *
- * Spec: `limit, leaseMs` at p[3] and p[4]. State: `{ name, units, untilMs, … }`, three for each permit, in the order they
+ * State: `{ name, units, untilMs, … }`, three for each permit, in the order they
  * were given.
  */
 export const concurrent = `
@@ -19,8 +23,9 @@ local function drop(s, i)
 end
 A.c = {
   fresh = function() return {} end,
+  carry = function(s) return s end,
   wait = function(s, p, cost, now)
-    local limit = p[3]
+    local limit = ${p.limit}
     if cost > limit then return -1 end
     local used = out(s, now)
     if cost == 0 or used + cost <= limit then return 0 end
@@ -43,7 +48,7 @@ A.c = {
       if now >= s[i + 2] then drop(s, i) end
     end
     local n = #s
-    s[n + 1], s[n + 2], s[n + 3] = permit, cost, now + p[4]
+    s[n + 1], s[n + 2], s[n + 3] = permit, cost, now + ${p.leaseMs}
   end,
   refund = function(s, p, cost, now, at, permit)
     for i = #s - 2, 1, -3 do
@@ -53,12 +58,12 @@ A.c = {
   renew = function(s, p, now, permit)
     for i = 1, #s, 3 do
       if s[i] == permit then
-        if now < s[i + 2] then s[i + 2] = now + p[4] end
+        if now < s[i + 2] then s[i + 2] = now + ${p.leaseMs} end
         return
       end
     end
   end,
-  tell = function(s, p, now)
+  left = function(s, p, now)
     local used, first, last = 0, nil, now
     for i = 3, #s, 3 do
       if now < s[i] then
@@ -67,7 +72,7 @@ A.c = {
         if s[i] > last then last = s[i] end
       end
     end
-    return p[3] - used, first and first - now or 0, last - now
+    return math.max(0, ${p.limit} - used), first and first - now or 0, last - now
   end,
 }
 `

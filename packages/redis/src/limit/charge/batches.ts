@@ -1,11 +1,15 @@
 import type { Cancel, Charge, Clock, Verdict } from '@sluice/core'
-import type { Spec } from '../store/spec.ts'
+import { missingOf, type Spec } from '../store/spec.ts'
 
 /** Units of one key that were charged in advance, and are this process's to use until their time is over. */
-interface Parcel {
+interface Batch {
   readonly charge: Charge
   readonly spec: Spec
+  /** What is left of those that were charged. */
   units: number
+  readonly charged: number
+  /** Of a token bucket: how many were missing then. */
+  readonly missing: number | undefined
   /** When they were charged, by Redis's clock: what giving them back has to name. */
   readonly atMs: number
   /** By this process's clock, counted from when they were asked for: never later than Redis would say. */
@@ -14,20 +18,21 @@ interface Parcel {
   readonly remaining: number
   readonly resetAtMs: number
   /** Fetched while this one was still in use. */
-  next: Parcel | undefined
+  next: Batch | undefined
   /** The next one is being fetched, or there is none to be had. */
-  followed: boolean
+  prefetched: boolean
 }
 
-/** Units that were charged to be used later. */
+/** Units that were charged, and how many of them are there to be used. */
 export interface Taken {
+  readonly charged: number
   readonly units: number
   readonly verdict: Verdict
   /** When they were asked for. */
   readonly sentMs: number
 }
 
-/** The next parcel is fetched when of this one less than this part is left, so that nobody has to wait for it. */
+/** The next batch is fetched when of this one less than this part is left, so that nobody has to wait for it. */
 const lastPart = 1 / 4
 
 /** Units to give back. */
@@ -35,9 +40,10 @@ export interface Unused {
   readonly charge: Charge
   readonly units: number
   readonly atMs: number
+  readonly missing: number | undefined
 }
 
-export interface ParcelsOptions {
+export interface BatchesOptions {
   readonly clock: Clock
   /** Gives units back to Redis. Never throws. */
   readonly giveBack: (unused: readonly Unused[]) => void
@@ -46,17 +52,17 @@ export interface ParcelsOptions {
 }
 
 /** The units a process has taken in advance (`lease: n`), by key. What is not used in time goes back. */
-export class Parcels {
+export class Batches {
   readonly #clock: Clock
-  readonly #giveBack: ParcelsOptions['giveBack']
+  readonly #giveBack: BatchesOptions['giveBack']
   /** The oldest first. */
-  readonly #parcels = new Map<string, Parcel>()
-  /** Keys for which units are being fetched: who needs them too waits, or fifty requests would fetch fifty parcels. */
+  readonly #batches = new Map<string, Batch>()
+  /** Keys for which units are being fetched: who needs them too waits, or fifty requests would fetch fifty batches. */
   readonly #fetching = new Map<string, Promise<unknown>>()
-  readonly #takeMore: ParcelsOptions['takeMore']
+  readonly #takeMore: BatchesOptions['takeMore']
   #cancel: Cancel | undefined
 
-  constructor({ clock, giveBack, takeMore }: ParcelsOptions) {
+  constructor({ clock, giveBack, takeMore }: BatchesOptions) {
     this.#clock = clock
     this.#giveBack = giveBack
     this.#takeMore = takeMore
@@ -64,64 +70,65 @@ export class Parcels {
 
   /** Charges all of them to what is here, or none. */
   take(charges: readonly Charge[]): readonly Verdict[] | undefined {
-    if (this.#parcels.size === 0) return undefined
+    if (this.#batches.size === 0) return undefined
     const now = this.#clock.now()
     for (let i = 0; i < charges.length; i++) if (!this.#live(charges[i]!, now)) return undefined
     return charges.map(({ key, cost }) => {
-      const parcel = this.#parcels.get(key)!
-      parcel.units -= cost
-      if (!parcel.followed && parcel.units < parcel.spec.take * lastPart) void this.#follow(key, parcel)
+      const batch = this.#batches.get(key)!
+      batch.units -= cost
+      if (!batch.prefetched && batch.units < batch.spec.take * lastPart) void this.#prefetch(key, batch)
       return {
         allowed: true,
-        limit: parcel.spec.limit,
-        remaining: (parcel.next ?? parcel).remaining + parcel.units + (parcel.next?.units ?? 0),
+        limit: batch.spec.limit,
+        remaining: (batch.next ?? batch).remaining + batch.units + (batch.next?.units ?? 0),
         retryAfterMs: 0,
-        resetMs: Math.max(1, Math.ceil(parcel.resetAtMs - now)),
+        resetMs: Math.max(1, Math.ceil(batch.resetAtMs - now)),
         permanent: false,
-        atMs: parcel.atMs,
+        atMs: batch.atMs,
         via: 'store',
       }
     })
   }
 
-  /** A parcel that is enough, which may be the next one. */
-  #live({ key, cost }: Charge, now: number): Parcel | undefined {
-    const parcel = this.#parcels.get(key)
-    if (!parcel) return undefined
-    if (parcel.units >= cost && now < parcel.untilMs) return parcel
-    const { next } = parcel
+  /** A batch that is enough, which may be the next one. */
+  #live({ key, cost, quota }: Charge, now: number): Batch | undefined {
+    const batch = this.#batches.get(key)
+    // Of a rate that was changed since they were not taken.
+    if (batch?.charge.quota !== quota) return undefined
+    if (batch.units >= cost && now < batch.untilMs) return batch
+    const { next } = batch
     if (!next || next.units < cost || now >= next.untilMs) return undefined
     // Behind all others: its time is over later than theirs.
-    this.#parcels.delete(key)
-    this.#parcels.set(key, next)
-    if (parcel.units > 0) this.#giveBack([parcel])
+    this.#batches.delete(key)
+    this.#batches.set(key, next)
+    if (batch.units > 0) this.#giveBack([batch])
     return next
   }
 
-  async #follow(key: string, parcel: Parcel): Promise<void> {
-    parcel.followed = true
-    if (parcel.remaining === 0) return
+  async #prefetch(key: string, batch: Batch): Promise<void> {
+    batch.prefetched = true
+    if (batch.remaining === 0) return
     // Whoever needs units meanwhile waits for these, and finds them in their place.
-    const fetched = this.fetch([parcel.charge], () => this.#fetchNext(key, parcel))
+    const fetched = this.fetch([batch.charge], () => this.#fetchNext(key, batch))
     // Where that failed, whoever needs units asks for them and learns why there are none.
     await fetched.catch(() => {})
   }
 
-  async #fetchNext(key: string, parcel: Parcel): Promise<void> {
-    const { units, verdict, sentMs } = await this.#takeMore(parcel.charge, parcel.spec)
-    if (units === 0) return
-    const next = this.#parcel(parcel.charge, parcel.spec, units, verdict, sentMs)
+  async #fetchNext(key: string, batch: Batch): Promise<void> {
+    const taken = await this.#takeMore(batch.charge, batch.spec)
+    if (taken.units === 0) return
+    const next = this.#batch(batch.charge, batch.spec, taken)
     // It may have been replaced or dropped meanwhile.
-    if (this.#parcels.get(key) === parcel) parcel.next = next
+    if (this.#batches.get(key) === batch) batch.next = next
     else this.#giveBack([next])
   }
 
   /** Units of that key that could be used now. */
   units(key: string): number {
-    const parcel = this.#parcels.get(key)
+    const batch = this.#batches.get(key)
     const now = this.#clock.now()
     let units = 0
-    for (let one = parcel; one; one = one.next) if (now < one.untilMs) units += one.units
+    for (let one = batch; one; one = one.next) if (now < one.untilMs) units += one.units
     return units
   }
 
@@ -145,60 +152,77 @@ export class Parcels {
     }
   }
 
-  /** @param sentMs - when it was asked for */
-  put(charge: Charge, spec: Spec, units: number, verdict: Verdict, sentMs: number): void {
-    const before = this.#parcels.get(charge.key)
-    this.#parcels.delete(charge.key)
-    this.#parcels.set(charge.key, this.#parcel(charge, spec, units, verdict, sentMs))
+  put(charge: Charge, spec: Spec, taken: Taken): void {
+    const before = this.#batches.get(charge.key)
+    this.#batches.delete(charge.key)
+    this.#batches.set(charge.key, this.#batch(charge, spec, taken))
     if (before) this.#giveBackAll([before])
     this.#cancel ??= this.#clock.after(spec.holdMs, () => this.#sweep())
   }
 
-  #parcel(charge: Charge, spec: Spec, units: number, verdict: Verdict, sentMs: number): Parcel {
+  #batch(charge: Charge, spec: Spec, { charged, units, verdict, sentMs }: Taken): Batch {
     const { atMs, remaining, resetMs } = verdict
     return {
       charge,
       spec,
       units,
+      charged,
+      missing: missingOf(spec, verdict),
       atMs,
       remaining,
       resetAtMs: this.#clock.now() + resetMs,
       untilMs: sentMs + spec.holdMs,
       next: undefined,
-      followed: false,
+      prefetched: false,
     }
   }
 
-  #giveBackAll(parcels: readonly Parcel[]): void {
-    const unused = unusedOf(parcels)
+  #giveBackAll(batches: readonly Batch[]): void {
+    const unused = unusedOf(batches)
     if (unused.length > 0) this.#giveBack(unused)
   }
 
-  /** Puts units back that a parcel here was charged for; whether there was one. */
+  /** Puts units back that a batch here was charged for; whether there was one. */
   putBack({ key }: Charge, units: number, atMs: number): boolean {
-    const parcel = this.#parcels.get(key)
-    if (parcel?.atMs !== atMs || this.#clock.now() >= parcel.untilMs) return false
-    parcel.units += units
+    const batch = this.#batches.get(key)
+    if (batch?.atMs !== atMs || this.#clock.now() >= batch.untilMs) return false
+    batch.units += units
     return true
   }
 
+  /**
+   * Gives units back without saying which: of those this process has used and still holds the rest of, no others. What
+   * Redis has charged besides is somebody's to use.
+   */
+  refund({ key, cost }: Charge): void {
+    const batch = this.#batches.get(key)
+    if (batch && this.#clock.now() < batch.untilMs) batch.units = Math.min(batch.charged, batch.units + cost)
+  }
+
   drop(key: string): void {
-    this.#parcels.delete(key)
+    this.#batches.delete(key)
+  }
+
+  /** All of a policy, or of one of its subjects. */
+  dropAll(policy: string, subject = ''): void {
+    for (const [key, { charge }] of this.#batches) {
+      if (charge.quota.policy === policy && key.startsWith(subject)) this.#batches.delete(key)
+    }
   }
 
   /** Gives back what is over. Stops at the first that is not: who was put there later is mostly over later. */
   #sweep(): void {
     const now = this.#clock.now()
-    const over: Parcel[] = []
+    const over: Batch[] = []
     this.#cancel = undefined
-    for (const [key, parcel] of this.#parcels) {
-      const { untilMs } = parcel.next ?? parcel
+    for (const [key, batch] of this.#batches) {
+      const { untilMs } = batch.next ?? batch
       if (now < untilMs) {
         this.#cancel = this.#clock.after(Math.max(1, untilMs - now), () => this.#sweep())
         break
       }
-      this.#parcels.delete(key)
-      over.push(parcel)
+      this.#batches.delete(key)
+      over.push(batch)
     }
     this.#giveBackAll(over)
   }
@@ -207,12 +231,12 @@ export class Parcels {
   close(): readonly Unused[] {
     this.#cancel?.()
     this.#cancel = undefined
-    const unused = unusedOf([...this.#parcels.values()])
-    this.#parcels.clear()
+    const unused = unusedOf([...this.#batches.values()])
+    this.#batches.clear()
     return unused
   }
 }
 
-function unusedOf(parcels: readonly Parcel[]): readonly Unused[] {
-  return parcels.flatMap((parcel) => [parcel, ...(parcel.next ? [parcel.next] : [])]).filter(({ units }) => units > 0)
+function unusedOf(batches: readonly Batch[]): readonly Unused[] {
+  return batches.flatMap((batch) => [batch, ...(batch.next ? [batch.next] : [])]).filter(({ units }) => units > 0)
 }

@@ -77,7 +77,7 @@ export class Decisions {
     const known = new Map<Spec, number>()
     const letters: Letter[] = []
     const keys: string[] = []
-    let specs = ''
+    const specs: string[] = []
     let list = ''
     for (const { decision } of asked) {
       list += `,${decision.charges.length}`
@@ -88,7 +88,7 @@ export class Decisions {
           number = known.size + 1
           known.set(spec, number)
           letters.push(spec.letter)
-          specs += `,${spec.text}`
+          specs.push(spec.text)
         }
         const { cost, permit } = decision.charges[i]!
         const more = permit === '' ? (decision.extras?.[i] ?? 0) : JSON.stringify(permit)
@@ -97,7 +97,7 @@ export class Decisions {
       }
     }
     const { link, scripts, now } = this.#options
-    const args = [now(), mode, `[${specs.slice(1)}]`, `[${list.slice(1)}]`]
+    const args = [now(), mode, `[${list.slice(1)}]`, ...specs]
     return (await link.run({ script: scripts.get('consume', letters), keys, args })) as readonly unknown[]
   }
 }

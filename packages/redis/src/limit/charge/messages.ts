@@ -3,14 +3,14 @@ import type { ScriptClient } from '../../connection/client.ts'
 import { Listener } from '../../connection/listener.ts'
 import { nameLength } from '../store/keys.ts'
 
-export interface NewsOptions {
+export interface ReleaseMessagesOptions {
   readonly clock: Clock
   readonly client: ScriptClient
   readonly channel: string
   /** Opens a connection to that server: the client's only one, or one of a Cluster. */
   readonly open: (server: ScriptClient) => ScriptClient
   /** Something of the key with that name was given back. */
-  readonly told: (name: string) => void
+  readonly released: (name: string) => void
   /** From here on something may be missed. */
   readonly lost: () => void
 }
@@ -35,8 +35,8 @@ interface Server {
  *
  * Nothing is opened before it is asked for: who never refuses for long needs to hear nothing.
  */
-export class News {
-  readonly #options: NewsOptions
+export class ReleaseMessages {
+  readonly #options: ReleaseMessagesOptions
   readonly #servers = new Map<ScriptClient, Server>()
   readonly #changed = (): void => this.#attend()
   #wanted = false
@@ -45,7 +45,7 @@ export class News {
   #sinceMs = Number.POSITIVE_INFINITY
   #reliableUntilMs = Number.NEGATIVE_INFINITY
 
-  constructor(options: NewsOptions) {
+  constructor(options: ReleaseMessagesOptions) {
     this.#options = options
   }
 
@@ -85,7 +85,7 @@ export class News {
   }
 
   #join(server: ScriptClient): void {
-    const { clock, channel, open, told } = this.#options
+    const { clock, channel, open, released } = this.#options
     const connection = open(server)
     const listener = new Listener({
       clock,
@@ -93,7 +93,7 @@ export class News {
       connection,
       channel,
       heard: (text) => {
-        for (let at = 0; at < text.length; at += nameLength) told(text.slice(at, at + nameLength))
+        for (let at = 0; at < text.length; at += nameLength) released(text.slice(at, at + nameLength))
       },
       changed: () => this.#update(),
       proved: (atMs) => {

@@ -4,15 +4,15 @@ import { channelOf, type ScriptClient } from '../../connection/client.ts'
 import { Remembered } from '../../connection/remembered.ts'
 
 /** Of what is written to Redis. Another layout gets another number, so that two versions can share a server. */
-const format = 1
+const format = 2
 
-/** 96 bits of what tells quotas and routes apart. */
-const quotaLength = 16
+/** 66 bits each of the policy's name, and of what tells its quotas and routes apart. */
+const hashLength = 11
 
-/** What every key ends with, whatever prefix a client puts before it: the subject, a brace, a letter, the quota. */
-export const nameLength = subjectLength + 2 + quotaLength
+/** What every key ends with, whatever prefix a client puts before it: the subject, a brace, a letter, policy and quota. */
+export const nameLength = subjectLength + 2 + 2 * hashLength
 
-/** There are as many as policies and routes, unless rates are functions. */
+/** There are as many as rates and routes. */
 const rememberedQuotas = 10_000
 
 /**
@@ -23,7 +23,8 @@ export class LimitKeys {
   /** Where it is told what was given back. */
   readonly channel: string
   readonly #prefix: string
-  readonly #quotas = new Remembered(rememberedQuotas, quotaHash)
+  readonly #quotas = new Remembered(rememberedQuotas, hashOf)
+  readonly #policies = new Remembered(rememberedQuotas, hashOf)
 
   /** @param client - whose key prefix and database the channel carries, as the keys do by themselves */
   constructor(namespace: string, client?: Pick<ScriptClient, 'options'>) {
@@ -37,19 +38,34 @@ export class LimitKeys {
   }
 
   /** @param leased - units of it are taken in advance, and are counted differently */
-  of({ key }: Charge, leased: boolean): string {
-    const hash = this.#quotas.get(key.slice(subjectLength))
+  of({ key, quota }: Charge, leased: boolean): string {
+    const hash = this.#policies.get(quota.policy) + this.#quotas.get(key.slice(subjectLength))
     return `${this.#prefix}${key.slice(0, subjectLength)}}${leased ? 'a' : 'e'}${hash}`
+  }
+
+  /** What the keys of a policy look like, of all subjects or of one (Redis's glob), before a client's prefix. */
+  allOf(policy: string, subject = '?'.repeat(subjectLength)): string {
+    return `${escaped(this.#prefix)}${subject}}[ae]${this.#policies.get(policy)}${'?'.repeat(hashLength)}`
   }
 }
 
-function quotaHash(quota: string): string {
-  return createHash('sha256').update(quota).digest('base64url').slice(0, quotaLength)
+function hashOf(text: string): string {
+  return createHash('sha256').update(text).digest('base64url').slice(0, hashLength)
 }
 
-/** What news call a key. */
+/** As it is, in a glob. */
+export function escaped(text: string): string {
+  return text.replace(/[*?[\]\\]/g, '\\$&')
+}
+
+/** What release messages call a key. */
 export function nameOf(key: string): string {
   return key.slice(-nameLength)
+}
+
+/** The subject of a key as it stands in Redis. */
+export function subjectIn(key: string): string {
+  return nameOf(key).slice(0, subjectLength)
 }
 
 /** What decides in which slot a charge's keys are. */

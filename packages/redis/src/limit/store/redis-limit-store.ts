@@ -2,48 +2,22 @@ import type { Charge, Clock, LimitStore, LimitStoreUsage, Settlement, Verdict } 
 import type { ScriptClient } from '../../connection/client.ts'
 import { withDeadline } from '../../connection/deadline.ts'
 import type { Link } from '../../connection/link.ts'
+
 import { tryOut } from '../../connection/script.ts'
-import { Parcels, type Taken, type Unused } from '../charge/batches.ts'
+import { Batches, type Taken, type Unused } from '../charge/batches.ts'
 import { Blocked } from '../charge/blocked.ts'
 import { Decisions } from '../charge/decisions.ts'
-import { News } from '../charge/messages.ts'
-import { LimitKeys, nameOf, strictestFirst, subjectOf } from './keys.ts'
+import { ReleaseMessages } from '../charge/messages.ts'
+import { answersIn, type KeyAnswer, verdictFor } from './answers.ts'
+import { escaped, LimitKeys, nameOf, strictestFirst, subjectIn, subjectOf } from './keys.ts'
 import { nodesOf } from './nodes.ts'
+import type { RedisLimitStoreOptions } from './options.ts'
+import { inCalls, keysLike, keysPerCall } from './scan.ts'
 import { forget, type Letter, LimitScripts } from './scripts.ts'
-import { type Spec, Specs } from './spec.ts'
-
-export interface RedisLimitStoreOptions {
-  readonly link: Link
-  readonly clock: Clock
-  readonly namespace: string
-  /** How long a decision may take. Kept by the limiter, which decides without Redis then. Default 100. */
-  readonly deadlineMs?: number | undefined
-  /**
-   * How long refusals are repeated without asking while nobody tells whether they still hold, in milliseconds; 0: never.
-   * Default 1,000.
-   */
-  readonly untoldMs?: number | undefined
-  /**
-   * Opens a connection to that server, to hear over it what other processes give back. The store closes it. Default: no
-   * refusal is repeated for longer than `untoldMs`.
-   */
-  readonly open?: ((server: ScriptClient) => ScriptClient) | undefined
-  /** Whose time is counted by. `server` is the only one that processes share; tests bring a clock. */
-  readonly time?: 'server' | 'clock' | undefined
-}
-
-/** How many keys a call touches that no request waits for: Redis does nothing else meanwhile. */
-const keysPerCall = 200
+import { missingOf, type Spec, Specs } from './spec.ts'
 
 /** How long such calls may take. Decisions have a shorter deadline: the limiter's. */
 const quietMs = 1_000
-
-/** What a script answered about one key. */
-interface Told {
-  readonly verdict: Verdict
-  /** What was taken beyond the cost. */
-  readonly extra: number
-}
 
 /**
  * Counts in Redis, for all processes that share it: one script per request at most, whatever the number of its policies. In a
@@ -61,12 +35,12 @@ export class RedisLimitStore implements LimitStore {
   readonly #specs = new Specs()
   readonly #decisions: Decisions
   readonly #blocked: Blocked
-  readonly #news: News | undefined
-  readonly #parcels: Parcels
+  readonly #messages: ReleaseMessages | undefined
+  readonly #batches: Batches
   #closed = false
 
   constructor(options: RedisLimitStoreOptions) {
-    const { link, clock, namespace, deadlineMs = 100, untoldMs, open, time = 'server' } = options
+    const { link, clock, namespace, deadlineMs = 100, unconfirmedMs, open, time = 'server' } = options
     const { client } = link
     this.#link = link
     this.#clock = clock
@@ -77,10 +51,16 @@ export class RedisLimitStore implements LimitStore {
     this.#keys = new LimitKeys(namespace, client)
     this.#decisions = new Decisions({ link, scripts: this.#scripts, now: () => this.#now() })
     const { channel } = this.#keys
-    const told = (name: string): void => this.#blocked.told(name)
-    this.#news = open && new News({ clock, client, channel, open, told, lost: () => this.#blocked.doubt() })
-    this.#blocked = new Blocked({ clock, nameOf: (charge) => this.#nameOf(charge), news: this.#news, untoldMs })
-    this.#parcels = new Parcels({
+    const released = (name: string): void => this.#blocked.released(name)
+    this.#messages =
+      open && new ReleaseMessages({ clock, client, channel, open, released, lost: () => this.#blocked.doubt() })
+    this.#blocked = new Blocked({
+      clock,
+      nameOf: (charge) => this.#nameOf(charge),
+      messages: this.#messages,
+      unconfirmedMs,
+    })
+    this.#batches = new Batches({
       clock,
       giveBack: (unused) => void this.#return(unused),
       takeMore: (charge, { take }) => this.#takeMore(charge, take),
@@ -97,7 +77,7 @@ export class RedisLimitStore implements LimitStore {
   }
 
   decided(charges: readonly Charge[]): readonly Verdict[] | undefined {
-    return (this.#inAdvance(charges) ? this.#parcels.take(charges) : undefined) ?? this.#blocked.find(charges)
+    return (this.#inAdvance(charges) ? this.#batches.take(charges) : undefined) ?? this.#blocked.find(charges)
   }
 
   consume(charges: readonly Charge[]): Promise<readonly Verdict[]> {
@@ -114,13 +94,13 @@ export class RedisLimitStore implements LimitStore {
 
   async #consumeInAdvance(charges: readonly Charge[]): Promise<readonly Verdict[]> {
     for (;;) {
-      const others = this.#parcels.fetching(charges)
+      const others = this.#batches.fetching(charges)
       if (!others) break
       await others
       const known = this.decided(charges)
       if (known) return known
     }
-    return this.#parcels.fetch(charges, () => this.#inTime(this.#charge(charges, true)))
+    return this.#batches.fetch(charges, () => this.#inTime(this.#charge(charges, true)))
   }
 
   /** The limiter's deadline ends a request, not the wait of those behind it. */
@@ -131,17 +111,18 @@ export class RedisLimitStore implements LimitStore {
   /** Nobody has to wait for it. The first unit is a cost, as a script refuses costs; the others go beyond. */
   async #takeMore(charge: Charge, take: number): Promise<Taken> {
     const sentMs = this.#clock.now()
-    const told = await this.#inTime(this.#ask('c', [{ ...charge, cost: 1 }], [take - 1]))
-    const { verdict, extra } = told[0]!
-    return { units: verdict.allowed ? 1 + extra : 0, verdict, sentMs }
+    const answered = await this.#inTime(this.#ask('c', [{ ...charge, cost: 1 }], [take - 1]))
+    const { verdict, extra } = answered[0]!
+    const units = verdict.allowed ? 1 + extra : 0
+    return { charged: units, units, verdict, sentMs }
   }
 
   #charge(charges: readonly Charge[], inAdvance = false): Promise<readonly Verdict[]> {
     const asked = this.#blocked.asking()
     const extras = inAdvance ? charges.map((charge) => this.#extra(charge)) : undefined
     const together = !this.#link.client.isCluster || charges.every((one) => subjectOf(one) === subjectOf(charges[0]!))
-    const told = together ? this.#ask('c', charges, extras) : this.#bySubject(charges, extras)
-    return told.then((answers) => {
+    const answered = together ? this.#ask('c', charges, extras) : this.#bySubject(charges, extras)
+    return answered.then((answers) => {
       const verdicts = answers.map(({ verdict }) => verdict)
       this.#blocked.note(charges, verdicts, asked)
       if (inAdvance) this.#keep(charges, answers, asked.sentMs)
@@ -149,74 +130,78 @@ export class RedisLimitStore implements LimitStore {
     })
   }
 
-  #keep(charges: readonly Charge[], told: readonly Told[], sentMs: number): void {
+  #keep(charges: readonly Charge[], answered: readonly KeyAnswer[], sentMs: number): void {
     charges.forEach((charge, i) => {
-      const { extra, verdict } = told[i]!
-      if (extra > 0) this.#parcels.put(charge, this.#specs.of(charge), extra, verdict, sentMs)
+      const { extra, verdict } = answered[i]!
+      if (extra === 0) return
+      const taken = { charged: charge.cost + extra, units: extra, verdict, sentMs }
+      this.#batches.put(charge, this.#specs.of(charge), taken)
     })
   }
 
   #extra(charge: Charge): number {
     const { take } = this.#specs.of(charge)
-    return this.#parcels.units(charge.key) > 0 ? 0 : Math.max(0, take - charge.cost)
+    return this.#batches.units(charge.key) > 0 ? 0 : Math.max(0, take - charge.cost)
   }
 
   /** Subjects in different slots, one after the other: all or none, by giving back. */
-  async #bySubject(charges: readonly Charge[], extras: readonly number[] | undefined): Promise<readonly Told[]> {
-    const told: Told[] = []
+  async #bySubject(charges: readonly Charge[], extras: readonly number[] | undefined): Promise<readonly KeyAnswer[]> {
+    const answered: KeyAnswer[] = []
     const groups = strictestFirst(charges)
     const charged: number[] = []
     for (const [at, group] of groups.entries()) {
       const pick = group.map((i) => charges[i]!)
-      let answer: readonly Told[]
+      let answer: readonly KeyAnswer[]
       try {
         answer = await this.#ask('c', pick, extras && group.map((i) => extras[i]!))
       } catch (error) {
-        void this.#return(charged.flatMap((i) => taken(charges[i]!, told[i]!)))
+        void this.#return(charged.flatMap((i) => taken(charges[i]!, answered[i]!, this.#specs.of(charges[i]!))))
         throw error
       }
       group.forEach((i, n) => {
-        told[i] = answer[n]!
+        answered[i] = answer[n]!
       })
       if (pick.every(({ quota }, n) => quota.shadow || answer[n]!.verdict.allowed)) {
         charged.push(...group)
         continue
       }
-      await this.#takeBack(charges, charged, told)
-      await this.#look(charges, groups.slice(at + 1).flat(), told)
+      await this.#takeBack(charges, charged, answered)
+      await this.#look(charges, groups.slice(at + 1).flat(), answered)
       break
     }
-    return told
+    return answered
   }
 
-  async #takeBack(charges: readonly Charge[], charged: readonly number[], told: Told[]): Promise<void> {
-    const back = charged.filter((i) => told[i]!.verdict.allowed)
-    const answers = await this.#giveBack(back.flatMap((i) => taken(charges[i]!, told[i]!))).catch(() => [])
+  async #takeBack(charges: readonly Charge[], charged: readonly number[], answered: KeyAnswer[]): Promise<void> {
+    const back = charged.filter((i) => answered[i]!.verdict.allowed)
+    const answers = await this.#giveBack(
+      back.flatMap((i) => taken(charges[i]!, answered[i]!, this.#specs.of(charges[i]!))),
+    ).catch(() => [])
     back.forEach((i, n) => {
       const after = answers[n]?.verdict
-      const { verdict } = told[i]!
-      // Where it could not be given back it stays charged, and is told so.
-      told[i] = { verdict: after ? { ...after, atMs: verdict.atMs } : verdict, extra: 0 }
+      const { verdict } = answered[i]!
+      // Where it could not be given back it stays charged, and says so.
+      answered[i] = { verdict: after ? { ...after, atMs: verdict.atMs } : verdict, extra: 0 }
     })
   }
 
-  async #look(charges: readonly Charge[], indices: readonly number[], told: Told[]): Promise<void> {
+  async #look(charges: readonly Charge[], indices: readonly number[], answered: KeyAnswer[]): Promise<void> {
     const asked = indices.map((i) => charges[i]!)
     const answers = await this.#each(asked, (part) => this.#ask('p', part)).catch(() => [])
     indices.forEach((i, n) => {
-      told[i] = answers[n] ?? { verdict: this.#unknown(charges[i]!), extra: 0 }
+      answered[i] = answers[n] ?? { verdict: this.#unknown(charges[i]!), extra: 0 }
     })
   }
 
   /** Of a quota that did not refuse, and whose node does not answer. */
   #unknown(charge: Charge): Verdict {
-    return this.#verdict(this.#specs.of(charge), Math.floor(this.#clock.now()), 0, 0, 0)
+    return verdictFor(this.#specs.of(charge), Math.floor(this.#clock.now()), [0, 0, 0])
   }
 
   async peek(charges: readonly Charge[]): Promise<readonly Verdict[]> {
-    const told = await this.#each(charges, (part) => this.#ask('p', part))
-    return told.map(({ verdict }, i) => {
-      const own = this.#parcels.units(charges[i]!.key)
+    const answered = await this.#each(charges, (part) => this.#ask('p', part))
+    return answered.map(({ verdict }, i) => {
+      const own = this.#batches.units(charges[i]!.key)
       if (own === 0) return verdict
       const enough = own >= charges[i]!.cost && !verdict.permanent
       const allowed = verdict.allowed || enough
@@ -230,41 +215,45 @@ export class RedisLimitStore implements LimitStore {
     for (const { charge, verdict, refund } of settlements) {
       const units = Math.min(refund, charge.cost)
       if (!verdict.allowed || (units === 0 && charge.permit === '')) continue
-      if (charge.permit === '') this.#blocked.told(this.#nameOf(charge))
-      if (this.#specs.of(charge).take > 0 && this.#parcels.putBack(charge, units, verdict.atMs)) continue
-      back.push({ charge, units, atMs: verdict.atMs })
+      if (charge.permit === '') this.#blocked.released(this.#nameOf(charge))
+      if (this.#specs.of(charge).take > 0 && this.#batches.putBack(charge, units, verdict.atMs)) continue
+      back.push({ charge, units, atMs: verdict.atMs, missing: missingOf(this.#specs.of(charge), verdict) })
     }
     await this.#giveBack(back)
   }
 
   async refund(charges: readonly Charge[]): Promise<void> {
-    for (const charge of charges) this.#blocked.told(this.#nameOf(charge))
-    await this.#giveBack(charges.map((charge) => ({ charge, units: charge.cost, atMs: undefined })))
+    const asked: Charge[] = []
+    for (const charge of charges) {
+      this.#blocked.released(this.#nameOf(charge))
+      if (this.#specs.of(charge).take > 0) this.#batches.refund(charge)
+      else asked.push(charge)
+    }
+    await this.#giveBack(asked.map((charge) => ({ charge, units: charge.cost, atMs: undefined, missing: undefined })))
   }
 
   /** The charges of one key are renewed together. */
   async renew(charges: readonly Charge[]): Promise<void> {
-    const byKey = new Map<string, { charge: Charge; permits: string[] }>()
+    const together = new Map<string, { charge: Charge; permits: string[] }>()
     for (const charge of charges) {
-      const same = byKey.get(charge.key)
+      // A rate that was changed leaves permits of either.
+      const name = `${charge.key} ${this.#specs.of(charge).text}`
+      const same = together.get(name)
       if (same) same.permits.push(charge.permit)
-      else byKey.set(charge.key, { charge, permits: [charge.permit] })
+      else together.set(name, { charge, permits: [charge.permit] })
     }
-    const permitsOf = (charge: Charge): string => JSON.stringify(byKey.get(charge.key)!.permits)
-    await this.#each(
-      [...byKey.values()].map(({ charge }) => charge),
-      async (part) => {
-        const args = part.flatMap((charge) => [this.#specs.of(charge).text, permitsOf(charge)])
-        await this.#quietly('renew', part, args)
-        return part
-      },
-    )
+    const permits = new Map([...together.values()].map((one) => [one.charge, JSON.stringify(one.permits)]))
+    await this.#each([...permits.keys()], async (part) => {
+      const args = part.flatMap((charge) => [this.#specs.of(charge).text, permits.get(charge)!])
+      await this.#quietly('renew', part, args)
+      return part
+    })
   }
 
   async reset(charges: readonly Charge[]): Promise<void> {
     for (const charge of charges) {
-      this.#blocked.told(this.#nameOf(charge))
-      this.#parcels.drop(charge.key)
+      this.#blocked.released(this.#nameOf(charge))
+      this.#batches.drop(charge.key)
     }
     await this.#each(charges, async (part) => {
       const keys = part.map((charge) => this.#key(charge))
@@ -272,6 +261,25 @@ export class RedisLimitStore implements LimitStore {
       await withDeadline(this.#clock, quietMs, 'reset', this.#link.run(call))
       return part
     })
+  }
+
+  /** Looks through all keys of the server, in pieces that hold nobody up: for the hand of an operator. */
+  async resetAll(policy: string, subject?: string): Promise<number> {
+    const subjects = new Set<string>()
+    const { client } = this.#link
+    this.#batches.dropAll(policy, subject)
+    for await (const keys of keysLike(
+      client,
+      escaped(client.options?.keyPrefix ?? '') + this.#keys.allOf(policy, subject),
+    )) {
+      for (const key of keys) this.#blocked.released(nameOf(key))
+      for (const part of inCalls(keys, client.isCluster === true)) {
+        const call = { script: forget, keys: part, args: [this.#keys.channel] }
+        const gone = await withDeadline(this.#clock, quietMs, 'reset', this.#link.run(call))
+        if (Number(gone) > 0) for (const key of part) subjects.add(subjectIn(key))
+      }
+    }
+    return subjects.size
   }
 
   /** Redis knows how many keys there are; a process does not. */
@@ -284,8 +292,8 @@ export class RedisLimitStore implements LimitStore {
     if (this.#closed) return
     this.#closed = true
     this.#blocked.clear()
-    this.#news?.close()
-    await this.#return(this.#parcels.close())
+    this.#messages?.close()
+    await this.#return(this.#batches.close())
   }
 
   async #return(unused: readonly Unused[]): Promise<void> {
@@ -293,17 +301,19 @@ export class RedisLimitStore implements LimitStore {
     await this.#giveBack(unused).catch(() => undefined)
   }
 
-  async #giveBack(back: readonly { charge: Charge; units: number; atMs: number | undefined }[]): Promise<Told[]> {
+  async #giveBack(
+    back: readonly (Omit<Unused, 'atMs'> & { readonly atMs: number | undefined })[],
+  ): Promise<KeyAnswer[]> {
     const units = new Map(back.map((one) => [one.charge, one]))
     return this.#each(
       back.map(({ charge }) => charge),
       async (part) => {
         const args = part.flatMap((charge) => {
           const one = units.get(charge)!
-          return [this.#specs.of(charge).text, one.units, one.atMs ?? '', charge.permit]
+          return [this.#specs.of(charge).text, one.units, one.atMs ?? '', charge.permit, one.missing ?? '']
         })
         args.push(this.#keys.channel)
-        return this.#told(part, (await this.#quietly('giveBack', part, args)) as readonly unknown[])
+        return this.#answersOf(part, (await this.#quietly('giveBack', part, args)) as readonly unknown[])
       },
     )
   }
@@ -337,37 +347,21 @@ export class RedisLimitStore implements LimitStore {
     return answers
   }
 
-  #ask(mode: 'c' | 'p', charges: readonly Charge[], extras?: readonly number[]): Promise<readonly Told[]> {
+  #ask(mode: 'c' | 'p', charges: readonly Charge[], extras?: readonly number[]): Promise<readonly KeyAnswer[]> {
     const specs = charges.map((charge) => this.#specs.of(charge))
     const keys = charges.map((charge) => this.#key(charge))
     const decision = { charges, specs, keys, extras }
-    const read = (numbers: readonly unknown[], at: number): readonly Told[] => this.#told(charges, numbers, at)
+    const read = (numbers: readonly unknown[], at: number): readonly KeyAnswer[] =>
+      this.#answersOf(charges, numbers, at)
     return mode === 'c' ? this.#decisions.charge(decision, read) : this.#decisions.look(decision, read)
   }
 
-  #told(charges: readonly Charge[], numbers: readonly unknown[], at = 1): readonly Told[] {
-    const now = Number(numbers[0])
-    const told: Told[] = []
-    for (let i = 0; i < charges.length; i++) {
-      // Numbers, unless the client was told to leave them as text.
-      const of = (n: number): number => Number(numbers[at + 4 * i + n])
-      told.push({ verdict: this.#verdict(this.#specs.of(charges[i]!), now, of(0), of(1), of(2)), extra: of(3) })
-    }
-    return told
-  }
-
-  #verdict({ limit }: Spec, atMs: number, wait: number, remaining: number, resetMs: number): Verdict {
-    const permanent = wait < 0
-    return {
-      allowed: wait === 0,
-      limit,
-      remaining,
-      retryAfterMs: permanent ? Number.POSITIVE_INFINITY : wait,
-      resetMs,
-      permanent,
-      atMs,
-      via: 'store',
-    }
+  #answersOf(charges: readonly Charge[], numbers: readonly unknown[], at = 1): readonly KeyAnswer[] {
+    return answersIn(
+      numbers,
+      at,
+      charges.map((charge) => this.#specs.of(charge)),
+    )
   }
 
   #letters(charges: readonly Charge[]): readonly Letter[] {
@@ -388,6 +382,7 @@ export class RedisLimitStore implements LimitStore {
 }
 
 /** What was taken of a key, to give it back. */
-function taken(charge: Charge, { verdict, extra }: Told): Unused[] {
-  return verdict.allowed ? [{ charge, units: charge.cost + extra, atMs: verdict.atMs }] : []
+function taken(charge: Charge, { verdict, extra }: KeyAnswer, spec: Spec): Unused[] {
+  const missing = missingOf(spec, verdict)
+  return verdict.allowed ? [{ charge, units: charge.cost + extra, atMs: verdict.atMs, missing }] : []
 }

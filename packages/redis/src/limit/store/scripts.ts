@@ -1,19 +1,30 @@
+import type { AlgorithmKind } from '@sluice/core'
 import { type Script, script } from '../../connection/script.ts'
+import { buckets } from '../algorithms/buckets.ts'
 import { concurrent } from '../algorithms/concurrent.ts'
 import { fixedWindow } from '../algorithms/fixed-window.ts'
-import { pairs } from '../algorithms/pairs.ts'
 import { tokenBucket } from '../algorithms/token-bucket.ts'
+import { used } from '../algorithms/used.ts'
 import { nameLength } from './keys.ts'
 
 /** The algorithms by the letter they have in scripts and specs. Two of the five are one. */
-const algorithms = { p: pairs, b: tokenBucket, f: fixedWindow, c: concurrent } as const
+const algorithms = { s: buckets, b: tokenBucket, f: fixedWindow, c: concurrent } as const
 
 export type Letter = keyof typeof algorithms
 
+export const letterOf: Readonly<Record<AlgorithmKind, Letter>> = Object.freeze({
+  'sliding-window': 's',
+  'sliding-log': 's',
+  'token-bucket': 'b',
+  'fixed-window': 'f',
+  concurrent: 'c',
+})
+
 /**
- * What happens inside Redis. A key is one state: an array in MessagePack (`cmsgpack`, part of Redis and Valkey), which
- * keeps whole numbers whole up to 2^53. Every write sets an expiry: when the quota is full again, and a second for the
- * milliseconds in which clocks are read.
+ * What happens inside Redis. What is kept of a key is the spec it was counted by last, a space, and its state: an array in
+ * MessagePack (`cmsgpack`, part of Redis and Valkey), which keeps whole numbers whole up to 2^53. Where the rate was changed
+ * since, what was used is carried over to the new one. Every write sets an expiry: when the quota is full again, and a second
+ * for the milliseconds in which clocks are read.
  *
  * ARGV[1] is the time, empty for the server's own. A *spec* is a JSON array `[letter, shadow, ...parameters]`. An answer
  * about a key is four numbers: how long to wait (-1: for ever), what remains, when there is more, what was taken beyond
@@ -21,6 +32,7 @@ export type Letter = keyof typeof algorithms
  */
 const prelude = `
 local A = {}
+${used}
 local slack = 1000
 local now = tonumber(ARGV[1])
 if now then
@@ -30,54 +42,79 @@ else
   local t = redis.call('TIME')
   now = t[1] * 1000 + math.floor(t[2] / 1000)
 end
-local function store(key, s, full)
-  redis.call('SET', key, cmsgpack.pack(s), 'PX', math.max(0, full) + slack)
+-- What is held of a key: its state, the spec it is counted by, and that spec as text. Of a new key by this one.
+local function open(held, text, p)
+  if not held then return { s = A[p[1]].fresh(), text = text, p = p } end
+  local n = #text
+  if string.sub(held, 1, n) == text and string.sub(held, n + 1, n + 1) == ' ' then
+    return { s = cmsgpack.unpack(string.sub(held, n + 2)), text = text, p = p }
+  end
+  n = string.find(held, ' ', 1, true)
+  local by = string.sub(held, 1, n - 1)
+  return { s = cmsgpack.unpack(string.sub(held, n + 1)), text = by, p = cjson.decode(by) }
+end
+-- Its state as this spec counts it.
+local function stateOf(e, text, p)
+  if e.text == text then return e.s end
+  local a = A[p[1]]
+  if e.p[1] == p[1] then return a.carry(e.s, p, e.p, now) end
+  local s = a.fresh()
+  a.charge(s, p, used(e.s, e.p, now), now)
+  return s
+end
+local function store(key, e, full)
+  redis.call('SET', key, e.text .. ' ' .. cmsgpack.pack(e.s), 'PX', math.max(0, full) + slack)
 end
 `
 
 /**
  * Decides about several requests, one after the other, each all or nothing. KEYS: one per charge. ARGV: time, `c` to
- * charge or `p` to look, the specs as a JSON array, and the requests as another, flat: for each how many charges it has,
- * and for each charge the number of its spec, its cost, and one more: the permit of a concurrency; else how many units to
- * take beyond the cost, where there are so many.
+ * charge or `p` to look, the requests as a JSON array, flat: for each how many charges it has, and for each charge the number
+ * of its spec, its cost, and one more: the permit of a concurrency; else how many units to take beyond the cost, where there
+ * are so many. Then the specs.
  */
 const consume = `
-local specs, list = cjson.decode(ARGV[3]), cjson.decode(ARGV[4])
+local list, texts, specs = cjson.decode(ARGV[3]), {}, {}
+for i = 4, #ARGV do texts[i - 3], specs[i - 3] = ARGV[i], cjson.decode(ARGV[i]) end
 local charging = ARGV[2] == 'c'
-local reply, told, at, key = { now }, 1, 1, 0
+local reply, answered, at, key = { now }, 1, 1, 0
 -- Each key is read and written once, however many of the requests charge it.
 local held, byKey, changed = redis.call('MGET', unpack(KEYS)), {}, {}
 while at <= #list do
   local n = list[at]
   local states, waits, all = {}, {}, charging
   for i = 1, n do
-    local p = specs[list[at + 3 * i - 2]]
-    local a, name = A[p[1]], KEYS[key + i]
-    local s = byKey[name]
-    if not s then
-      s = held[key + i] and cmsgpack.unpack(held[key + i]) or a.fresh()
-      byKey[name] = s
+    local spec = list[at + 3 * i - 2]
+    local p, name = specs[spec], KEYS[key + i]
+    local e = byKey[name]
+    if not e then
+      e = open(held[key + i], texts[spec], p)
+      byKey[name] = e
     end
-    local wait = a.wait(s, p, list[at + 3 * i - 1], now)
+    local s = stateOf(e, texts[spec], p)
+    local wait = A[p[1]].wait(s, p, list[at + 3 * i - 1], now)
     if wait ~= 0 and p[2] == 0 then all = false end
     states[i], waits[i] = s, wait
   end
   for i = 1, n do
-    local s, p, cost, more = states[i], specs[list[at + 3 * i - 2]], list[at + 3 * i - 1], list[at + 3 * i]
+    local spec, cost, more = list[at + 3 * i - 2], list[at + 3 * i - 1], list[at + 3 * i]
+    local s, p = states[i], specs[spec]
     local a, extra = A[p[1]], 0
     local charged = all and waits[i] == 0 and cost > 0
     if charged then a.charge(s, p, cost, now, more) end
-    local remaining, reset, full = a.tell(s, p, now)
+    local remaining, reset, full = a.left(s, p, now)
     if charged then
       if p[1] ~= 'c' and more > 0 and remaining > 0 then
         extra = math.min(more, remaining)
         a.charge(s, p, extra, now)
-        remaining, reset, full = a.tell(s, p, now)
+        remaining, reset, full = a.left(s, p, now)
       end
-      changed[KEYS[key + i]] = full
+      local name = KEYS[key + i]
+      byKey[name] = { s = s, text = texts[spec], p = p }
+      changed[name] = full
     end
-    reply[told + 1], reply[told + 2], reply[told + 3], reply[told + 4] = waits[i], remaining, reset, extra
-    told = told + 4
+    reply[answered + 1], reply[answered + 2], reply[answered + 3], reply[answered + 4] = waits[i], remaining, reset, extra
+    answered = answered + 4
   end
   at = at + 3 * n + 1
   key = key + n
@@ -87,27 +124,32 @@ return reply
 `
 
 /**
- * ARGV per key: spec, units, when they were taken (empty: the newest), permit; at the end a channel. Answers what there is
+ * ARGV per key: spec, units, when they were taken (empty: the newest), permit, and of a token bucket how much was missing then;
+ * at the end a channel. Answers what there is
  * then, and publishes the names of the keys that had nothing left: others may be refusing them without asking. (Where an
  * ACL forbids it nobody relies on it: those who listen try it out by publishing.)
  */
 const giveBack = `
-local reply, told = { now }, {}
+local reply, released = { now }, {}
 for i = 1, #KEYS do
-  local p = cjson.decode(ARGV[4 * i - 2])
-  local a, held = A[p[1]], redis.call('GET', KEYS[i])
-  local s = held and cmsgpack.unpack(held) or a.fresh()
-  local full
+  local text = ARGV[5 * i - 3]
+  local p, held = cjson.decode(text), redis.call('GET', KEYS[i])
+  local a, e = A[p[1]], open(held, text, p)
+  -- What was changed to another way of counting since is given back in that of the charge.
+  if e.p[1] ~= p[1] then e = { s = stateOf(e, text, p), text = text, p = p } end
   if held then
-    if p[1] ~= 'c' and a.wait(s, p, 1, now) ~= 0 then told[#told + 1] = string.sub(KEYS[i], -${nameLength}) end
-    a.refund(s, p, tonumber(ARGV[4 * i - 1]), now, tonumber(ARGV[4 * i]), ARGV[4 * i + 1])
+    if p[1] ~= 'c' and a.wait(e.s, e.p, 1, now) ~= 0 then
+      released[#released + 1] = string.sub(KEYS[i], -${nameLength})
+    end
+    a.refund(e.s, e.p, tonumber(ARGV[5 * i - 2]), now, tonumber(ARGV[5 * i - 1]), ARGV[5 * i], tonumber(ARGV[5 * i + 1]))
+    local _, _, full = a.left(e.s, e.p, now)
+    store(KEYS[i], e, full)
   end
   local n = #reply
-  reply[n + 1], reply[n + 2], reply[n + 3], full = 0, a.tell(s, p, now)
+  reply[n + 1], reply[n + 2], reply[n + 3] = 0, a.left(stateOf(e, text, p), p, now)
   reply[n + 4] = 0
-  if held then store(KEYS[i], s, full) end
 end
-if #told > 0 then redis.pcall('PUBLISH', ARGV[#ARGV], table.concat(told)) end
+if #released > 0 then redis.pcall('PUBLISH', ARGV[#ARGV], table.concat(released)) end
 return reply
 `
 
@@ -116,10 +158,11 @@ const renew = `
 for i = 1, #KEYS do
   local held = redis.call('GET', KEYS[i])
   if held then
-    local s, p = cmsgpack.unpack(held), cjson.decode(ARGV[2 * i])
-    for _, permit in ipairs(cjson.decode(ARGV[2 * i + 1])) do A.c.renew(s, p, now, permit) end
-    local _, _, full = A.c.tell(s, p, now)
-    store(KEYS[i], s, full)
+    local p = cjson.decode(ARGV[2 * i])
+    local e = open(held, ARGV[2 * i], p)
+    for _, permit in ipairs(cjson.decode(ARGV[2 * i + 1])) do A.c.renew(e.s, p, now, permit) end
+    local _, _, full = A.c.left(e.s, p, now)
+    store(KEYS[i], e, full)
   end
 end
 `
@@ -145,8 +188,8 @@ export class LimitScripts {
 
 /** KEYS: what to forget. ARGV: the channel on which to say so, whatever was there. */
 export const forget = script(`
-local told = {}
-for i = 1, #KEYS do told[i] = string.sub(KEYS[i], -${nameLength}) end
-redis.pcall('PUBLISH', ARGV[1], table.concat(told))
+local released = {}
+for i = 1, #KEYS do released[i] = string.sub(KEYS[i], -${nameLength}) end
+redis.pcall('PUBLISH', ARGV[1], table.concat(released))
 return redis.call('DEL', unpack(KEYS))
 `)

@@ -1,11 +1,12 @@
-import type { Charge, Quota } from '@sluice/core'
-import type { Letter } from './scripts.ts'
+import { type Charge, missingAfter, type Quota, type Verdict } from '@sluice/core'
+import { type Letter, letterOf } from './scripts.ts'
 
 /** A quota as scripts know it. */
 export interface Spec {
   readonly letter: Letter
   /** `[letter, shadow, ...parameters]`, in JSON. */
   readonly text: string
+  readonly params: readonly number[]
   /** The most units there can be at once. */
   readonly limit: number
   /** How many units are taken at a time; 0: each as it is needed. */
@@ -36,32 +37,16 @@ export class Specs {
 }
 
 function specOf(quota: Quota): Spec {
-  return leased(quota) ?? spec(quota, ...shapeOf(quota))
+  return leased(quota) ?? spec(quota, quota.algorithm.params)
 }
 
-type Shape = readonly [letter: Letter, params: readonly number[]]
-
-function spec(quota: Quota, letter: Letter, params: readonly number[], take = 0, holdMs = 0): Spec {
+function spec(quota: Quota, params: readonly number[], advance: Pick<Spec, 'take' | 'holdMs'> = none): Spec {
+  const letter = letterOf[quota.algorithm.kind]
   const text = JSON.stringify([letter, quota.shadow ? 1 : 0, ...params])
-  return Object.freeze({ letter, text, limit: params[0]!, take, holdMs })
+  return Object.freeze({ letter, text, params, limit: params[0]!, ...advance })
 }
 
-function shapeOf({ algorithm: { kind, params } }: Quota): Shape {
-  const [a, b] = params as readonly [number, number]
-  switch (kind) {
-    case 'sliding-window':
-      return ['p', params]
-    case 'sliding-log':
-      // A window in buckets of a millisecond.
-      return ['p', [a, b, 1, b - 1]]
-    case 'token-bucket':
-      return ['b', params]
-    case 'fixed-window':
-      return ['f', params]
-    case 'concurrent':
-      return ['c', params]
-  }
-}
+const none = { take: 0, holdMs: 0 }
 
 /**
  * How a quota is counted whose units are taken in advance. A unit is charged when it is taken and used up to `holdMs`
@@ -71,15 +56,23 @@ function shapeOf({ algorithm: { kind, params } }: Quota): Shape {
  */
 function leased(quota: Quota): Spec | undefined {
   const { lease, shadow, algorithm } = quota
-  if (lease === 0 || shadow || algorithm.kind === 'concurrent') return undefined
-  const [letter, params] = shapeOf(quota)
-  const fullMs = letter === 'b' ? algorithm.stateTtlMs : params[1]!
+  const { kind, params } = algorithm
+  if (lease === 0 || shadow || kind === 'concurrent') return undefined
+  const [a, b, c, d] = params as readonly [number, number, number, number]
+  const fullMs = kind === 'token-bucket' ? algorithm.stateTtlMs : b
   const holdMs = Math.min(longestHoldMs, Math.floor(fullMs / holdPart))
   if (holdMs < shortestHoldMs) return undefined
-  const [a, b, c, d] = params as readonly [number, number, number, number]
-  if (letter === 'f') return spec(quota, 'f', [a, b + holdMs], lease, holdMs)
+  const advance = { take: lease, holdMs }
+  if (kind === 'fixed-window') return spec(quota, [a, b + holdMs], advance)
+  if (kind === 'token-bucket') {
+    const burst = a - Math.ceil((holdMs * c) / b)
+    return burst < 1 ? undefined : spec(quota, [burst, b, c], advance)
+  }
   // holdMs is at most a sixteenth of the window, so one more bucket covers it; buckets of a log are milliseconds.
-  if (letter === 'p') return spec(quota, 'p', [a, b, c, d + Math.ceil(holdMs / c)], lease, holdMs)
-  const burst = a - Math.ceil((holdMs * c) / b)
-  return burst < 1 ? undefined : spec(quota, 'b', [burst, b, c], lease, holdMs)
+  return spec(quota, [a, b, c, d + Math.ceil(holdMs / c)], advance)
+}
+
+/** How many tokens were missing after a charge, where that is a matter of the algorithm. */
+export function missingOf({ letter, params }: Spec, verdict: Verdict): number | undefined {
+  return letter === 'b' ? missingAfter(verdict, params) : undefined
 }

@@ -1,14 +1,14 @@
 /** More were given back within a round trip only if nearly all that is asked is moot. */
 const most = 1_000
 
-/** Names that were told of lately, to hold late answers against. */
-export class Told {
+/** Names of keys of which something was released lately, to hold late answers against. */
+export class Releases {
   readonly #names = new Map<string, number>()
   #count = 0
-  /** Of what was told up to there, some is not known any more. */
+  /** Of what was released up to there, some is not known any more. */
   #forgotten = 0
 
-  /** A moment between two tellings. */
+  /** A moment between two releases. */
   get moment(): number {
     return this.#count
   }
@@ -23,7 +23,7 @@ export class Told {
     this.#names.set(name, ++this.#count)
   }
 
-  /** Whether that name was told of since that moment, or may have been. */
+  /** Whether something of that key was released since that moment, or may have been. */
   since(moment: number, name: string): boolean {
     return moment < this.#forgotten || (this.#names.get(name) ?? 0) > moment
   }

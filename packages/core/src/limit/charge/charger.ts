@@ -1,20 +1,12 @@
 import { isPromise, type MaybePromise } from '../../base/maybe-promise.ts'
-import { refuses, type Told } from '../answer/answer.ts'
+import { type QuotaVerdict, refuses } from '../answer/answer.ts'
 import type { Policy } from '../policy/policy.ts'
 import type { LimitStore, Verdict } from '../store/store.ts'
-import type { PolicyCharge } from './charges.ts'
+import type { Charging, Made, PolicyCharge } from './charges.ts'
 import type { Permits } from './permits.ts'
 
-/** What was decided about the charges of a request. */
-export interface Decision {
-  readonly allowed: boolean
-  readonly charges: readonly PolicyCharge[]
-  /** One per charge; `undefined` for one that was not asked, because another store had refused. */
-  readonly verdicts: readonly (Verdict | undefined)[]
-}
-
 /** Puts charges to their stores, all or none of them, and gives back what turned out not to count. */
-export class Decider {
+export class Charger {
   readonly #storeOf: (policy: Policy) => LimitStore
   readonly #permits: Permits
   readonly #failed: (error: unknown, policies: readonly string[]) => void
@@ -31,55 +23,77 @@ export class Decider {
     this.#failed = failed
   }
 
-  decide(charges: readonly PolicyCharge[]): MaybePromise<Decision> {
+  /** Sets verdicts and outcome; a promise where one has to be waited for. */
+  charge(charging: Charging): MaybePromise<void> {
+    const { charges } = charging
     if (this.#permits.size > 0) this.#permits.renewIfDue()
     const store = this.#storeOf(charges[0]!.policy)
     for (let i = 1; i < charges.length; i++) {
-      if (this.#storeOf(charges[i]!.policy) !== store) return this.#acrossStores(charges)
+      if (this.#storeOf(charges[i]!.policy) !== store) return this.#acrossStores(charging)
     }
     const verdicts = store.consume(charges)
-    if (isPromise(verdicts)) return verdicts.then((v) => this.#decided(charges, v))
-    return this.#decided(charges, verdicts)
+    return isPromise(verdicts) ? this.#decideLater(charging, verdicts) : this.#decide(charging, verdicts)
   }
 
-  #decided(charges: readonly PolicyCharge[], verdicts: readonly Verdict[]): Decision {
-    let allowed = true
-    for (let i = 0; i < charges.length; i++) if (!verdicts[i]!.allowed && !charges[i]!.quota.shadow) allowed = false
-    return this.#holding({ allowed, charges, verdicts })
+  async #decideLater(charging: Charging, verdicts: PromiseLike<readonly Verdict[]>): Promise<void> {
+    this.#decide(charging, await verdicts)
+  }
+
+  #decide(charging: Charging, verdicts: readonly Verdict[]): void {
+    charging.verdicts = this.expecting(charging.charges, verdicts)
+    charging.allowed = true
+    const { charges } = charging
+    for (let i = 0; i < charges.length; i++) {
+      if (!verdicts[i]!.allowed && !charges[i]!.quota.shadow) charging.allowed = false
+    }
+    this.#hold(charging)
+  }
+
+  /** With the waits of concurrencies as they are expected to be. */
+  expecting(charges: readonly PolicyCharge[], verdicts: readonly Verdict[]): readonly Verdict[] {
+    for (let i = 0; i < charges.length; i++) {
+      if (charges[i]!.permit !== '') return verdicts.map((verdict, n) => this.#expecting(charges[n]!, verdict))
+    }
+    return verdicts
+  }
+
+  #expecting(charge: PolicyCharge, verdict: Verdict): Verdict {
+    return charge.permit === '' ? verdict : this.#permits.expecting(charge, verdict)
   }
 
   /** One store after the other; what the earlier ones took is given back where a later one refuses. */
-  async #acrossStores(charges: readonly PolicyCharge[]): Promise<Decision> {
+  async #acrossStores(charging: Charging): Promise<void> {
+    const { charges } = charging
     const verdicts: (Verdict | undefined)[] = charges.map(() => undefined)
+    charging.verdicts = verdicts
     const stores = new Set(charges.map(({ policy }) => this.#storeOf(policy)))
-    let allowed = true
     for (const store of stores) {
       const indices = charges.flatMap(({ policy }, i) => (this.#storeOf(policy) === store ? [i] : []))
-      const answered = await store.consume(indices.map((i) => charges[i]!))
+      const asked = indices.map((i) => charges[i]!)
+      const answered = this.expecting(asked, await store.consume(asked))
       indices.forEach((index, i) => {
         verdicts[index] = answered[i]!
       })
-      allowed = indices.every((i) => verdicts[i]!.allowed || charges[i]!.quota.shadow)
-      if (allowed) continue
+      charging.allowed = indices.every((i) => verdicts[i]!.allowed || charges[i]!.quota.shadow)
+      if (charging.allowed) continue
       const taken = charges.filter((charge, i) => verdicts[i]?.allowed && this.#storeOf(charge.policy) !== store)
       this.giveBack(taken.map((charge) => ({ charge, verdict: verdicts[charges.indexOf(charge)]! })))
       break
     }
-    return this.#holding({ allowed, charges, verdicts })
+    this.#hold(charging)
   }
 
-  #holding(decision: Decision): Decision {
-    if (!decision.allowed) return decision
-    for (let i = 0; i < decision.charges.length; i++) {
-      const charge = decision.charges[i]!
-      const verdict = decision.verdicts[i]
+  #hold({ allowed, charges, verdicts }: Charging): void {
+    if (!allowed) return
+    for (let i = 0; i < charges.length; i++) {
+      const charge = charges[i]!
+      const verdict = verdicts[i]
       if (charge.permit !== '' && verdict?.allowed) this.#permits.hold(charge, verdict, this.#storeOf(charge.policy))
     }
-    return decision
   }
 
   /** Gives whole charges back, each once. Never throws; a store that fails is reported. */
-  giveBack(made: readonly { readonly charge: PolicyCharge; readonly verdict: Verdict }[]): void {
+  giveBack(made: readonly Made[]): void {
     for (const { charge, verdict } of made) {
       if (!verdict.allowed || this.#returned.has(charge)) continue
       this.#returned.add(charge)
@@ -99,10 +113,10 @@ export class Decider {
   }
 }
 
-/** The decision, as answers tell of it. */
-export function toldOf({ charges, verdicts }: Decision): Told[] {
+/** What was decided, as answers tell of it. */
+export function quotaVerdicts({ charges, verdicts }: Charging): QuotaVerdict[] {
   if (charges.length === 1) return verdicts[0] ? [{ quota: charges[0]!.quota, verdict: verdicts[0] }] : []
-  const told: Told[] = []
+  const told: QuotaVerdict[] = []
   for (let i = 0; i < charges.length; i++) {
     const verdict = verdicts[i]
     if (verdict) told.push({ quota: charges[i]!.quota, verdict })
@@ -111,7 +125,7 @@ export function toldOf({ charges, verdicts }: Decision): Told[] {
 }
 
 /** The verdict that stands for several: the refusal with the longest wait, else the one with the least left. */
-export function strictest(told: readonly Told[]): Told {
+export function strictest(told: readonly QuotaVerdict[]): QuotaVerdict {
   return told.reduce((a, b) => {
     if (refuses(a) !== refuses(b)) return refuses(a) ? a : b
     if (refuses(a)) return b.verdict.retryAfterMs > a.verdict.retryAfterMs ? b : a

@@ -1,0 +1,62 @@
+import { refuses } from '../answer/answer.ts'
+import type { LimitSink } from '../events.ts'
+import type { LimitCounters } from '../limiter-stats.ts'
+import type { Policy } from '../policy/policy.ts'
+import { quotaVerdicts } from './charger.ts'
+import type { Charging } from './charges.ts'
+
+interface Reporting {
+  readonly sink: LimitSink
+  readonly counters: LimitCounters
+}
+
+/** Counts and events of one decision. `about`: the request, where there is one. */
+export function reportDecision(to: Reporting, decided: Charging, about?: { readonly route: string | undefined }): void {
+  const { counters, sink } = to
+  let shadowed: string[] | undefined
+  for (let i = 0; i < decided.charges.length; i++) {
+    const { quota, policy } = decided.charges[i]!
+    const verdict = decided.verdicts[i]
+    if (!verdict) continue
+    if (verdict.allowed) {
+      if (decided.allowed) policy.counters.allowed++
+    } else if (quota.shadow) {
+      policy.counters.shadowDenied++
+      shadowed ??= []
+      shadowed.push(quota.name)
+    } else policy.counters.denied++
+  }
+  counters[decided.allowed ? 'allowed' : 'denied']++
+  if (shadowed) {
+    counters.shadowDenied++
+    if (sink.wants('shadow-denied')) sink.emit('shadow-denied', { route: about?.route, violated: shadowed })
+  }
+  const name = decided.allowed ? 'allowed' : 'denied'
+  if (!sink.wants(name)) return
+  const told = quotaVerdicts(decided)
+  const policies = told.map(({ quota, verdict }) => ({ policy: quota.name, verdict }))
+  const violated = told.filter(refuses).map(({ quota }) => quota.name)
+  if (decided.allowed) sink.emit('allowed', { route: about?.route, policies })
+  else sink.emit('denied', { route: about?.route, policies, violated })
+}
+
+/** Counts and events of a request that policies refuse without a charge: their lists name the client, or they have no price. */
+export function reportDenied(
+  { counters, sink }: Reporting,
+  policies: readonly Policy[],
+  { route }: { readonly route: string | undefined },
+): void {
+  const [shadowed, violated]: [string[], string[]] = [[], []]
+  for (const { name, shadow, counters: own } of policies) {
+    if (shadow) own.shadowDenied++
+    else own.denied++
+    ;(shadow ? shadowed : violated).push(name)
+  }
+  if (shadowed.length > 0) {
+    counters.shadowDenied++
+    if (sink.wants('shadow-denied')) sink.emit('shadow-denied', { route, violated: shadowed })
+  }
+  if (violated.length === 0) return
+  counters.denied++
+  if (sink.wants('denied')) sink.emit('denied', { route, policies: [], violated })
+}
