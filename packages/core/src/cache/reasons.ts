@@ -1,3 +1,50 @@
+import type { KeyRefusal } from '../exchange/context.ts'
+import type { NotStorable } from '../http/caching/storable.ts'
+
+/** Why a request has no key that could be used. */
+export type NoKeyReason = KeyRefusal | 'callback' | 'body-unread' | 'query-unread'
+
+/** Why the cache leaves a request alone. */
+export type NotLookedUp =
+  | NoKeyReason
+  | 'unless'
+  | 'precondition'
+  | 'authorization'
+  | 'request'
+  | 'store'
+  | 'only-if-cached'
+
+/** What its handler read forbids to store it: the word names that. */
+export type Unkeyed = `unkeyed-${string}`
+
+/** What stages beside the cache say with `.skip(reason)`, and handlers without a word of their own. */
+type Said = 'skip' | 'ttl-zero' | 'nested' | 'behind-paginate' | 'unanswered'
+
+/** What is found out of the request that brought it, or when the whole of it is there. */
+type FoundOut =
+  | 'head'
+  | 'too-large'
+  | 'unwatchable'
+  | 'terms'
+  | 'incomplete'
+  | 'callback'
+  | 'store-if'
+  | 'key-changed'
+  | 'variants'
+  | 'contradicted'
+  | 'purged'
+  | 'store-refused'
+  | 'follower'
+
+/** Why a response is not stored. */
+export type NotStored = NotStorable | FoundOut | Said | Unkeyed
+
+/** Why a stored response stood in for an answer that never came. */
+export type StoodIn = 'failed' | 'timeout'
+
+/** Each of them has its explanation here, and its row in docs/guide/caching.md. */
+type Word = Exclude<NotLookedUp | NotStored | StoodIn, Unkeyed>
+
 /** Why a response was not stored, or its request passed by: the words of `Cache-Status; detail=`, `stats()` and events. */
 export interface Reason {
   readonly cause: string
@@ -7,7 +54,7 @@ export interface Reason {
 const none = 'Nothing: this is right.'
 
 /** Every reason there is but those that begin with `unkeyed-`, which name what was read, and those of `.skip(reason)`. */
-export const reasons: Readonly<Record<string, Reason>> = Object.freeze({
+export const reasons: Readonly<Record<Word, Reason>> = Object.freeze({
   authorization: {
     cause: 'The request has credentials, and nothing says that its answer is not theirs alone (RFC 9111 §3.5).',
     remedy: '`varyBy: by.user`, or `public: true` if it is the same for everybody.',
@@ -30,6 +77,10 @@ export const reasons: Readonly<Record<string, Reason>> = Object.freeze({
     remedy: '`varyBy: by.user` if they are to differ, `public: true` if the difference is no secret (a timestamp).',
   },
   'event-stream': { cause: 'Server-sent events have no end.', remedy: none },
+  failed: {
+    cause: 'What is stored stood in: the handler failed before there was a status.',
+    remedy: 'Mend the handler.',
+  },
   follower: {
     cause: 'It waited for another request’s handler longer than `timeout`, and ran its own.',
     remedy: 'A longer `timeout`, or a faster handler.',
@@ -44,6 +95,7 @@ export const reasons: Readonly<Record<string, Reason>> = Object.freeze({
     cause: 'Who is signed in, or what else the key is made of, changed while the handler ran.',
     remedy: none,
   },
+  method: { cause: 'The method is none of the route’s `methods`.', remedy: 'Add it to `methods`.' },
   'must-understand': { cause: 'The status asks more of caches than is known here (RFC 9111 §5.2.2.3).', remedy: none },
   nested: {
     cause: 'Another cache behind this one stores it, with tags that this one does not know.',
@@ -85,6 +137,10 @@ export const reasons: Readonly<Record<string, Reason>> = Object.freeze({
     cause: 'The handler read more than 64 different things of the request.',
     remedy: '`varyBy` with what matters of them.',
   },
+  timeout: {
+    cause: 'What is stored stood in: the handler took longer than `timeout`.',
+    remedy: 'A longer `timeout`, or a faster handler.',
+  },
   'too-large': { cause: 'The body is above `maxEntryBytes`.', remedy: 'A higher `maxEntryBytes`.' },
   'ttl-zero': { cause: 'The handler called `.ttl(0)`.', remedy: none },
   unanswered: { cause: 'No middleware has answered yet: what stands in front may still do so.', remedy: none },
@@ -102,7 +158,7 @@ export const reasons: Readonly<Record<string, Reason>> = Object.freeze({
 
 /** What a word of `Cache-Status; detail=` means. */
 export function explainReason(reason: string): Reason {
-  const known = Object.hasOwn(reasons, reason) ? reasons[reason] : undefined
+  const known = Object.hasOwn(reasons, reason) ? reasons[reason as Word] : undefined
   if (known) return known
   if (reason === 'unkeyed-query') {
     return {

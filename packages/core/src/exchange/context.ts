@@ -5,6 +5,9 @@ import { recorded } from './client/recorded.ts'
 import { isSomebody, userName } from './client/user-name.ts'
 import type { RequestProperty, RequestView } from './request-view.ts'
 
+/** Why something of a request cannot be part of a key. */
+export type KeyRefusal = 'identity' | 'no-key'
+
 /**
  * What the functions of a configuration are given: `key`, `varyBy`, `unless`, `rate`, `cost`, `skip`, …
  *
@@ -19,7 +22,7 @@ export class RequestContext {
   readonly #view: RequestView
   readonly #reads: Set<string> | undefined
   readonly #identity: Identity | undefined
-  #refusal: string | undefined
+  #refusal: KeyRefusal | undefined
 
   /**
    * @param reads - where to note what is read; given where the key of a stored response is being made
@@ -123,11 +126,11 @@ export class RequestContext {
     this.#reads?.add('@identity')
   }
   /** Notes that what the key is to be made of cannot be told exactly: nothing is stored, and the reason is said. */
-  refuse(reason: string): undefined {
+  refuse(reason: KeyRefusal): undefined {
     this.#refusal ??= reason
   }
   /** The reason given first; `undefined` where there is none. */
-  get refusal(): string | undefined {
+  get refusal(): KeyRefusal | undefined {
     return this.#refusal
   }
   /** A request field, by its name in any case. */

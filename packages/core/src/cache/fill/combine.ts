@@ -4,18 +4,19 @@ import { type ContentRange, parseContentRange } from '../../http/selection/range
 import type { CacheRecord } from '../entry/record.ts'
 import type { Lookup } from '../lookup/lookup.ts'
 import { fieldOf } from '../lookup/reply.ts'
+import type { NotStored } from '../reasons.ts'
 import type { SetOutcome, Variant } from '../store/store.ts'
 
 /**
  * Stores a part, together with what there is of the same representation already; once that is all of it, as the whole.
  * The part, or the reason why not.
  */
-export function storePart(lookup: Lookup, part: CacheRecord, variant: Variant): MaybePromise<CacheRecord | string> {
+export function storePart(lookup: Lookup, part: CacheRecord, variant: Variant): MaybePromise<CacheRecord | NotStored> {
   const { core, key, vacancy, part: place } = lookup
   const range = rangeOf(part)
   if (!place || !vacancy || !range) return 'partial'
   if (part.forms[0]!.body.byteLength !== range.end - range.start + 1) return 'incomplete'
-  const told = (outcome: SetOutcome | undefined): CacheRecord | string =>
+  const told = (outcome: SetOutcome | undefined): CacheRecord | NotStored =>
     outcome === 'stored' ? part : outcome === 'fenced' ? 'purged' : 'store-refused'
   const held = core.ask('read', () => core.store.get(place.key, variant.select))
   return chain(held, (older) => {

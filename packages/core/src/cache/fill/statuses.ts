@@ -1,7 +1,8 @@
 import type { Fields } from '../../http/fields/fields.ts'
+import type { NotStored } from '../reasons.ts'
 
 /** Why a response was not stored that says nothing about what is stored: the request was another, or the moment was. */
-const ofTheRequest: ReadonlySet<string> = new Set([
+const ofTheRequest: ReadonlySet<string> = new Set<NotStored>([
   'head',
   'range',
   'partial',

@@ -11,6 +11,7 @@ import { advertise } from '../policy/advertise.ts'
 import { cacheKey } from '../policy/key.ts'
 import type { Storability } from '../policy/storability.ts'
 import { namedTerms, type Selected, variantOf } from '../policy/variant.ts'
+import type { NotStored } from '../reasons.ts'
 import type { Variant } from '../store/store.ts'
 import type { Reads } from '../terms/reads.ts'
 import { differenceOf } from '../witness/difference.ts'
@@ -59,7 +60,7 @@ export class Storing {
   }
 
   /** The record, or the reason why not. */
-  store(answer: Answer): MaybePromise<CacheRecord | string> {
+  store(answer: Answer): MaybePromise<CacheRecord | NotStored> {
     const { view, policy, key, core } = this.#lookup
     const { head, body } = answer
     const declared = head.fields.get('content-length')
@@ -90,7 +91,7 @@ export class Storing {
     return variantOf(this.#lookup, { ...selected, terms, most: policy.maxVariants }, text)
   }
 
-  #put(answer: Answer, variant: Variant, made: Made): MaybePromise<CacheRecord | string> {
+  #put(answer: Answer, variant: Variant, made: Made): MaybePromise<CacheRecord | NotStored> {
     const { core, key, vacancy, view } = this.#lookup
     const { other } = made
     const record = core.attempt('etag', () => this.#record(answer, made))

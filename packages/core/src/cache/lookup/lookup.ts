@@ -6,6 +6,7 @@ import type { CacheKey } from '../policy/key.ts'
 import type { CachePolicy } from '../policy/options.ts'
 import type { RequestDirectives } from '../policy/request-directives.ts'
 import { isSameSpec, secondaryKey } from '../policy/variant.ts'
+import type { NotStored } from '../reasons.ts'
 import type { StatusParts } from '../status-line.ts'
 import type { Vacancy, VariantSelector, VariantSpec } from '../store/store.ts'
 import type { TermTexts } from '../terms/term-texts.ts'
@@ -64,7 +65,7 @@ export class Lookup {
   /** What another visitor was given, and nobody has confirmed: to be compared with what this one is given. */
   compared: CacheRecord | undefined
   /** Why the answer must not be stored, whatever it is: that of a follower that has waited too long, say. */
-  notStored: string | undefined
+  notStored: NotStored | undefined
   /** The client's own conditions are ours to answer; not of requests that are passed on as they came. */
   answersConditions = true
 

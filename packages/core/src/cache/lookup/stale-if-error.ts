@@ -1,5 +1,6 @@
 import { chain, type MaybePromise } from '../../base/maybe-promise.ts'
 import type { Reply } from '../../exchange/exchange.ts'
+import type { StoodIn } from '../reasons.ts'
 import { statusLine } from '../status-line.ts'
 import { isForVisitor } from '../witness/witness.ts'
 import type { Lookup } from './lookup.ts'
@@ -9,7 +10,7 @@ import { replyFrom } from './reply.ts'
 export interface Failure {
   readonly status: number
   readonly cause?: unknown
-  readonly detail?: string | undefined
+  readonly detail?: StoodIn | undefined
 }
 
 /**

@@ -7,6 +7,7 @@ import { PassExchange } from '../fill/pass-exchange.ts'
 import type { Fill, FillResult } from '../fill/single-flight.ts'
 import { type CacheKey, cacheKey, type NoKey } from '../policy/key.ts'
 import { requestDirectives } from '../policy/request-directives.ts'
+import type { NotLookedUp } from '../reasons.ts'
 import { type StatusParts, statusLine } from '../status-line.ts'
 import type { Vacancy, Wants } from '../store/store.ts'
 import { isForVisitor } from '../witness/witness.ts'
@@ -281,7 +282,7 @@ function runAlone(lookup: Lookup, status: StatusParts): MaybePromise<Opening> {
 }
 
 /** The cache leaves the request alone, but for saying why. */
-export function bypass({ core, policy }: Pick<Lookup, 'core' | 'policy'>, detail: string): Opening {
+export function bypass({ core, policy }: Pick<Lookup, 'core' | 'policy'>, detail: NotLookedUp): Opening {
   core.counters.bypassed++
   return {
     kind: 'proceed',

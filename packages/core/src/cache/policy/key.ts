@@ -5,11 +5,12 @@ import { canonicalText } from '../../exchange/client/canonical.ts'
 import type { Identity } from '../../exchange/client/identity.ts'
 import { digest, joinParts } from '../../exchange/client/parts.ts'
 import { isSomebody } from '../../exchange/client/user-name.ts'
-import { RequestContext } from '../../exchange/context.ts'
+import { type KeyRefusal, RequestContext } from '../../exchange/context.ts'
 import { isAmbiguous, isOfParameter, QueryParams, rawPairs } from '../../exchange/reads/query-params.ts'
 import { hiddenQuery } from '../../exchange/reads/query-watch.ts'
 import type { RequestView } from '../../exchange/request-view.ts'
 import { splitTarget } from '../../http/locate.ts'
+import type { NoKeyReason } from '../reasons.ts'
 import type { CachePolicy } from './options.ts'
 
 /** What a request is stored under, and what that covers of the request. */
@@ -24,7 +25,7 @@ export interface CacheKey {
 /** The request has no usable key: it is not looked up and not stored. The reason for `Cache-Status`. */
 export interface NoKey {
   readonly key: undefined
-  readonly reason: string
+  readonly reason: NoKeyReason
 }
 
 /**
@@ -82,7 +83,7 @@ interface KeyPart {
   readonly text: string
   readonly reads: Iterable<string>
   /** It cannot be told exactly: why. */
-  readonly refusal?: string | undefined
+  readonly refusal?: KeyRefusal | undefined
 }
 
 /** The request that a function is asked about. */

@@ -7,6 +7,7 @@ import type { Fields } from '../../http/fields/fields.ts'
 import { parseContentRange } from '../../http/selection/range.ts'
 import type { CacheCore } from '../cache-core.ts'
 import { allowsAuthorization, type ResponseTerms } from '../fill/make-record.ts'
+import type { NotStored, Unkeyed } from '../reasons.ts'
 import { hostFields } from '../terms/fields.ts'
 import { judgeReads, type ReadBy, type ReadTerms, type Refused } from '../terms/judge-reads.ts'
 import type { Reads } from '../terms/reads.ts'
@@ -35,7 +36,7 @@ export class Storability {
   }
 
   /** Why the response must not be stored; `undefined` when it may. */
-  refusal(head: ResponseHead, own: Fields, said: ResponseTerms): string | undefined {
+  refusal(head: ResponseHead, own: Fields, said: ResponseTerms): NotStored | undefined {
     const { policy, view, key } = this.#lookup
     const authorized = policy.public || this.identified || key.covered?.has('authorization') === true
     // No body to store: a HEAD response never becomes the entry of a GET.
@@ -69,7 +70,7 @@ export class Storability {
   }
 
   /** What the reads of the handler forbid. */
-  unkeyed(head: ResponseHead): string | undefined {
+  unkeyed(head: ResponseHead): NotStored | undefined {
     const { view, policy, core } = this.#lookup
     // The handler looked at which part was asked for, and may have made that one (RFC 9110 §14.2).
     if (policy.guard !== 'off' && view.header('range') !== undefined && this.#reads.fields.has('range')) return 'range'
@@ -175,7 +176,7 @@ function isPersonal(name: string): boolean {
 }
 
 /** As `Cache-Status` says it. */
-function reasonOf({ name, why }: Refused): string {
+function reasonOf({ name, why }: Refused): Unkeyed {
   if (why === 'query') return 'unkeyed-query'
   if (why === 'hidden') return 'unwatchable'
   if (isField(name)) return `unkeyed-${name}`
