@@ -7,7 +7,7 @@ import type { Fields } from '../../http/fields/fields.ts'
 import { parseContentRange } from '../../http/selection/range.ts'
 import type { CacheCore } from '../cache-core.ts'
 import { allowsAuthorization, type ResponseTerms } from '../fill/make-record.ts'
-import type { NotStored, Unkeyed } from '../reasons.ts'
+import type { NotStored } from '../reasons.ts'
 import { hostFields } from '../terms/fields.ts'
 import { judgeReads, type ReadBy, type ReadTerms, type Refused } from '../terms/judge-reads.ts'
 import type { Reads } from '../terms/reads.ts'
@@ -176,7 +176,7 @@ function isPersonal(name: string): boolean {
 }
 
 /** As `Cache-Status` says it. */
-function reasonOf({ name, why }: Refused): Unkeyed {
+function reasonOf({ name, why }: Refused): NotStored {
   if (why === 'query') return 'unkeyed-query'
   if (why === 'hidden') return 'unwatchable'
   if (isField(name)) return `unkeyed-${name}`
