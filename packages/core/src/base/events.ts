@@ -6,7 +6,10 @@ export interface SluiceEvents {
   error: { readonly error: SluiceError; readonly route?: string | undefined }
   /** A handler failed and a stale response was served in its place. */
   'stale-served': { readonly route: string | undefined; readonly status: number; readonly cause: unknown }
-  /** A response was not stored because the handler read something that neither the key nor `Vary` covers. */
+  /**
+   * What a handler read kept its answer from being stored (somebody's, not to be told, more variants than `maxVariants`), or
+   * two visitors were given different answers. With what it was about, and the line to write.
+   */
   guard: { readonly route: string | undefined; readonly fields: readonly string[]; readonly advice: string }
   /** A response was not stored. */
   refused: { readonly route: string | undefined; readonly reason: string }

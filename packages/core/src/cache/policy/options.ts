@@ -5,69 +5,119 @@ import { joinParts, type KeyFunction } from '../../exchange/client/by.ts'
 import type { Identity } from '../../exchange/client/identity.ts'
 import type { RequestContext, ResponseContext } from '../../exchange/context.ts'
 
-/** What a route says about its responses. Every option can also be given in `createSluice({ cache })` as the default. */
+/**
+ * What a route says about its responses. Every option can also be given in `createSluice({ cache })` as the default. Times
+ * are milliseconds or texts such as `'5m'`, sizes bytes or texts such as `'1mb'`. What is wrong throws a SluiceError when
+ * the application starts.
+ *
+ * @example
+ * ```ts
+ * sluice.cache('5m', { tags: ['cities'], query: ['q', 'page'], staleIfError: '1d' })
+ * ```
+ */
 export interface CacheOptions {
   /**
    * How long a response is fresh on this server. With it the route decides (and the handler's `no-store`, `private` and
-   * `no-cache` still win); without it the handler's own Cache-Control does (RFC 9111). Default: none.
+   * `no-cache` still win); without it the handler's own Cache-Control does (RFC 9111). Whoever changes what is behind it
+   * purges, or it is old for so long. Default: none.
    */
   ttl?: Duration | undefined
-  /** What browsers are told (`max-age`). A purge does not reach them before that. Default `0`: they ask each time. */
+  /**
+   * How long browsers may use a success without asking (`max-age`); never longer than it is fresh here. Needs a `ttl`.
+   * **A purge does not reach them before that.** Default `0`: they ask each time.
+   */
   clientTtl?: Duration | undefined
-  /** What a CDN is told (`CDN-Cache-Control`, RFC 9213). A purge here does not reach it before that. Default: nothing. */
+  /**
+   * How long a CDN may use a success without asking (`CDN-Cache-Control`, RFC 9213); never longer than it is fresh here,
+   * and nothing of what is `private`. Needs a `ttl`. **A purge here does not reach it before that.** Default: it is told
+   * nothing.
+   */
   cdnTtl?: Duration | undefined
-  /** How long past its freshness a response may be served while it is refreshed (RFC 5861 §3). Default `0`. */
+  /**
+   * How long past its freshness a response may be served while it is refreshed behind it, for GET (RFC 5861 §3). Visitors
+   * see what is so much older. Default: what the response itself says, else `0`.
+   */
   staleWhileRevalidate?: Duration | undefined
-  /** How long past its freshness it may be served in place of an error: a throw, a 5xx, a timeout (RFC 5861 §4). Default `0`. */
+  /**
+   * How long past its freshness it may be served in place of an error: a throw, a 5xx, a timeout (RFC 5861 §4). It hides
+   * errors from visitors, not from the `stale-served` event. Default: what the response itself says, else `0`.
+   */
   staleIfError?: Duration | undefined
-  /** How long a 404 or 410 is stored on a route with a `ttl`. Default: not at all. */
+  /**
+   * How long a 404 or 410 is stored. Needs a `ttl`. What is made meanwhile is not found until then, or a purge. Default:
+   * not at all.
+   */
   negativeTtl?: Duration | undefined
-  /** Takes up to this share off each TTL, at random, so that entries filled together do not expire together. Default `0`. */
+  /**
+   * Takes up to this share off each TTL, at random, so that entries filled together do not expire together: `0` to `1`.
+   * Needs a `ttl`. Default `0`.
+   */
   jitter?: number | undefined
   /**
    * Refreshes a hot entry in the background before it expires, the more likely the nearer its end and the dearer its
-   * handler (XFetch, Vattani et al. 2015). The number is the paper's beta; 1 suits most. Default `0`: off.
+   * handler (XFetch, Vattani et al. 2015). The number is the paper's beta, `0` to below `1000`; `1` suits most. Default
+   * `0`: off.
    */
   earlyRefresh?: number | undefined
-  /** Names under which `purge` and `expire` find it, or a function of the response that answers them. Default: none. */
+  /**
+   * Names under which `purge` and `expire` find it, or a function of the response that answers them. One that throws
+   * keeps it from being stored. Default: none.
+   */
   tags?: readonly string[] | ((r: ResponseContext) => readonly string[]) | undefined
   /**
-   * The query parameters that shape the answer; all others are left out of the key, so a handler must not read them.
-   * Their values are those of the application's own parser. Order between names does not matter. Default: the whole query
-   * as it was sent.
+   * The query parameters that shape the answer; all others are left out of the key. **A handler must not read them**:
+   * only reads of `paginate` and `fields` are noticed. Their values are those of the application's own parser. Order
+   * between names does not matter. Default: the whole query as it was sent.
    */
   query?: readonly string[] | undefined
-  /** What else the answer depends on: field names, or functions such as `by.user`. Each value gets its own entry. */
+  /**
+   * What else the answer depends on: field names, or functions such as `by.user`. Each value gets its own entry, and the
+   * handler may read what they read. Default: nothing.
+   */
   varyBy?: string | KeyFunction | readonly (string | KeyFunction)[] | undefined
-  /** A key of your own in place of path and query. The route's pattern stays part of it. */
+  /**
+   * A key of your own in place of path and query. The route's pattern stays part of it. **Requests it gives the same text
+   * get the same answer.** Nothing is stored where it answers `undefined`. Default: none.
+   */
   key?: KeyFunction | undefined
   /**
-   * The answer is the same for everybody: may be stored for, and served to, requests with `Authorization`.
-   * **Unsafe** where the handler looks at who asks. Default `false`.
+   * The answer is the same for everybody: may be stored for, and served to, requests with credentials, and no second
+   * visitor has to confirm it. **Unsafe** where the handler looks at who asks. Default `false`.
    */
   public?: boolean | undefined
-  /** Requests the cache is to leave alone. */
+  /** Requests the cache is to leave alone; one that throws counts as `true`. Default: none. */
   unless?: ((c: RequestContext) => boolean) | undefined
-  /** Responses that may be stored; asked after every other rule. */
+  /** Responses that may be stored; asked after every other rule. One that throws counts as `false`. Default: all. */
   storeIf?: ((r: ResponseContext) => boolean) | undefined
-  /** Methods that are looked up and stored. `QUERY` and `POST` take the parsed body into the key. Default `['GET', 'HEAD']`. */
+  /**
+   * Methods that are looked up and stored. `QUERY` and `POST` take the parsed body into the key. Default `['GET',
+   * 'HEAD']`.
+   */
   methods?: readonly ('GET' | 'HEAD' | 'QUERY' | 'POST')[] | undefined
-  /** Bodies above this go through and are not stored. Default `'1mb'`. */
+  /**
+   * Bodies above this go through and are not stored. One that comes in pieces is held so far in memory. Default `'1mb'`.
+   */
   maxEntryBytes?: ByteSize | undefined
-  /** How long others wait for one fill, and how long a handler may take before a stale response stands in. Default `'10s'`. */
+  /**
+   * How long others wait for one fill; where it is given, also how long a handler may take before a stale response stands
+   * in. Default `'10s'`.
+   */
   timeout?: Duration | undefined
   /**
    * Obey the request's own Cache-Control (`no-cache`, `max-age`, `only-if-cached`, …). **Unsafe** on the open internet:
    * any client can then send every request to the handler. Default `false`.
    */
   honourRequest?: boolean | undefined
-  /** Guess a freshness of 10 % of the time since Last-Modified where the handler says none (RFC 9111 §4.2.2). Default `false`. */
+  /**
+   * Guess a freshness of 10 % of the time since Last-Modified where the handler says none (RFC 9111 §4.2.2). Default
+   * `false`.
+   */
   heuristic?: boolean | undefined
   /**
-   * What the handler reads of the request is part of what its answer is found again by; where it is somebody's (credentials,
-   * a user, an address) or cannot be told, the answer is not stored (`true`). `{ ignore }`: fields, or places such as
-   * `req.t`, that do not shape it. `'warn'`, `'off'`: **unsafe**, one user's answer may go to another. Default: `true`
-   * with a `ttl`, `'off'` without.
+   * What the handler reads of the request is part of what its answer is found again by; where it is somebody's
+   * (credentials, a user, an address) or cannot be told, the answer is not stored (`true`). `{ ignore }`: fields, or
+   * places such as `req.t`, that do not shape it. `'warn'`, `'off'` (`false`): **unsafe**, one user's answer may go to
+   * another. Default: `true` with a `ttl`, `'off'` without.
    */
   guard?: boolean | 'warn' | 'off' | { readonly ignore: readonly string[] } | undefined
   /**
@@ -78,31 +128,39 @@ export interface CacheOptions {
    */
   witness?: boolean | undefined
   /**
-   * How many answers to one URL are kept, told apart by what the handler read of the request. Of more, none is stored, and
-   * the advice tells how to have fewer. Default `16`.
+   * How many answers of one key are kept, told apart by what the handler read of the request: 1 or more. Of more, none is
+   * stored, and the advice tells how to have fewer. Each takes memory. Default `16`.
    */
   maxVariants?: number | undefined
   /**
    * The cookies that can shape an answer. The handler sees these and no others, so that a visitor with cookies of an
-   * analytics script is no different from one without. Default: all.
+   * analytics script is no different from one without, nor a second witness of what was made for himself. **Behind the
+   * cache the others do not exist**, while it stores: name those of sessions and CSRF tokens too. Default: all.
    */
   cookies?: readonly string[] | undefined
   /**
    * The entity tag of answers whose handler gave none: `true`: a hash of the body; `false`: none; or a function of the
-   * bytes that answers an opaque tag, without quotes. Default `true`.
+   * bytes that answers an opaque tag, without quotes. Without a tag clients are sent the whole each time; from a function
+   * that gives two bodies one tag they keep the wrong one. Default `true`.
    */
   etag?: boolean | ((body: Uint8Array) => string) | undefined
   /** The name `Cache-Status` and `stats()` use for this cache. Default `'Sluice'`. */
   name?: string | undefined
   /** Put the key into `Cache-Status`. **Unsafe** in public: it shows what the key is made of. Default `false`. */
   showKey?: boolean | undefined
-  /** Targeted fields that overrule Cache-Control, in order (RFC 9213). Default: `Sluice-Cache-Control`, `CDN-Cache-Control`. */
+  /**
+   * Targeted fields that overrule Cache-Control, in order (RFC 9213). Default `['Sluice-Cache-Control',
+   * 'CDN-Cache-Control']`.
+   */
   targets?: readonly string[] | undefined
 }
 
 /** Options of the store itself, beside the defaults for routes. */
 export interface CacheSettings extends CacheOptions {
-  /** How much memory the in-memory store may take: bodies, heads and keys. Default `'64mb'`. */
+  /**
+   * How much memory the in-memory store may take: bodies, heads and keys. Beyond it, what was used longest ago leaves.
+   * Default `'64mb'`.
+   */
   maxBytes?: ByteSize | undefined
 }
 
@@ -144,7 +202,9 @@ export interface CachePolicy {
   readonly targets: readonly string[]
   /** How the instance names signed-in users. */
   readonly identity?: Identity | undefined
-  /** Leads every key: two caches that decide differently about one URL never share an entry. The same in every process. */
+  /**
+   * Leads every key: two caches that decide differently about one URL never share an entry. The same in every process.
+   */
   readonly keyPrefix: string
 }
 
