@@ -12,10 +12,13 @@ const time = fc.oneof(
   fc.constant(Number.POSITIVE_INFINITY),
 )
 
+const fieldName = fc.stringMatching(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,12}$/)
+const fieldValue = fc.stringMatching(/^[\t\x20-\x7e\x80-\xff]{0,20}$/)
+
 const anyRecord: fc.Arbitrary<CacheRecord> = fc.record({
   kind: fc.constant('record' as const),
-  status: fc.integer({ min: 100, max: 999 }),
-  fields: fc.array(fc.tuple(text, text), { maxLength: 4 }).map((pairs) => pairs.flat()),
+  status: fc.integer({ min: 200, max: 599 }),
+  fields: fc.array(fc.tuple(fieldName, fieldValue), { maxLength: 4 }).map((pairs) => pairs.flat()),
   forms: fc.array(
     fc.record({
       coding: text,
@@ -119,6 +122,10 @@ describe('the frame of a record', () => {
     ['null', forged(null)],
     ['a field without a value', forged([['a'], [], target, [form]])],
     ['a field that is no text', forged([['a', 1], [], target, [form]])],
+    ['a field name that is none', forged([['a b', 'x'], [], target, [form]])],
+    ['a value that begins a second response', forged([['a', 'x\r\n\r\nHTTP/1.1 200'], [], target, [form]])],
+    ['a witness of another shape', forged([[], [], target, [form], [null, null, [1], null]])],
+    ['a status that is none', forged([[], [], target, [form]], 'hello', (frame) => void frame.writeUInt16BE(99, 10))],
     ['a tag that is no text', forged([[], [{}], target, [form]])],
     ['a short target', forged([[], [], ['http'], [form]])],
     ['a target without a path', forged([[], [], ['http', 'a', null, null, null, null], [form]])],

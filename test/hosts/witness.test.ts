@@ -119,6 +119,32 @@ describeHosts('the second witness', (host) => {
     expect((await app.get('/things/new', { cookie: 'a=1' })).cache).toMatch(/miss/)
   })
 
+  test.each([
+    ['a counter beside the session', 'sid=1; ga=1', 'sid=1; ga=2'],
+    ['a counter beside what nobody knows the name of', 'thing=1; ga=1', 'thing=1; ga=2'],
+  ])('a visitor does not confirm himself: %s', async (_, one, same) => {
+    let current = ''
+    const app = await host.boot({
+      use: [
+        (c) => {
+          current = c.header('cookie')?.split(';', 1)[0] ?? 'nobody'
+        },
+      ],
+      routes: [{ path: '/', cache: { ttl: '1m' }, handler: (c) => c.send(`for ${current}`) }],
+    })
+    await app.get('/', { cookie: one })
+    const again = await app.get('/', { cookie: same })
+    expect([again.stored, again.detail]).toEqual([false, 'unconfirmed'])
+    expect((await app.get('/', { cookie: 'sid=2; thing=2' })).text).toBe('for sid=2')
+  })
+
+  test('visitors who share a preference are strangers by their sessions', async () => {
+    const app = await boot((c) => c.send('hello'))
+    await app.get('/', { cookie: 'lang=en; sid=1' })
+    expect((await app.get('/', { cookie: 'lang=en; sid=2' })).stored).toBe(true)
+    expect((await app.get('/', { cookie: 'lang=en; sid=3' })).cache).toBe('hit')
+  })
+
   test('a purge between the two makes the second the first', async () => {
     const app = await boot((c) => c.send('hello'), { tags: ['all'] })
     await app.get('/', { cookie: 'a=1' })

@@ -32,6 +32,7 @@ type FoundOut =
   | 'key-changed'
   | 'variants'
   | 'contradicted'
+  | 'unconfirmed'
   | 'purged'
   | 'store-refused'
   | 'follower'
@@ -71,6 +72,10 @@ export const reasons: Readonly<Record<Word, Reason>> = Object.freeze({
   callback: {
     cause: 'A function of the configuration threw, or answered what cannot be part of a key; see the `error` event.',
     remedy: 'Mend the function that the event names.',
+  },
+  unconfirmed: {
+    cause: 'What is stored is another visitor’s until somebody confirms it who has no credential in common with him.',
+    remedy: '`cookies: [...]` with those that can shape an answer, or `public: true` if it is the same for everybody.',
   },
   contradicted: {
     cause: 'Two visitors were given different answers to this, so it is not shared.',

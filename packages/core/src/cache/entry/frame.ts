@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib'
+import { isToken } from '../../http/fields/lists.ts'
 import type { CacheRecord, DownstreamPromise, RecordTarget, StoredForm, Witness } from './record.ts'
 
 /**
@@ -117,7 +118,7 @@ export function readHead(bytes: Uint8Array, from = 0): FrameHead | undefined {
     target: head!.target,
     ...head!.extras,
   }
-  if (timesOf(record).some(Number.isNaN)) return undefined
+  if (timesOf(record).some(Number.isNaN) || record.status < 200 || record.status > 599) return undefined
   return { frameBytes: frame.length, headBytes: bodiesAt, record, forms }
 }
 
@@ -180,7 +181,7 @@ type Extras = Pick<CacheRecord, 'reason' | 'without' | 'witness' | 'promise'>
 
 function extrasOf({ reason, without, witness, promise }: CacheRecord): unknown[] {
   if (reason === undefined && !without && witness === undefined && promise === undefined) return []
-  const told = witness ? [witness.of, witness.visitor, witness.state] : null
+  const told = witness ? [witness.of, witness.visitor, witness.marks, witness.state] : null
   const promised = promise ? [promise.scope, promise.clientMs, promise.cdnMs, promise.noTransform] : null
   return [[reason ?? null, without ?? null, told, promised]]
 }
@@ -195,17 +196,17 @@ function readExtras(listed: unknown): Extras | undefined {
   return {
     reason: reason ?? undefined,
     without: without ?? undefined,
-    witness: witness ? { of: witness[0], visitor: witness[1], state: witness[2] } : undefined,
+    witness: witness ? { of: witness[0], visitor: witness[1], marks: witness[2], state: witness[3] } : undefined,
     promise: promise
       ? { scope: promise[0], clientMs: promise[1], cdnMs: promise[2] ?? undefined, noTransform: promise[3] }
       : undefined,
   }
 }
 
-function isWitness(list: unknown): list is [string[], string, Witness['state']] {
-  if (!Array.isArray(list) || list.length !== 3) return false
-  const [of, visitor, state] = list as unknown[]
-  return isTexts(of) && typeof visitor === 'string' && (state === 'first' || state === 'contradicted')
+function isWitness(list: unknown): list is [string[], string, string[], Witness['state']] {
+  if (!Array.isArray(list) || list.length !== 4) return false
+  const [of, visitor, marks, state] = list as unknown[]
+  return isTexts(of) && typeof visitor === 'string' && isTexts(marks) && (state === 'first' || state === 'contradicted')
 }
 
 function isPromiseList(list: unknown): list is [DownstreamPromise['scope'], number, number | null, boolean] {
@@ -231,7 +232,7 @@ function parseHead(text: string): Head | undefined {
   const [fields, tags, target, forms, listed] = head as unknown[]
   const extras = readExtras(listed)
   if (!extras) return undefined
-  if (!isTexts(fields) || fields.length % 2 !== 0 || !isTexts(tags) || !Array.isArray(forms)) return undefined
+  if (!isTexts(fields) || !areFields(fields) || !isTexts(tags) || !Array.isArray(forms)) return undefined
   if (!Array.isArray(target) || target.length !== 6 || !target.every(isTextOrNull)) return undefined
   const [scheme, authority, path, query, route, params] = target
   if (scheme === null || authority === null || path === null) return undefined
@@ -250,6 +251,15 @@ function parseHead(text: string): Head | undefined {
     extras,
   }
 }
+
+/** Names and values that can be sent (RFC 9110 §5.1, §5.5): what is forged must not become a second response. */
+function areFields(flat: readonly string[]): boolean {
+  if (flat.length % 2 !== 0) return false
+  return flat.every((text, i) => (i % 2 === 0 ? isToken(text) : !unsendable.test(text)))
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const unsendable = /[\0-\x08\x0a-\x1f\x7f\u0100-\uffff]/
 
 function readForms(listed: readonly unknown[], bodiesAt: number, length: number): FormHead[] | undefined {
   const forms: FormHead[] = []

@@ -45,7 +45,7 @@ export function recordBytes(record: CacheRecord): number {
   for (const form of record.forms) bytes += form.body.byteLength + optional(form.etag)
   for (const text of record.fields) bytes += textBytes(text)
   for (const text of record.tags) bytes += textBytes(text)
-  if (record.witness) bytes += witnessBytes
+  if (record.witness) bytes += witnessBytes + 48 * record.witness.marks.length
   if (record.promise) bytes += promiseBytes
   return bytes + textBytes(target.path) + optional(target.query) + optional(target.params) + optional(target.route)
 }

@@ -47,6 +47,8 @@ export interface Witness {
   readonly of: readonly string[]
   /** A hash of what they held; empty for a visitor without credentials. */
   readonly visitor: string
+  /** Hashes of what they held, one by one: who has some of it may be the same visitor. */
+  readonly marks: readonly string[]
   /** `contradicted`: another visitor was given something else, so it stays this one's. */
   readonly state: 'first' | 'contradicted'
 }

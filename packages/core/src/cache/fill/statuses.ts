@@ -9,6 +9,7 @@ const ofTheRequest: ReadonlySet<string> = new Set<NotStored>([
   'precondition',
   'follower',
   'contradicted',
+  'unconfirmed',
   'purged',
   'incomplete',
   'too-large',

@@ -10,7 +10,7 @@ import { requestDirectives } from '../policy/request-directives.ts'
 import type { NotLookedUp } from '../reasons.ts'
 import { type StatusParts, statusLine } from '../status-line.ts'
 import type { Vacancy, Wants } from '../store/store.ts'
-import { isForVisitor } from '../witness/witness.ts'
+import { isForVisitor, isStranger } from '../witness/witness.ts'
 import type { Lookup } from './lookup.ts'
 import { lookUpPart, wantsPart } from './parts.ts'
 import { refreshBehind } from './refresh.ts'
@@ -91,9 +91,11 @@ function otherVisitor(lookup: Lookup, record: CacheRecord): MaybePromise<Opening
   lookup.status = { fwd: 'miss' }
   if (lookup.directives?.onlyIfCached) return gatewayTimeout(lookup)
   lookup.vacancy = vacancyOf(lookup, record)
-  if (record.witness!.state === 'contradicted') {
+  const { state } = record.witness!
+  // One who has something in common with the first may be the same: his word would confirm nothing.
+  if (state === 'contradicted' || !isStranger(lookup, record.witness!)) {
     lookup.core.counters.misses++
-    lookup.notStored = 'contradicted'
+    lookup.notStored = state === 'contradicted' ? 'contradicted' : 'unconfirmed'
     lookup.release()
     return run(lookup)
   }

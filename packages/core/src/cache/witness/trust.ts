@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import { digest } from '../../exchange/client/by.ts'
 
 /** How many keys of a route must have been confirmed before its other keys are believed without. */
 const enough = 8
@@ -7,7 +8,8 @@ const enough = 8
 const rememberedRoutes = 10_000
 
 interface Known {
-  confirmed: number
+  /** The keys that were confirmed, until they are enough. */
+  readonly confirmed: Set<string>
   contradicted: boolean
 }
 
@@ -15,8 +17,9 @@ interface Known {
 export class Trust {
   readonly #routes = new LRUCache<string, Known>({ max: rememberedRoutes })
 
-  confirmed(route: string): void {
-    this.#of(route).confirmed++
+  confirmed(route: string, key: string): void {
+    const { confirmed } = this.#of(route)
+    if (confirmed.size < enough) confirmed.add(digest(key))
   }
 
   /** @returns whether it is the first contradiction of the route */
@@ -29,13 +32,13 @@ export class Trust {
 
   trusts(route: string): boolean {
     const known = this.#routes.get(route)
-    return known !== undefined && !known.contradicted && known.confirmed >= enough
+    return known !== undefined && !known.contradicted && known.confirmed.size >= enough
   }
 
   #of(route: string): Known {
     let known = this.#routes.get(route)
     if (!known) {
-      known = { confirmed: 0, contradicted: false }
+      known = { confirmed: new Set(), contradicted: false }
       this.#routes.set(route, known)
     }
     return known

@@ -44,8 +44,8 @@ export class Witnesses {
   }
 
   /** Two visitors were given the same. */
-  confirm({ routeName }: Witnessing): void {
-    if (routeName !== undefined) this.#trust.confirmed(routeName)
+  confirm({ routeName, key }: Witnessing): void {
+    if (routeName !== undefined) this.#trust.confirmed(routeName, key.key)
   }
 
   /**

@@ -75,6 +75,8 @@ export interface LookUpsOptions {
   readonly breakerOf: (lane: Lane) => Breaker
   /** Whether a request may ask that lane now. Who may must tell the breaker how it went. */
   readonly reaches: (lane: Lane) => boolean
+  /** Told of a frame that nobody can have stored like that: torn, or forged. It counts as not there. */
+  readonly damaged: (frame: Buffer) => void
 }
 
 /** How many entries are looked up by one call at most: a twentieth of a millisecond of Redis's time. */
@@ -262,6 +264,7 @@ export class LookUps {
     }
     // The age is of a moment after `now`, so a slow reply makes the record older, never younger.
     const head = this.#heads.of(code === outcome.record ? variant.frame : place.own.frame, frame)
+    if (!head) this.#options.damaged(frame)
     const stored = head && recordFrom(head, frame, stampBytes, now - packed.readDoubleBE(at + judgement.age))
     const expiredAgeMs = packed.readDoubleBE(at + judgement.expiredAge)
     const record = stored && expiredAgeMs >= 0 ? expireRecord(stored, now - expiredAgeMs) : stored

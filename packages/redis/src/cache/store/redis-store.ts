@@ -127,6 +127,7 @@ export class RedisCacheStore implements CacheStore {
       leases: this.#leases,
       breakerOf: (lane) => this.#breakerOf(lane),
       reaches: (lane) => this.#reaches(lane),
+      damaged: (frame) => this.#damaged(frame),
     })
     this.#forms = new SharedForms({
       scripts: this.scripts,
@@ -323,6 +324,15 @@ export class RedisCacheStore implements CacheStore {
       new SluiceError(
         'ERR_SLUICE_STORE',
         `A response of ${JSON.stringify(route.replace('\0', ' '))} has ${tags.length} tags and is not stored: \`redis.maxEntryTags\` is ${this.#options.maxEntryTags}. Tag it with what stands for many (a list and not each of its items), or raise that.`,
+      ),
+    )
+  }
+
+  #damaged(frame: Buffer): void {
+    this.#options.report?.(
+      new SluiceError(
+        'ERR_SLUICE_STORE',
+        `A stored response of ${frame.length} bytes cannot be what was stored: it is taken for none. Does something else write to these keys?`,
       ),
     )
   }
