@@ -61,9 +61,12 @@ export function watchedValue(
   const pathTo = (key: string | symbol): readonly string[] => [...at.path, segmentOf(key)]
   const handOut = (key: string | symbol, value: unknown): unknown => {
     const path = pathTo(key)
-    // What is fixed must be given out as it is.
-    if (Object.getOwnPropertyDescriptor(object, key)?.configurable === false) return value
-    if (!isPlain(value) || !follows(path) || !canBeWatched(value)) return value
+    if (!isPlain(value) || !follows(path)) return value
+    // What is fixed must be given out as it is, and what is read in it is not seen.
+    if (Object.getOwnPropertyDescriptor(object, key)?.configurable === false || !canBeWatched(value)) {
+      watch.hidden(root, path, value)
+      return value
+    }
     const name = segmentOf(key)
     const known = children.get(name)
     if (known && originals.get(known) === value) return known

@@ -42,6 +42,17 @@ export class Reads implements ReadObserver {
     if (!this.#written.has(term)) this.#written.set(term, before)
   }
 
+  mark(): () => void {
+    const fields = [...this.fields]
+    const inputs = [...this.inputs]
+    return () => {
+      this.fields.clear()
+      this.inputs.clear()
+      for (const name of fields) this.fields.add(name)
+      for (const [term, input] of inputs) this.inputs.set(term, input)
+    }
+  }
+
   beforeJudging(look: () => void): void {
     this.#looks.push(look)
   }

@@ -10,6 +10,8 @@ export interface ReadObserver {
   input(input: Input): void
   /** A value is about to be replaced that a look-up would still have found. */
   written(term: Term, before: unknown): void
+  /** @returns forgets what was read since: it turned out to be nobody's who makes the answer */
+  mark(): () => void
   /** Has something looked at once more before what was read is judged. */
   beforeJudging(look: () => void): void
 }
