@@ -168,7 +168,7 @@ export function intercept(
     void chain(reply, (answer) => {
       if (callback) response.once('finish', callback)
       restoreFields(response, before)
-      passThrough(() => sendReply(response, answer, method))
+      passThrough(() => sendReply(response, answer, method, raw))
     })
   }
 

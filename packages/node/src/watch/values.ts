@@ -99,11 +99,16 @@ export function watchedValue(
       return isPlain(object) ? value : method(key, value as never)
     }
     if (!isOwn && key in Object.prototype) return value
-    // How a session's cookie is made says nothing that its Cookie field does not.
-    if (key === 'cookie' && at.path[0] === 'session' && at.path.length === 1) watch.field('cookie')
-    else if (isOwn || typeof key === 'string') watch.value(root, pathTo(key), value)
+    if (isOwn || typeof key === 'string') tell(key, value)
     return handOut(key, value)
   }
+  const tell = (key: string | symbol, value: unknown): void => {
+    // How a session's cookie is made says nothing that its Cookie field does not.
+    if (key === 'cookie' && at.path[0] === 'session' && at.path.length === 1) watch.field('cookie')
+    else watch.value(root, pathTo(key), value)
+  }
+  /** Keys that were just listed: whoever lists those that are enumerable has each of them looked at. */
+  let listed = new Set<string | symbol>()
 
   const proxy: object = new Proxy(object, {
     get: (_, key) => read(key),
@@ -113,12 +118,15 @@ export function watchedValue(
     },
     getOwnPropertyDescriptor(_, key) {
       const descriptor = Reflect.getOwnPropertyDescriptor(object, key)
-      watch.value(root, pathTo(key), descriptor && 'value' in descriptor ? descriptor.value : undefined)
+      const isPassedOver = listed.delete(key) && descriptor?.enumerable === false
+      if (!isPassedOver) tell(key, descriptor && 'value' in descriptor ? descriptor.value : undefined)
       return descriptor
     },
     ownKeys() {
       watch.names(root, at.path, object)
-      return Reflect.ownKeys(object)
+      const keys = Reflect.ownKeys(object)
+      listed = new Set(keys)
+      return keys
     },
     set(_, key, value) {
       watch.written(root, pathTo(key), before(key))

@@ -29,6 +29,10 @@ export class Reads implements ReadObserver {
     if (this.#listens) this.fields.add(name)
   }
 
+  unread(name: string): void {
+    this.fields.delete(name)
+  }
+
   input(input: Input): void {
     if (!this.#listens) return
     const { term, value, late } = input

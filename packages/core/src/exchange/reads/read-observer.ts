@@ -6,6 +6,8 @@ import type { Term } from './term.ts'
 export interface ReadObserver {
   /** A field by its name in lower case, `@ip`, or `*`: it enumerated the fields. */
   read(name: string): void
+  /** It turned out that nobody has used it. */
+  unread(name: string): void
   /** Something on the framework's own objects. */
   input(input: Input): void
   /** A value is about to be replaced that a look-up would still have found. */
