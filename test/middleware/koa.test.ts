@@ -38,7 +38,7 @@ function storedSessions(): Stack {
 }
 
 const body: Middleware = async (ctx, next) => {
-  if (ctx.method === 'POST') {
+  if (ctx.method === 'POST' && (ctx.request as { body?: unknown }).body === undefined) {
     const chunks: Buffer[] = []
     for await (const chunk of ctx.req) chunks.push(chunk as Buffer)
     ;(ctx.request as { body?: unknown }).body = JSON.parse(Buffer.concat(chunks).toString())

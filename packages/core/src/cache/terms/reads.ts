@@ -1,7 +1,7 @@
 import type { OwnReads } from '../../exchange/reads/own-reads.ts'
 import type { Input, ReadObserver } from '../../exchange/reads/read-observer.ts'
 import { inputTerm, type Place, placeOf, type Term } from '../../exchange/reads/term.ts'
-import type { TermTexts } from './term-texts.ts'
+import { namesText, type TermTexts } from './term-texts.ts'
 
 /**
  * What a handler read of its request while it made its answer, each with the value that a look-up for the same request
@@ -96,7 +96,11 @@ export class Reads implements ReadObserver {
   }
 
   #textOf(place: Place, value: unknown): string {
-    return place.names ? this.#termTexts.walk(value, { ...place, path: [] }) : this.#termTexts.value(value, place)
+    if (!place.names) return this.#termTexts.value(value, place)
+    return namesText(value, (name) => {
+      const term = inputTerm(place.root, [...place.path, name])
+      return !this.#written.has(term) || this.#written.get(term) !== undefined
+    })
   }
 
   /** From what was written over, at this place or on the way to it. */
