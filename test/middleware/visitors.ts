@@ -119,6 +119,7 @@ export async function expectHitsWithAnalytics(app: Served, path: string): Promis
     const answer = await app.visitor({ _ga: `GA1.${i}`, _gid: `${i}` }).get(path)
     expect(answer.status).toBe(200)
     answers.push(answer.cache)
+    await stored()
   }
   expect([path, answers.slice(2)]).toEqual([path, ['hit', 'hit', 'hit']])
 }

@@ -84,7 +84,7 @@ export function watchedValue(
       if (name === 'get' && typeof args[0] === 'string') {
         const result = Reflect.apply(fn, on, args)
         watch.value(root, pathTo(args[0]), result)
-        return result
+        return handOut(args[0], result)
       }
       if (!writers.has(name)) watch.names(root, at.path, object)
       return Reflect.apply(fn, on, args)
@@ -99,13 +99,8 @@ export function watchedValue(
       return isPlain(object) ? value : method(key, value as never)
     }
     if (!isOwn && key in Object.prototype) return value
-    if (isOwn || typeof key === 'string') tell(key, value)
+    if (isOwn || typeof key === 'string') watch.value(root, pathTo(key), value)
     return handOut(key, value)
-  }
-  const tell = (key: string | symbol, value: unknown): void => {
-    // How a session's cookie is made says nothing that its Cookie field does not.
-    if (key === 'cookie' && at.path[0] === 'session' && at.path.length === 1) watch.field('cookie')
-    else watch.value(root, pathTo(key), value)
   }
   /** Keys that were just listed: whoever lists those that are enumerable has each of them looked at. */
   let listed = new Set<string | symbol>()
@@ -119,7 +114,8 @@ export function watchedValue(
     getOwnPropertyDescriptor(_, key) {
       const descriptor = Reflect.getOwnPropertyDescriptor(object, key)
       const isPassedOver = listed.delete(key) && descriptor?.enumerable === false
-      if (!isPassedOver) tell(key, descriptor && 'value' in descriptor ? descriptor.value : undefined)
+      if (!isPassedOver)
+        watch.value(root, pathTo(key), descriptor && 'value' in descriptor ? descriptor.value : undefined)
       return descriptor
     },
     ownKeys() {

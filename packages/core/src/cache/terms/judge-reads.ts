@@ -97,6 +97,11 @@ function judgeInput(input: Input, by: ReadBy, reads: Reads): 'none' | 'term' | '
   }
   if (isIgnored(term, place.path, by.policy)) return 'none'
   const person = personalName(place)
+  if (person === '@session.cookie') {
+    // How a session's cookie is made says nothing that its Cookie field does not.
+    if (coversField('cookie', by) || coversPerson(person, covered)) return 'none'
+    return by.texts.of(by, 'cookie') === '-' ? 'term' : { name: 'cookie', why: 'person' }
+  }
   if (person !== undefined) {
     if (coversPerson(person, covered)) return 'none'
     // Its parts are looked at one by one, and one of them is covered.

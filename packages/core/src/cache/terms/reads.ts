@@ -46,14 +46,17 @@ export class Reads implements ReadObserver {
     if (!this.#written.has(term)) this.#written.set(term, before)
   }
 
-  mark(): () => void {
-    const fields = [...this.fields]
-    const inputs = [...this.inputs]
-    return () => {
-      this.fields.clear()
-      this.inputs.clear()
-      for (const name of fields) this.fields.add(name)
-      for (const [term, input] of inputs) this.inputs.set(term, input)
+  mark(): (which?: (input: Input) => boolean) => void {
+    const fields = new Set(this.fields)
+    const inputs = new Map(this.inputs)
+    return (which) => {
+      for (const name of this.fields) if (!which && !fields.has(name)) this.fields.delete(name)
+      for (const [term, input] of this.inputs) {
+        const before = inputs.get(term)
+        if (before === input || (which && !which(input))) continue
+        if (before) this.inputs.set(term, before)
+        else this.inputs.delete(term)
+      }
     }
   }
 
@@ -103,13 +106,11 @@ export class Reads implements ReadObserver {
     })
   }
 
-  /** From what was written over, at this place or on the way to it. */
+  /** From what was written over first, at this place or on the way to it: what was put there since is not the request's. */
   #textBefore(term: Term): string | undefined {
-    if (this.#written.size === 0) return undefined
-    const place = placeOf(term)
-    for (let length = place.path.length; length > 0; length--) {
-      const above = inputTerm(place.root, place.path.slice(0, length))
-      if (this.#written.has(above)) return this.#termTexts.walk(this.#written.get(above), place, length)
+    for (const [above, before] of this.#written) {
+      if (term !== above && !term.startsWith(`${above}/`)) continue
+      return this.#termTexts.walk(before, placeOf(term), placeOf(above).path.length)
     }
     return undefined
   }

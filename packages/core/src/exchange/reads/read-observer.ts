@@ -12,8 +12,11 @@ export interface ReadObserver {
   input(input: Input): void
   /** A value is about to be replaced that a look-up would still have found. */
   written(term: Term, before: unknown): void
-  /** @returns forgets what was read since: it turned out to be nobody's who makes the answer */
-  mark(): () => void
+  /**
+   * @returns forgets what was read since: it turned out to be nobody's who makes the answer. Called with a condition,
+   *   of the inputs alone those that meet it
+   */
+  mark(): (which?: (input: Input) => boolean) => void
   /** Has something looked at once more before what was read is judged. */
   beforeJudging(look: () => void): void
 }
