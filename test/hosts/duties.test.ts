@@ -58,7 +58,7 @@ function wanting(plan: BodyPlan | ((head: ResponseHead) => BodyPlan), more: Part
 }
 
 /** Wants to know of reads, and makes nothing of them. */
-const deaf = { read() {}, input() {}, written() {}, beforeJudging() {} }
+const deaf = { read() {}, unread() {}, mark: () => () => {}, input() {}, written() {}, beforeJudging() {} }
 
 const instead: Reply = { status: 203, fields: ['X-Reply', 'yes', 'Content-Length', '7'], body: Buffer.from('instead') }
 const upper = (): Transform => new Transform({ transform: (chunk, _, done) => done(null, String(chunk).toUpperCase()) })

@@ -20,7 +20,7 @@ export const fastifyHost: HostKind = {
     }) as FastifyInstance
     await app.register(sluice, { ...spec.sluice, ...limitsOf(spec), clock })
     app.decorateRequest('user', null)
-    app.decorateRequest('session', null)
+    app.decorateRequest('session', null as never)
     app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body))
     for (const step of spec.use ?? []) app.addHook('onRequest', asHook(step))
     for (const route of spec.routes) addRoute(app, route)

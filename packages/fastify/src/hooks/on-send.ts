@@ -34,6 +34,7 @@ export function makeOnSend(invalidation: Pipeline, early: EarlyRoutes) {
     let exchanges = exchangesOf(reply)
     // Somebody has written to the raw response: there is no head left to decide on.
     if (reply.raw.headersSent) return undefined
+    exchanges?.arrived(payload)
     exchanges?.withdraw(reply)
     if (exchanges?.answer) {
       const { body } = exchanges.answer

@@ -5,6 +5,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { fieldsOf, layFields, removeFields, setStatusOf, watchWritten } from '../reply/reply-fields.ts'
 import { changeRequest, watchCookies } from '../request/change-request.ts'
 import { FastifyView } from '../request/fastify-view.ts'
+import { watchSend } from './sent-by.ts'
 
 /** One of the things a route asks Sluice for. */
 export interface Stage {
@@ -40,6 +41,7 @@ export class ReplyExchanges {
   /** The fields we put on the response, and the status they are of: another status is another answer. */
   #laid: { readonly status: number; readonly fields: readonly string[] } | undefined
   #ending: Ending | undefined
+  readonly #sent: ((payload: unknown) => void)[] = []
 
   /** The connection is gone, everything was sent, or the body broke off. */
   get over(): boolean {
@@ -83,8 +85,14 @@ export class ReplyExchanges {
     const before = fieldsOf(reply)
     // Who never sees a body stores none, and does not ask.
     const written = exchange.onBody && watchWritten(reply, before)
+    if (exchange.request?.reads) this.#sent.push(watchSend(reply, exchange.request.reads))
     this.entries.push({ exchange, before, written, invalidates, told: false })
     if (this.#ending.outcome) exchange.onClose(this.#ending.outcome)
+  }
+
+  /** A payload has come through the hooks in front of ours. */
+  arrived(payload: unknown): void {
+    for (const arrived of this.#sent.splice(0)) arrived(payload)
   }
 
   /** The body broke off. */

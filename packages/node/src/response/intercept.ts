@@ -13,6 +13,7 @@ import { BodyCopy } from './body-copy.ts'
 import { type Ending, endingOf } from './ending.ts'
 import { alsoSentWhen } from './headers-sent.ts'
 import { isLive } from './live.ts'
+import { watchEnd } from './outermost-end.ts'
 import { applyTouched, restoreFields, sendReply } from './send-reply.ts'
 import { sendThrough, type Through } from './send-through.ts'
 import { reasonOf, setStatus, watchWritten } from './written-fields.ts'
@@ -167,7 +168,7 @@ export function intercept(
     void chain(reply, (answer) => {
       if (callback) response.once('finish', callback)
       restoreFields(response, before)
-      passThrough(() => sendReply(response, answer, method))
+      passThrough(() => sendReply(response, answer, method, raw))
     })
   }
 
@@ -246,6 +247,7 @@ export function intercept(
       encoding?: BufferEncoding | Callback,
       callback?: Callback,
     ): ServerResponse {
+      arrived(chunk)
       if (typeof chunk === 'function') return patched.end.call(response, undefined, undefined, chunk)
       if (typeof encoding === 'function') return patched.end.call(response, chunk, undefined, encoding)
       if (state === 'waiting') {
@@ -311,6 +313,7 @@ export function intercept(
     },
   }
   Object.assign(response, patched)
+  const arrived = watchEnd(response, exchange)
   return () => {
     if (state === 'open' && !headWritten) state = 'pass'
   }

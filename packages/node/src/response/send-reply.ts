@@ -5,8 +5,16 @@ import { setStatus } from './written-fields.ts'
 /**
  * Sends a whole answer. What is on the response counts as set by earlier middleware: the reply's fields replace it, but
  * for list fields, which are merged, and cookies, which are added.
+ *
+ * @param by - has the `end` to send it by: that of the response has run already where it is the handler's answer that
+ *   is sent, and what middleware behind us puts in its place runs once (sessions)
  */
-export function sendReply(response: ServerResponse, reply: Reply, method: string): void {
+export function sendReply(
+  response: ServerResponse,
+  reply: Reply,
+  method: string,
+  by: { end(body?: Uint8Array): unknown } = response,
+): void {
   const { fields, status } = reply
   if (reply.reason !== undefined || status !== response.statusCode) setStatus(response, status, reply.reason)
   if (reply.without) removeFields(response, reply.without)
@@ -19,8 +27,8 @@ export function sendReply(response: ServerResponse, reply: Reply, method: string
     setFields(response, fields)
     keepPrivateBesideCookies(response)
   }
-  if (reply.body === undefined || method === 'HEAD') response.end()
-  else response.end(reply.body)
+  if (reply.body === undefined || method === 'HEAD') by.end()
+  else by.end(reply.body)
 }
 
 /** `Cache-Control` with `private` in the place of `public`; `undefined` where it does not say that. */

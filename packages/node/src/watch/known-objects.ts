@@ -29,7 +29,7 @@ function ofNode(): Set<string | symbol> {
 const ofMiddleware: readonly string[] = (
   '_handle _eventsCount _writableState __onFinished headers rawHeaders headersDistinct sluice page next baseUrl ' +
   'originalUrl _parsedUrl _parsedOriginalUrl body params query res route app secret _body rawBody _startAt _startTime ' +
-  '_remoteAddress _passport _sessionManager _userProperty sessionStore sessionOptions sessionKey originalMethod ' +
+  '_passport _sessionManager _userProperty sessionStore sessionOptions sessionKey originalMethod ' +
   'allLogs httpVersion xhr'
 ).split(' ')
 
@@ -39,7 +39,7 @@ export function nodeRequest(root: string): KnownObject {
     root,
     own: new Set([...ofNode(), ...ofMiddleware]),
     derived: new Set(['hostname', 'host', 'protocol', 'secure', 'subdomains', 'authority']),
-    address: new Set(['ip', 'ips']),
+    address: new Set(['ip', 'ips', '_remoteAddress']),
     delivery: new Set(['fresh', 'stale']),
     stands: requestStands,
   })

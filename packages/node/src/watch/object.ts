@@ -1,4 +1,5 @@
 import { segmentOf } from '@sluice/core'
+import { asksRequest } from './passport.ts'
 import type { RequestWatch } from './request-watch.ts'
 import { canBeWatched, isPlain, original, watchedValue } from './values.ts'
 
@@ -58,7 +59,9 @@ const isForeign = (key: Key, { own }: KnownObject): boolean => !own.has(key) && 
 function isOfLibrary(key: Key): boolean {
   if (typeof key === 'string') return false
   const name = key.description ?? ''
-  return /^(?:sluice\.|fastify\.|nodejs\.|router\.|context#)/.test(name) || nodeSymbols.has(name)
+  return (
+    /^(?:sluice\.|fastify\.|nodejs\.|router\.|context#|(?:get )?contextSession)/.test(name) || nodeSymbols.has(name)
+  )
 }
 
 /** Those of node's that appear late, or on HTTP/2 requests alone. */
@@ -82,7 +85,7 @@ function watchOwn(watch: RequestWatch, object: object, key: Key): void {
   const state = (object as Stated)[stateKey]!
   if (descriptor.get && watchers.has(descriptor.get)) return
   if (!descriptor.configurable) {
-    watch.hidden(state.known.root, [segmentOf(key)], 'value' in descriptor ? descriptor.value : undefined)
+    watchFixed(watch, object, key)
     return
   }
   let slot: PropertyDescriptor = descriptor
@@ -102,6 +105,25 @@ function watchOwn(watch: RequestWatch, object: object, key: Key): void {
   })
 }
 
+/** One that cannot be replaced: it counts as read, as it is now and as it is in the end. */
+function watchFixed(watch: RequestWatch, object: object, key: Key): void {
+  const { root } = (object as Stated)[stateKey]!.known
+  const path = [segmentOf(key)]
+  const look = (): void => {
+    let value: unknown
+    try {
+      value = watch.silently(() => (object as Record<Key, unknown>)[key])
+    } catch {
+      watch.hidden(root, path, undefined)
+      return
+    }
+    if ((typeof value === 'object' && value !== null) || typeof value === 'function') watch.hidden(root, path, value)
+    else watch.value(root, path, value)
+  }
+  look()
+  watch.beforeJudging(look)
+}
+
 /** Getters of our own. */
 const watchers = new WeakSet<object>()
 
@@ -118,6 +140,11 @@ function noteRead(object: object, key: Key, value: unknown): unknown {
     return wrap
   }
   if (standsFor) return wrapped(() => standsFor(watch, value))
+  if (name !== undefined && known.address.has(name)) {
+    watch.field('@ip')
+    return value
+  }
+  if (name !== undefined && asksRequest(name, value)) return value
   const path = [segmentOf(key)]
   watch.value(known.root, path, value)
   if (name === undefined || !followed.has(name) || typeof value !== 'object' || value === null) return value
@@ -201,6 +228,8 @@ function makeStandIn(prototype: object): object {
         configurable: true,
       })
       if (!isForeign(key, known)) return true
+      // A logger keeps the address for the line it is going to write.
+      if (key === '_remoteAddress') watch.addressKept('ip' in prototype ? 1 : 3)
       watch.written(known.root, [segmentOf(key)], found ? (found.value as unknown) : undefined)
       watchOwn(watch, receiver, key)
       return true

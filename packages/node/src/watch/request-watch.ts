@@ -25,6 +25,7 @@ export class RequestWatch {
   readonly #listening: Listening[] = []
   readonly #writes = new Map<Term, number>()
   #writeCount = 0
+  #addressReads = 0
   #silent = 0
   #trust = 0
   /** The cookies that the handler is to see. `undefined`: all. */
@@ -80,7 +81,19 @@ export class RequestWatch {
 
   /** A field was read, or something with a name of its own. */
   field(name: string): void {
-    if (this.#hears) for (const { observer } of this.#listening) observer.read(name)
+    if (!this.#hears) return
+    if (name === '@ip') this.#addressReads++
+    for (const { observer } of this.#listening) observer.read(name)
+  }
+
+  /**
+   * The address was put by. Nobody has used it yet, if nobody else has asked for it before.
+   *
+   * @param reads - how many it takes to get at it
+   */
+  addressKept(reads: number): void {
+    if (this.#addressReads > reads) return
+    for (const { observer } of this.#listening) observer.unread('@ip')
   }
 
   /** A cookie was read by its name. */

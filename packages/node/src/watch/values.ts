@@ -61,9 +61,12 @@ export function watchedValue(
   const pathTo = (key: string | symbol): readonly string[] => [...at.path, segmentOf(key)]
   const handOut = (key: string | symbol, value: unknown): unknown => {
     const path = pathTo(key)
-    // What is fixed must be given out as it is.
-    if (Object.getOwnPropertyDescriptor(object, key)?.configurable === false) return value
-    if (!isPlain(value) || !follows(path) || !canBeWatched(value)) return value
+    if (!isPlain(value) || !follows(path)) return value
+    // What is fixed must be given out as it is, and what is read in it is not seen.
+    if (Object.getOwnPropertyDescriptor(object, key)?.configurable === false || !canBeWatched(value)) {
+      watch.hidden(root, path, value)
+      return value
+    }
     const name = segmentOf(key)
     const known = children.get(name)
     if (known && originals.get(known) === value) return known
@@ -81,7 +84,7 @@ export function watchedValue(
       if (name === 'get' && typeof args[0] === 'string') {
         const result = Reflect.apply(fn, on, args)
         watch.value(root, pathTo(args[0]), result)
-        return result
+        return handOut(args[0], result)
       }
       if (!writers.has(name)) watch.names(root, at.path, object)
       return Reflect.apply(fn, on, args)
@@ -96,11 +99,11 @@ export function watchedValue(
       return isPlain(object) ? value : method(key, value as never)
     }
     if (!isOwn && key in Object.prototype) return value
-    // How a session's cookie is made says nothing that its Cookie field does not.
-    if (key === 'cookie' && at.path[0] === 'session' && at.path.length === 1) watch.field('cookie')
-    else if (isOwn || typeof key === 'string') watch.value(root, pathTo(key), value)
+    if (isOwn || typeof key === 'string') watch.value(root, pathTo(key), value)
     return handOut(key, value)
   }
+  /** Keys that were just listed: whoever lists those that are enumerable has each of them looked at. */
+  let listed = new Set<string | symbol>()
 
   const proxy: object = new Proxy(object, {
     get: (_, key) => read(key),
@@ -110,12 +113,16 @@ export function watchedValue(
     },
     getOwnPropertyDescriptor(_, key) {
       const descriptor = Reflect.getOwnPropertyDescriptor(object, key)
-      watch.value(root, pathTo(key), descriptor && 'value' in descriptor ? descriptor.value : undefined)
+      const isPassedOver = listed.delete(key) && descriptor?.enumerable === false
+      if (!isPassedOver)
+        watch.value(root, pathTo(key), descriptor && 'value' in descriptor ? descriptor.value : undefined)
       return descriptor
     },
     ownKeys() {
       watch.names(root, at.path, object)
-      return Reflect.ownKeys(object)
+      const keys = Reflect.ownKeys(object)
+      listed = new Set(keys)
+      return keys
     },
     set(_, key, value) {
       watch.written(root, pathTo(key), before(key))

@@ -29,6 +29,7 @@ export class Storability {
   readonly #lookup: Judged
   readonly #reads: Reads
   #reported = false
+  #vary: ReturnType<typeof parseVary> | undefined
 
   constructor(lookup: Judged, reads: Reads) {
     this.#lookup = lookup
@@ -90,7 +91,7 @@ export class Storability {
    */
   terms(head: ResponseHead): readonly Term[] {
     const { policy, key } = this.#lookup
-    const all = parseVary(head.fields.get('vary'))
+    const all = this.#varyOf(head)
     if (all === '*') return []
     const before = parseVary(head.before.get('vary'))
     const named = all.filter((name) => {
@@ -153,10 +154,16 @@ export class Storability {
     return this.#lookup.key.covered?.has('@identity') === true
   }
 
+  /** As the handler said it: what goes out in front of a stream has got more names from us. */
+  #varyOf(head: ResponseHead): ReturnType<typeof parseVary> {
+    this.#vary ??= parseVary(head.fields.get('vary'))
+    return this.#vary
+  }
+
   #judged(head: ResponseHead): ReadTerms {
     const { policy } = this.#lookup
     if (policy.guard === 'off') return this.#queryAlone()
-    const vary = parseVary(head.fields.get('vary'))
+    const vary = this.#varyOf(head)
     const judged = judgeReads(this.#reads, this.#lookup)
     // What the handler names in Vary it has declared.
     const refused = judged.refused.filter(({ name }) => !vary.includes(name))

@@ -36,8 +36,8 @@ export interface Refused {
 /** Framework getters that are made of what the URL and its proxies say: caches further on know it. */
 const derived: ReadonlySet<string> = new Set(['hostname', 'host', 'protocol', 'secure', 'subdomains', 'origin', 'href'])
 
-/** Names under which loggers keep what does not shape an answer. */
-const ignoredByDefault: ReadonlySet<string> = new Set(['log', 'logger', 'id'])
+/** Names under which loggers, and passport, keep what does not shape an answer. */
+const ignoredByDefault: ReadonlySet<string> = new Set(['log', 'logger', 'id', '_passport'])
 
 /** What session middleware reads of what it has just put there itself; it was made of the Cookie field it read. */
 const ofSessions: ReadonlySet<string> = new Set(['sessionID', 'sessionId'])
@@ -97,6 +97,11 @@ function judgeInput(input: Input, by: ReadBy, reads: Reads): 'none' | 'term' | '
   }
   if (isIgnored(term, place.path, by.policy)) return 'none'
   const person = personalName(place)
+  if (person === '@session.cookie') {
+    // How a session's cookie is made says nothing that its Cookie field does not.
+    if (coversField('cookie', by) || coversPerson(person, covered)) return 'none'
+    return by.texts.of(by, 'cookie') === '-' ? 'term' : { name: 'cookie', why: 'person' }
+  }
   if (person !== undefined) {
     if (coversPerson(person, covered)) return 'none'
     // Its parts are looked at one by one, and one of them is covered.

@@ -1,7 +1,7 @@
 import type { OwnReads } from '../../exchange/reads/own-reads.ts'
 import type { Input, ReadObserver } from '../../exchange/reads/read-observer.ts'
 import { inputTerm, type Place, placeOf, type Term } from '../../exchange/reads/term.ts'
-import type { TermTexts } from './term-texts.ts'
+import { namesText, type TermTexts } from './term-texts.ts'
 
 /**
  * What a handler read of its request while it made its answer, each with the value that a look-up for the same request
@@ -29,6 +29,10 @@ export class Reads implements ReadObserver {
     if (this.#listens) this.fields.add(name)
   }
 
+  unread(name: string): void {
+    this.fields.delete(name)
+  }
+
   input(input: Input): void {
     if (!this.#listens) return
     const { term, value, late } = input
@@ -40,6 +44,20 @@ export class Reads implements ReadObserver {
 
   written(term: Term, before: unknown): void {
     if (!this.#written.has(term)) this.#written.set(term, before)
+  }
+
+  mark(): (which?: (input: Input) => boolean) => void {
+    const fields = new Set(this.fields)
+    const inputs = new Map(this.inputs)
+    return (which) => {
+      for (const name of this.fields) if (!which && !fields.has(name)) this.fields.delete(name)
+      for (const [term, input] of this.inputs) {
+        const before = inputs.get(term)
+        if (before === input || (which && !which(input))) continue
+        if (before) this.inputs.set(term, before)
+        else this.inputs.delete(term)
+      }
+    }
   }
 
   beforeJudging(look: () => void): void {
@@ -81,16 +99,18 @@ export class Reads implements ReadObserver {
   }
 
   #textOf(place: Place, value: unknown): string {
-    return place.names ? this.#termTexts.walk(value, { ...place, path: [] }) : this.#termTexts.value(value, place)
+    if (!place.names) return this.#termTexts.value(value, place)
+    return namesText(value, (name) => {
+      const term = inputTerm(place.root, [...place.path, name])
+      return !this.#written.has(term) || this.#written.get(term) !== undefined
+    })
   }
 
-  /** From what was written over, at this place or on the way to it. */
+  /** From what was written over first, at this place or on the way to it: what was put there since is not the request's. */
   #textBefore(term: Term): string | undefined {
-    if (this.#written.size === 0) return undefined
-    const place = placeOf(term)
-    for (let length = place.path.length; length > 0; length--) {
-      const above = inputTerm(place.root, place.path.slice(0, length))
-      if (this.#written.has(above)) return this.#termTexts.walk(this.#written.get(above), place, length)
+    for (const [above, before] of this.#written) {
+      if (term !== above && !term.startsWith(`${above}/`)) continue
+      return this.#termTexts.walk(before, placeOf(term), placeOf(above).path.length)
     }
     return undefined
   }

@@ -104,9 +104,13 @@ function valueAt(object: unknown, segment: string): unknown {
   return (object as Record<string | symbol, unknown>)[keyOf(object as object, segment)]
 }
 
-/** In the order in which they are listed. */
-function namesText(value: unknown): string {
-  return typeof value === 'object' && value !== null ? `k${joinParts(Object.keys(value))}` : '-'
+/**
+ * In the order in which they are listed.
+ *
+ * @param counts - leaves out what a look-up does not find
+ */
+export function namesText(value: unknown, counts: (name: string) => boolean = () => true): string {
+  return typeof value === 'object' && value !== null ? `k${joinParts(Object.keys(value).filter(counts))}` : '-'
 }
 
 /** Of all fields but those that say how the answer is delivered. Hashed: it may be long, and tells secrets. */

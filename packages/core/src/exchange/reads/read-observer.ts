@@ -6,10 +6,17 @@ import type { Term } from './term.ts'
 export interface ReadObserver {
   /** A field by its name in lower case, `@ip`, or `*`: it enumerated the fields. */
   read(name: string): void
+  /** It turned out that nobody has used it. */
+  unread(name: string): void
   /** Something on the framework's own objects. */
   input(input: Input): void
   /** A value is about to be replaced that a look-up would still have found. */
   written(term: Term, before: unknown): void
+  /**
+   * @returns forgets what was read since: it turned out to be nobody's who makes the answer. Called with a condition,
+   *   of the inputs alone those that meet it
+   */
+  mark(): (which?: (input: Input) => boolean) => void
   /** Has something looked at once more before what was read is judged. */
   beforeJudging(look: () => void): void
 }

@@ -1,0 +1,12 @@
+// Middleware that brings no types of its own.
+declare module 'express-session'
+declare module 'cookie-session'
+declare module 'cookie-parser'
+declare module 'passport'
+declare module 'passport-local'
+declare module 'cors'
+declare module 'morgan'
+declare module 'ejs'
+declare module 'koa-passport'
+declare module '@koa/cors'
+declare module 'koa-send'
