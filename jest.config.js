@@ -19,4 +19,6 @@ export default {
   testEnvironmentOptions: { customExportConditions: ['sluice-source', 'node', 'node-addons'] },
   modulePathIgnorePatterns: ['<rootDir>/packages/.*/dist/', '<rootDir>/.cache/'],
   maxWorkers: 2,
+  // For machines that have other things to do: no test waits that long by itself.
+  testTimeout: 20_000,
 }
