@@ -1,5 +1,4 @@
 import type { Charge, Clock, LimitStore, LimitStoreUsage, Settlement, Verdict } from '@sluice/core'
-import type { ScriptClient } from '../../connection/client.ts'
 import { withDeadline } from '../../connection/deadline.ts'
 import type { Link } from '../../connection/link.ts'
 
