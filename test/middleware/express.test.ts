@@ -176,6 +176,7 @@ describe.each([
       for (const cache of ['uri-miss', 'hit', 'hit']) {
         const answer = await app.visitor().get(page)
         expect([page, answer.cache]).toEqual([page, cache])
+        expect(answer.header('cache-control') ?? '').not.toMatch(/public/)
         cookies.add(answer.header('set-cookie'))
       }
       expect([page, cookies.size, cookies.has(undefined)]).toEqual([page, 3, false])
