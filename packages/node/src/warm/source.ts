@@ -4,6 +4,7 @@ import { pipeline, type Readable } from 'node:stream'
 import { createGunzip, gunzipSync } from 'node:zlib'
 import { SluiceError } from '@sluice/core'
 import type { Requester } from './requester.ts'
+import { isIndex, locationsIn } from './sitemap.ts'
 
 /** Which URLs to ask for. Paths are those of the target; absolute URLs bring their host along. */
 export type WarmSource =
@@ -59,10 +60,8 @@ async function* listUrls(path: string): AsyncIterable<string> {
 /** An index leads to sitemaps, and no further (sitemaps.org). */
 async function* sitemapUrls(at: string | URL, requester: Requester, depth = 0): AsyncIterable<string> {
   const xml = await readDocument(String(at), requester)
-  const locations = [...xml.matchAll(/<loc>\s*(?:<!\[CDATA\[)?\s*(.*?)\s*(?:\]\]>)?\s*<\/loc>/gs)].map(([, url]) =>
-    unescapeXml(url!),
-  )
-  if (!/<sitemapindex[\s>]/.test(xml)) {
+  const locations = locationsIn(xml)
+  if (!isIndex(xml)) {
     yield* locations
     return
   }
@@ -74,15 +73,6 @@ async function readDocument(at: string, requester: Requester): Promise<string> {
   const bytes = at.startsWith('file:') ? await readFile(new URL(at)) : await requester.body(at)
   // A file may be compressed whatever it is called.
   return (bytes[0] === 0x1f && bytes[1] === 0x8b ? gunzipSync(bytes) : bytes).toString('utf8')
-}
-
-const entities: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" }
-
-function unescapeXml(text: string): string {
-  return text.replace(/&(?:#(\d+)|#x([0-9a-f]+)|(\w+));/gi, (whole, decimal, hex, name) => {
-    if (decimal) return String.fromCodePoint(Number(decimal))
-    return hex ? String.fromCodePoint(Number.parseInt(hex, 16)) : (entities[name] ?? whole)
-  })
 }
 
 /** `"GET /path HTTP/1.1" 200`, wherever it stands on the line. */
