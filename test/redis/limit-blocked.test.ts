@@ -97,7 +97,7 @@ describe('a key that is used up', () => {
     const from = performance.now()
     let asked = 0
     const scripts = await scriptsDuring(async () => {
-      for (; performance.now() - from < first!.retryAfterMs - 100; asked++) {
+      for (; performance.now() - from < first!.retryAfterMs - 800; asked++) {
         const [verdict] = await store.consume([chargeOf(short, 'b')])
         const left = first!.retryAfterMs - (performance.now() - from)
         expect(verdict!.allowed).toBe(false)
@@ -105,7 +105,7 @@ describe('a key that is used up', () => {
         await sleep(5)
       }
     })
-    expect([scripts, asked > 200]).toEqual([0, true])
+    expect([scripts, asked > 100]).toEqual([0, true])
     const [last] = await store.consume([chargeOf(short, 'b')])
     expect(last!.allowed).toBe(false)
     await sleep(last!.retryAfterMs + 2)

@@ -118,7 +118,7 @@ export function readHead(bytes: Uint8Array, from = 0): FrameHead | undefined {
     target: head!.target,
     ...head!.extras,
   }
-  if (timesOf(record).some(Number.isNaN) || record.status < 200 || record.status > 599) return undefined
+  if (timesOf(record).some(Number.isNaN) || !isStatusOf(record.target, record.status)) return undefined
   return { frameBytes: frame.length, headBytes: bodiesAt, record, forms }
 }
 
@@ -250,6 +250,11 @@ function parseHead(text: string): Head | undefined {
     forms,
     extras,
   }
+}
+
+/** Of what has a URL it is one that can be sent; memos have none, and their own use for it. */
+function isStatusOf({ scheme }: RecordTarget, status: number): boolean {
+  return (scheme !== 'http' && scheme !== 'https') || (status >= 200 && status <= 599)
 }
 
 /** Names and values that can be sent (RFC 9110 §5.1, §5.5): what is forged must not become a second response. */
