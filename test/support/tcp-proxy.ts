@@ -59,6 +59,9 @@ export class TcpProxy {
       })
     }
     let listens = false
+    // Bytes of a connection never overtake one another, whatever becomes of the delay.
+    const inFlight: (() => void)[] = []
+    let lastDueMs = 0
     client.on('data', (data) => {
       listens ||= /\bsubscribe\b/i.test(data.toString('latin1'))
       server.write(data)
@@ -80,8 +83,12 @@ export class TcpProxy {
         // What was sent so far must be on its way before the reset.
         client.write(data.subarray(0, Math.max(left, 0)), () => client.resetAndDestroy())
       }
-      if (this.delayMs > 0) setTimeout(send, this.delayMs).unref()
-      else send()
+      const now = performance.now()
+      lastDueMs = Math.max(lastDueMs, now + this.delayMs)
+      const underWay = inFlight.length > 0
+      if (lastDueMs <= now && !underWay) return send()
+      inFlight.push(send)
+      setTimeout(() => inFlight.shift()?.(), lastDueMs - now).unref()
     })
   }
 }
