@@ -15,16 +15,17 @@ import { type RouteParams, serializeParams } from '../entry/record-tags.ts'
 import type { CachePolicy } from '../policy/options.ts'
 
 /** From when until when a response may be used: everything a record says about time. */
-export interface Lifetime {
-  readonly storedAt: number
-  readonly dateMs: number
-  readonly initialAgeMs: number
-  readonly staleAt: number
-  readonly whileRevalidateUntil: number
-  readonly ifErrorUntil: number
-  readonly deleteAt: number
-  readonly mustRevalidate: boolean
-}
+export type Lifetime = Pick<
+  CacheRecord,
+  | 'storedAt'
+  | 'dateMs'
+  | 'initialAgeMs'
+  | 'staleAt'
+  | 'whileRevalidateUntil'
+  | 'ifErrorUntil'
+  | 'deleteAt'
+  | 'mustRevalidate'
+>
 
 export interface Times {
   /** `Clock.now()` when the request went to the handler, and when its answer came. */
