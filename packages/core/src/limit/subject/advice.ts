@@ -37,7 +37,7 @@ export class Advice {
       if (policy.byIp) this.#behindProxy(policy, view)
     }
     const field = forwarding.find((name) => fields.has(name) && !isTrusted(view, name))
-    const where = policies.map(({ name }) => `\`${name}\``).join(', ')
+    const where = namesOf(policies)
     if (field !== undefined && policies.some(({ byIp }) => !byIp)) {
       this.#give(
         'SLUICE_LIMIT_FORWARDED',
@@ -64,7 +64,7 @@ export class Advice {
     for (const name of ['user', 'session'] as const) {
       const found = missing.has(name) ? view.property(name) : undefined
       if (found === undefined || found === null) continue
-      const where = policies.map((policy) => `\`${policy.name}\``).join(', ')
+      const where = namesOf(policies)
       this.#give(
         'SLUICE_LIMIT_USER',
         where,
@@ -96,6 +96,8 @@ export class Advice {
     process.emitWarning(text(), { code })
   }
 }
+
+const namesOf = (policies: readonly Policy[]): string => policies.map(({ name }) => `\`${name}\``).join(', ')
 
 /** Whether there may be something to say when the response is there. */
 export function mayHaveCome({ missing }: Watch): boolean {
