@@ -123,7 +123,8 @@ export async function expectHitsWithAnalytics(app: Served, path: string): Promis
     const answer = await app.visitor({ _ga: `GA1.${i}`, _gid: `${i}` }).get(path)
     expect(answer.status).toBe(200)
     answers.push(answer.cache)
-    await stored()
+    // Each of those who follow finds what this one left behind.
+    if (answer.cache !== 'hit' && !answer.stored) await stored()
   }
   expect([path, answers.slice(2)]).toEqual([path, ['hit', 'hit', 'hit']])
 }
