@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -8,7 +7,7 @@ import { fileURLToPath } from 'node:url'
  * What was made of a source is kept between runs, by its name and content: the tests start these programs some hundred
  * times. Loading the compiler alone takes longer than reading all that it made.
  */
-const kept = join(tmpdir(), `sluice-typescript-${process.getuid?.() ?? ''}`)
+const kept = fileURLToPath(new URL('../../../node_modules/.cache/sluice-typescript', import.meta.url))
 const options = {
   swcrc: false,
   sourceMaps: 'inline',
@@ -45,10 +44,14 @@ function keptAs(name) {
 async function make(filename, text, name) {
   const { transformSync } = await import('@swc/core')
   const { code } = transformSync(text, { filename, ...options })
-  // Others may be writing the same, and nobody may read half of it.
-  mkdirSync(kept, { recursive: true, mode: 0o700 })
-  const own = `${name}.${process.pid}`
-  writeFileSync(own, code)
-  renameSync(own, name)
+  try {
+    mkdirSync(kept, { recursive: true })
+    // Others may be writing the same, and nobody may read half of it.
+    const own = `${name}.${process.pid}`
+    writeFileSync(own, code)
+    renameSync(own, name)
+  } catch {
+    // Where nothing can be written each start makes it anew.
+  }
   return code
 }
