@@ -1,5 +1,5 @@
 import type { Cancel, Charge, Clock, Verdict } from '@sluice/core'
-import { missingOf, type Spec } from '../store/spec.ts'
+import { holdMsOf, missingOf, type Spec } from '../store/spec.ts'
 
 /** Units of one key that were charged in advance, and are this process's to use until their time is over. */
 interface Batch {
@@ -171,7 +171,7 @@ export class Batches {
       atMs,
       remaining,
       resetAtMs: this.#clock.now() + resetMs,
-      untilMs: sentMs + spec.holdMs,
+      untilMs: sentMs + holdMsOf(spec, verdict),
       next: undefined,
       prefetched: false,
     }
