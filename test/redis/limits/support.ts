@@ -23,10 +23,14 @@ export function limitsOn(client: unknown, over: Partial<RedisLimitStoreOptions> 
 export interface QuotaInput extends Partial<Omit<Quota, 'algorithm'>> {
   readonly algorithm?: AlgorithmKind
   readonly permitTtlMs?: number
+  readonly timeZone?: string
 }
 
-export function quotaOf(rate: string, { algorithm: kind, permitTtlMs = 30_000, ...over }: QuotaInput = {}): Quota {
-  const algorithm = algorithmFor('test', parseRate('test', rate)[0]!, kind, permitTtlMs)
+export function quotaOf(
+  rate: string,
+  { algorithm: kind, permitTtlMs = 30_000, timeZone, ...over }: QuotaInput = {},
+): Quota {
+  const algorithm = algorithmFor('test', parseRate('test', rate, timeZone)[0]!, kind, permitTtlMs)
   const name = over.name ?? 'q'
   return {
     policy: name,

@@ -27,8 +27,8 @@ export interface CalendarAlgorithm extends LimitAlgorithm<number[]> {
  * - charging in a running period adds to `used`, and `last = max(last, now)`; else `from` and `until` are those of the period of
  *   now, `last = now`, `used = cost`; a cost of 0 does nothing;
  * - the wait is `until − now`;
- * - what another calendar or quota has counted stays used in the period that contains `t = max(now, last)`, where that had begun
- *   by `last`: from a month to days, what was used counts on the day of the latest charge.
+ * - what another calendar or quota has counted, while its period is running, is used in the period that contains
+ *   `t = max(now, last)`, where that had begun by `last`: from a month to days, it counts on the day of the latest charge.
  */
 export function calendarWindow(quota: number, calendar: Calendar): CalendarAlgorithm {
   const usedAt = (state: number[], nowMs: number): number => (nowMs < state[1]! ? state[3]! : 0)
@@ -46,6 +46,8 @@ export function calendarWindow(quota: number, calendar: Calendar): CalendarAlgor
 
     carry(state, _, nowMs) {
       const last = state[2]!
+      // Stores forget what is over.
+      if (nowMs >= state[1]!) return [0, 0, 0, 0]
       const { fromMs, untilMs } = calendar.at(Math.max(nowMs, last))
       return last >= fromMs ? [fromMs, untilMs, last, state[3]!] : [0, 0, 0, 0]
     },

@@ -34,6 +34,8 @@ end
 A.k = {
   fresh = function() return { 0, 0, 0, 0 } end,
   carry = function(s, p, by, now)
+    -- Stores forget what is over.
+    if now >= s[2] then return { 0, 0, 0, 0 } end
     local from, till = periodOf(p, math.max(now, s[3]))
     if s[3] >= from then return { from, till, s[3], s[4] } end
     return { 0, 0, 0, 0 }
