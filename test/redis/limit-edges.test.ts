@@ -48,6 +48,11 @@ describe.each(Object.entries(stores))('limits in %s', (name, make) => {
       ['100/min burst 100', '100/h burst 90', 10],
       ['100/min', '200/min burst 200', 120],
       ['100/min burst 100', '200/min', 120],
+      ['100/calendar day', '200/calendar day', 120],
+      ['100/calendar month', '200/calendar day', 120],
+      ['100/calendar day', '200/calendar week', 120],
+      ['100/calendar month', '200/min', 120],
+      ['100/min', '200/calendar month', 120],
     ])('carries over what was used, at a deploy from %s to %s', async (before, after, remaining) => {
       const { deploy } = setUp()
       await deploy({ p: before }).check('p', { ...me, cost: 80 })
@@ -155,12 +160,13 @@ describe.each(Object.entries(stores))('limits in %s', (name, make) => {
   describe('a clock that stands anywhere', () => {
     const year = 366 * 86_400_000
     const moments = [-8.6e15, -year, -60_001, -1, 0, 1, 59_999, 2 ** 31, 8.5e15]
-    const rates = ['3/min', '3/min burst 3', '3/min/log', '3/min/fixed', '3 concurrent'] as const
+    const rates = ['3/min', '3/min burst 3', '3/min/log', '3/min/fixed', '3/calendar', '3 concurrent'] as const
     const policies = {
       '3/min': '3/min',
       '3/min burst 3': '3/min burst 3',
       '3/min/log': { rate: '3/min', algorithm: 'sliding-log' },
       '3/min/fixed': { rate: '3/min', algorithm: 'fixed-window' },
+      '3/calendar': { rate: '3/calendar month', timeZone: 'America/New_York' },
       '3 concurrent': '3 concurrent',
     } as const
 
@@ -174,7 +180,7 @@ describe.each(Object.entries(stores))('limits in %s', (name, make) => {
         expect([await take(), await take(), await take(), await take()]).toEqual([true, true, true, false])
         const { retryAfterMs } = await limiter.peek('p', me)
         expect(retryAfterMs).toBeGreaterThan(0)
-        expect(retryAfterMs).toBeLessThanOrEqual(64_000)
+        expect(retryAfterMs).toBeLessThanOrEqual(rate === '3/calendar' ? 31 * 86_400_000 : 64_000)
         if (rate === '3 concurrent') return
         clock.ms += retryAfterMs
         expect(await take()).toBe(true)
@@ -186,7 +192,7 @@ describe.each(Object.entries(stores))('limits in %s', (name, make) => {
       const limiter = deploy({ p: policies[rate] })
       const take = async () => (await limiter.check('p', me)).allowed
       for (let i = 0; i < 3; i++) expect(await take()).toBe(true)
-      for (const back of [1, 1_000, 61_000, year]) {
+      for (const back of [1, 1_000, 61_000, 40 * 86_400_000, year]) {
         clock.ms -= back
         expect(await take()).toBe(false)
       }

@@ -45,6 +45,12 @@ export function quotaOf(
   }
 }
 
+/** A rate of that kind, in that window or, where that is what it counts in, in a calendar month. */
+export function rateOf(kind: AlgorithmKind, n: number, window: string): string {
+  if (kind === 'concurrent') return `${n} concurrent`
+  return `${n}/${kind === 'calendar-window' ? 'calendar month' : window}`
+}
+
 let permits = 0
 
 export function chargeOf(quota: Quota, subject = 'a', cost = 1): Charge {

@@ -1,4 +1,4 @@
-import { TimeZone } from './time-zone.ts'
+import { midnightOf, TimeZone } from './time-zone.ts'
 
 /** What is counted in: days, weeks from Monday on (ISO 8601), months. */
 export type CalendarUnit = 'day' | 'week' | 'month'
@@ -96,5 +96,6 @@ function numberOf(unit: CalendarUnit, wallMs: number): number {
 function firstMidnight(unit: CalendarUnit, number: number): number {
   if (unit === 'day') return number * dayMs
   if (unit === 'week') return (number * 7 - 3) * dayMs
-  return Date.UTC(Math.floor(number / 12), number % 12, 1)
+  const year = Math.floor(number / 12)
+  return midnightOf(year, number - year * 12, 1)
 }

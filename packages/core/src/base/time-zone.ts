@@ -16,6 +16,7 @@ export class TimeZone {
       calendar: 'gregory',
       numberingSystem: 'latn',
       hourCycle: 'h23',
+      era: 'short',
       year: 'numeric',
       month: 'numeric',
       day: 'numeric',
@@ -28,10 +29,13 @@ export class TimeZone {
 
   /** What the clocks show at an instant. Takes microseconds: it is not for hot paths. */
   wallMs(ms: number): number {
-    const parts: Record<string, number> = {}
-    for (const { type, value } of this.#format.formatToParts(ms)) parts[type] = Number(value)
-    const { year, month, day, hour, minute, second } = parts as Record<Intl.DateTimeFormatPartTypes, number>
-    return Date.UTC(year, month - 1, day, hour, minute, second) + (ms - Math.floor(ms / 1_000) * 1_000)
+    const parts: Partial<Record<Intl.DateTimeFormatPartTypes, string>> = {}
+    for (const { type, value } of this.#format.formatToParts(ms)) parts[type] = value
+    const [year, month, day] = [Number(parts.year), Number(parts.month), Number(parts.day)]
+    const seconds = Number(parts.hour) * 3_600 + Number(parts.minute) * 60 + Number(parts.second)
+    // Before the year 1 there was the year 1 before Christ.
+    const midnight = midnightOf(parts.era === 'BC' ? 1 - year : year, month - 1, day)
+    return midnight + seconds * 1_000 + (ms - Math.floor(ms / 1_000) * 1_000)
   }
 
   /**
@@ -66,6 +70,11 @@ export class TimeZone {
     }
     return high
   }
+}
+
+/** Midnight in UTC. `Date.UTC` takes the years before 100 for years of the twentieth century. */
+export function midnightOf(year: number, month: number, day: number): number {
+  return new Date(0).setUTCFullYear(year, month, day)
 }
 
 /** Whether a value names a time zone of the IANA database that this platform knows; offsets (`+02:00`) know no summer. */

@@ -4,6 +4,11 @@ import { listOf, part } from './parameters.ts'
 
 const dayMs = 86_400_000
 
+/** The earliest moment a `Date` can be. */
+const beginningMs = -8.64e15
+
+const fresh = (): number[] => [beginningMs, beginningMs, beginningMs, 0]
+
 /** The longest there are: with a day that a zone has twice. */
 const longestMs: Readonly<Record<CalendarUnit, number>> = { day: 2 * dayMs, week: 8 * dayMs, month: 32 * dayMs }
 
@@ -21,8 +26,8 @@ export interface CalendarAlgorithm extends LimitAlgorithm<number[]> {
  *
  * **Parameters:** `[quota]`, and the bounds of periods, which the calendar knows and a script is handed.
  *
- * **State:** `[from, until, last, used]`; zeros before the first charge. The period, from its first millisecond to the first of
- * the next; the time of the latest charge; the units.
+ * **State:** `[from, until, last, used]`: the period, from its first millisecond to the first of the next; the time of the latest
+ * charge; the units. Before the first charge all of it lies before there was time, whatever a clock says.
  * - the period is running while `now < until`; a clock that was set back is still in it, so nothing is given twice;
  * - charging in a running period adds to `used`, and `last = max(last, now)`; else `from` and `until` are those of the period of
  *   now, `last = now`, `used = cost`; a cost of 0 does nothing;
@@ -42,14 +47,14 @@ export function calendarWindow(quota: number, calendar: Calendar): CalendarAlgor
     stateTtlMs: longestMs[calendar.unit],
     signature: `cw:${quota}:${calendar.name}`,
     scaled: (share) => calendarWindow(part(quota, share), calendar),
-    fresh: () => [0, 0, 0, 0],
+    fresh,
 
     carry(state, _, nowMs) {
       const last = state[2]!
       // Stores forget what is over.
-      if (nowMs >= state[1]!) return [0, 0, 0, 0]
+      if (nowMs >= state[1]!) return fresh()
       const { fromMs, untilMs } = calendar.at(Math.max(nowMs, last))
-      return last >= fromMs ? [fromMs, untilMs, last, state[3]!] : [0, 0, 0, 0]
+      return last >= fromMs ? [fromMs, untilMs, last, state[3]!] : fresh()
     },
 
     waitMs(state, cost, nowMs) {

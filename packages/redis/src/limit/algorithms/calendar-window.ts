@@ -2,6 +2,9 @@ import { placesOf } from './places.ts'
 
 const p = placesOf('calendar-window')
 
+/** The earliest moment a `Date` can be, as in core. */
+const beginningMs = -8.64e15
+
 /**
  * `calendar-window`: counts in the day, week or month that contains now.
  *
@@ -31,14 +34,15 @@ local function counted(s, now)
   if now < s[2] then return s[4] end
   return 0
 end
+local function unused() return { ${beginningMs}, ${beginningMs}, ${beginningMs}, 0 } end
 A.k = {
-  fresh = function() return { 0, 0, 0, 0 } end,
+  fresh = unused,
   carry = function(s, p, by, now)
     -- Stores forget what is over.
-    if now >= s[2] then return { 0, 0, 0, 0 } end
+    if now >= s[2] then return unused() end
     local from, till = periodOf(p, math.max(now, s[3]))
     if s[3] >= from then return { from, till, s[3], s[4] } end
-    return { 0, 0, 0, 0 }
+    return unused()
   end,
   wait = function(s, p, cost, now)
     if cost > ${p.quota} then return -1 end
