@@ -7,7 +7,8 @@ import { carried } from '../../packages/core/src/limit/algorithms/carry.ts'
 import { fixedWindow } from '../../packages/core/src/limit/algorithms/fixed-window.ts'
 import { createLimiter } from '../../packages/core/src/limit/limiter.ts'
 import type { PolicyInput } from '../../packages/core/src/limit/policy/options.ts'
-import { fieldsOf, ManualClock, open, statusOf } from './helpers.ts'
+import type { LimitStore } from '../../packages/core/src/limit/store/store.ts'
+import { fieldsOf, ManualClock, open, request, statusOf } from './helpers.ts'
 
 const hour = 3_600_000
 const day = 24 * hour
@@ -308,6 +309,20 @@ describe('a policy by the calendar', () => {
     expect(await limiter.peek('p', { ...me, cost: 4 })).toMatchObject({ allowed: false, retryAfterMs: toMonday })
     await limiter.reset('p', me)
     expect(await limiter.peek('p', me)).toMatchObject({ remaining: 5, resetMs: 0 })
+  })
+
+  test('while a store is out: at this process’s share of the month', async () => {
+    const out = (): Promise<never> => Promise.reject(new Error('out'))
+    const store = { kind: 'remote', consume: out, peek: out, settle: out, renew: out, refund: out, reset: out }
+    const limiter = createLimiter({
+      limits: { p: { rate: '10 per calendar month', share: 0.3 } },
+      clock: new ManualClock(),
+      store: { ...store, usage: () => ({}), close: () => {} } as unknown as LimitStore,
+    })
+    const pipeline = limiter.pipeline('p')
+    const seen: number[] = []
+    for (let i = 0; i < 5; i++) seen.push(statusOf(await pipeline.open(request())))
+    expect(seen).toEqual([200, 200, 200, 429, 429])
   })
 
   test.each<[string, PolicyInput, RegExp]>([

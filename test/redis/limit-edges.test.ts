@@ -1,10 +1,11 @@
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { by, type KeyFunction } from '../../packages/core/src/exchange/client/by.ts'
+import type { RequestContext } from '../../packages/core/src/exchange/context.ts'
 import type { CheckOptions } from '../../packages/core/src/limit/checks.ts'
 import { createLimiter, type Limiter, type LimiterOptions } from '../../packages/core/src/limit/limiter.ts'
 import { MemoryLimitStore } from '../../packages/core/src/limit/store/memory-limit-store.ts'
 import type { LimitStore } from '../../packages/core/src/limit/store/store.ts'
-import { type FakeRequest, fieldsOf, request } from '../limit/helpers.ts'
+import { type FakeRequest, fieldsOf, request, Sink } from '../limit/helpers.ts'
 import { limitsOn, StillClock } from './limits/support.ts'
 import { client } from './one-client.ts'
 import { freshName } from './support.ts'
@@ -197,6 +198,51 @@ describe.each(Object.entries(stores))('limits in %s', (name, make) => {
         expect(await take()).toBe(false)
       }
     })
+  })
+
+  describe('a soft limit', () => {
+    test.each(['10/min', '10/min burst 10', '10/calendar day', '10 concurrent'])(
+      'of %s is told of and emitted alike, over costs, refunds and resets',
+      async (rate) => {
+        const clock = new StillClock()
+        const store = make(clock, freshName())
+        const sink = new Sink()
+        const p = { rate, key: () => 'me', warnAt: 0.8, cost: (c: RequestContext) => Number(c.header('x-cost')) }
+        const limits: LimiterOptions['limits'] = { p }
+        const limiter = createLimiter({
+          limits,
+          clock,
+          store,
+          events: sink,
+          secret: 'the same for all of them',
+          deadlineMs: 10_000,
+        })
+        if (name === 'Redis') closing.push(limiter)
+        const pipeline = limiter.pipeline('p')
+        const seen: (string | undefined)[] = []
+        const ask = async (cost: number): Promise<void> => {
+          const opening = await pipeline.open(request({ headers: { 'x-cost': String(cost) } }))
+          seen.push(fieldsOf(opening).get('ratelimit-warning'))
+        }
+        await ask(7)
+        await ask(1)
+        await ask(0)
+        if (!rate.includes('concurrent')) {
+          await limiter.refund('p', { ...me, cost: 2 })
+          await ask(1)
+          await ask(3)
+          await ask(1)
+        }
+        await limiter.reset('p', me)
+        await ask(7)
+        const near = (left: number): string => `"p";r=${left};q=10`
+        const between = rate.includes('concurrent') ? [] : [undefined, near(0), near(0)]
+        expect(seen).toEqual([undefined, near(2), near(2), ...between, undefined])
+        const crossings = sink.of('near-limit').map(({ policy, verdict }) => [policy, verdict.remaining])
+        expect(crossings).toEqual([['p', 2], ...(between.length > 0 ? [['p', 0]] : [])])
+        expect(limiter.stats().nearLimit).toBe(crossings.length)
+      },
+    )
   })
 
   describe('a concurrency', () => {

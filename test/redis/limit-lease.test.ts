@@ -37,6 +37,14 @@ describe('units taken in advance', () => {
     expect((await server.calls()).evalsha).toBe(4)
   })
 
+  test('are there to be used, and not used up, in the verdict of who takes them: what remains goes down one by one', async () => {
+    const { stores } = processes(1)
+    const quota = leased('100/min', 40)
+    const left: number[] = []
+    for (let i = 0; i < 100; i++) left.push((await stores[0]!.consume([chargeOf(quota)]))[0]!.remaining)
+    expect(left).toEqual(Array.from({ length: 100 }, (_, i) => 99 - i))
+  })
+
   test('are fetched before the last ones are used up, so that nobody waits, and never more than n and a quarter', async () => {
     const { stores } = processes(2)
     const quota = leased('1000/min', 40)

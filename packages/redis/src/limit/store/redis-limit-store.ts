@@ -124,7 +124,10 @@ export class RedisLimitStore implements LimitStore {
     const together = !this.#link.client.isCluster || charges.every((one) => subjectOf(one) === subjectOf(charges[0]!))
     const answered = together ? this.#ask('c', charges, extras) : this.#bySubject(charges, extras)
     return answered.then((answers) => {
-      const verdicts = answers.map(({ verdict }) => verdict)
+      // What was taken beyond is left, for this process.
+      const verdicts = answers.map(({ verdict: one, extra }) =>
+        extra ? { ...one, remaining: one.remaining + extra } : one,
+      )
       this.#blocked.note(charges, verdicts, asked)
       if (inAdvance) this.#keep(charges, answers, asked.sentMs)
       return verdicts
