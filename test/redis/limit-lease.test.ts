@@ -104,6 +104,17 @@ describe('units taken in advance', () => {
     expect(await take(stores[1]!, quota)).toBe(true)
   })
 
+  test('that were fetched while others were in use go back with them, each once', async () => {
+    const { clock, stores } = processes(2)
+    const quota = leased('100/min', 40)
+    const left = async () => (await stores[1]!.peek([chargeOf(quota)]))[0]!.remaining
+    for (let i = 0; i < 31; i++) await take(stores[0]!, quota)
+    await until(async () => (await left()) === 20)
+    clock.advance(1_001)
+    await until(async () => (await left()) > 20)
+    expect(await left()).toBe(69)
+  })
+
   test('go back when the process closes', async () => {
     const { stores } = processes(2)
     const quota = leased('100/min', 60)

@@ -117,7 +117,8 @@ export class Batches {
   async #fetchNext(key: string, batch: Batch): Promise<void> {
     const taken = await this.#takeMore(batch.charge, batch.spec)
     if (taken.units === 0) return
-    const next = this.#batch(batch.charge, batch.spec, taken)
+    // A charge of its own: what is given back is told apart by its charge.
+    const next = this.#batch({ ...batch.charge }, batch.spec, taken)
     // It may have been replaced or dropped meanwhile.
     if (this.#batches.get(key) === batch) batch.next = next
     else this.#giveBack([next])
