@@ -209,6 +209,16 @@ describe('limiters whose settings break what a policy promises are refused', () 
       () => limited(make({ points: 1, duration: 1 }), { algorithm: 'token-bucket' }),
       /fixed windows/,
     ],
+    [
+      'a rate of the calendar',
+      () => limited(make({ points: 5, duration: 86_400 }), { rate: '5/calendar day' }),
+      /limits\.login\.rate.*must not be of the calendar.*5 per 86400000 ms from the first request on.*5\/calendar day/,
+    ],
+    [
+      'a time zone for its own rate',
+      () => limited(make({ points: 5, duration: 86_400 }), { timeZone: 'UTC' }),
+      /limits\.login\.timeZone.*left out/,
+    ],
   ])('%s', (_, fn, message) => {
     expect(fn).toThrow(message)
   })

@@ -21,6 +21,16 @@ describe('rates that parse', () => {
     ['5/s burst 20', [{ quota: 5, windowMs: 1_000, burst: 20 }]],
     ['5 per second BURST 20', [{ quota: 5, windowMs: 1_000, burst: 20 }]],
     ['20 concurrent', [{ concurrent: 20 }]],
+    ['10000 per calendar month', [{ quota: 10_000, calendar: 'month', timeZone: 'UTC' }]],
+    ['100/calendar day', [{ quota: 100, calendar: 'day', timeZone: 'UTC' }]],
+    ['500 PER Calendar  WEEK', [{ quota: 500, calendar: 'week', timeZone: 'UTC' }]],
+    [
+      '9 calendar day; 5/s',
+      [
+        { quota: 9, calendar: 'day', timeZone: 'UTC' },
+        { quota: 5, windowMs: 1_000 },
+      ],
+    ],
     ['20concurrent', [{ concurrent: 20 }]],
     [
       '100/min; 5/s',
@@ -42,6 +52,7 @@ describe('rates that parse', () => {
     ['5/1500ms', '5/1500ms'],
     ['100 / 60min, 2/s burst 5; 3 concurrent', '100/h; 2/s burst 5; 3 concurrent'],
     ['1/14d', '1/2w'],
+    ['500 per calendar week;5/s', '500/calendar week; 5/s'],
   ])('%s is written %s, and reads the same', (text, canonical) => {
     expect(rateText(parseRate('r', text))).toBe(canonical)
     expect(parseRate('r', canonical)).toEqual(parseRate('r', text))
@@ -72,6 +83,11 @@ describe('a rate that does not parse names itself and the position', () => {
     ['10/min;', 8],
     ['10/min;;5/s', 8],
     ['10 concurrently', 4],
+    ['10/calendar', 12],
+    ['10/calendar year', 13],
+    ['10/calendarday', 4],
+    ['10/2 calendar days', 6],
+    ['10/calendar day burst 5', 17],
     ['99999999999999999999/s', 1],
     ['10/min\u200b', 7],
   ])('%j at %i', (text, position) => {

@@ -7,7 +7,7 @@ import { keyedHash } from '../../packages/core/src/limit/subject/subjects.ts'
 import { timed } from '../support/lateness.ts'
 import { holds, mastersOf, moveSlot, replicated, slotOf } from '../support/redis-cluster.ts'
 import { type RedisCluster, startCluster, until } from '../support/redis-server.ts'
-import { chargeOf, limitsOn, quotaOf } from './limits/support.ts'
+import { chargeOf, limitsOn, quotaOf, rateOf } from './limits/support.ts'
 import { kinds } from './limits/trace.ts'
 import { freshName } from './support.ts'
 
@@ -62,7 +62,7 @@ describe('in a Cluster', () => {
 
   test.each(kinds)('a policy with another subject is charged with the others or not at all: %s', async (kind) => {
     const store = limitsOn(client)
-    const rate = (n: number) => (kind === 'concurrent' ? `${n} concurrent` : `${n}/d`)
+    const rate = (n: number) => rateOf(kind, n, 'd')
     const mine = quotaOf(rate(4), { name: 'mine', algorithm: kind })
     const shared = quotaOf(rate(10), { name: 'shared', algorithm: kind })
     const ask = (subject: string): Charge[] => [chargeOf(shared, 'everyone'), chargeOf(mine, subject)]

@@ -1,10 +1,11 @@
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { by, type KeyFunction } from '../../packages/core/src/exchange/client/by.ts'
+import type { RequestContext } from '../../packages/core/src/exchange/context.ts'
 import type { CheckOptions } from '../../packages/core/src/limit/checks.ts'
 import { createLimiter, type Limiter, type LimiterOptions } from '../../packages/core/src/limit/limiter.ts'
 import { MemoryLimitStore } from '../../packages/core/src/limit/store/memory-limit-store.ts'
 import type { LimitStore } from '../../packages/core/src/limit/store/store.ts'
-import { type FakeRequest, fieldsOf, request } from '../limit/helpers.ts'
+import { type FakeRequest, fieldsOf, request, Sink } from '../limit/helpers.ts'
 import { limitsOn, StillClock } from './limits/support.ts'
 import { client } from './one-client.ts'
 import { freshName } from './support.ts'
@@ -48,6 +49,11 @@ describe.each(Object.entries(stores))('limits in %s', (name, make) => {
       ['100/min burst 100', '100/h burst 90', 10],
       ['100/min', '200/min burst 200', 120],
       ['100/min burst 100', '200/min', 120],
+      ['100/calendar day', '200/calendar day', 120],
+      ['100/calendar month', '200/calendar day', 120],
+      ['100/calendar day', '200/calendar week', 120],
+      ['100/calendar month', '200/min', 120],
+      ['100/min', '200/calendar month', 120],
     ])('carries over what was used, at a deploy from %s to %s', async (before, after, remaining) => {
       const { deploy } = setUp()
       await deploy({ p: before }).check('p', { ...me, cost: 80 })
@@ -155,12 +161,13 @@ describe.each(Object.entries(stores))('limits in %s', (name, make) => {
   describe('a clock that stands anywhere', () => {
     const year = 366 * 86_400_000
     const moments = [-8.6e15, -year, -60_001, -1, 0, 1, 59_999, 2 ** 31, 8.5e15]
-    const rates = ['3/min', '3/min burst 3', '3/min/log', '3/min/fixed', '3 concurrent'] as const
+    const rates = ['3/min', '3/min burst 3', '3/min/log', '3/min/fixed', '3/calendar', '3 concurrent'] as const
     const policies = {
       '3/min': '3/min',
       '3/min burst 3': '3/min burst 3',
       '3/min/log': { rate: '3/min', algorithm: 'sliding-log' },
       '3/min/fixed': { rate: '3/min', algorithm: 'fixed-window' },
+      '3/calendar': { rate: '3/calendar month', timeZone: 'America/New_York' },
       '3 concurrent': '3 concurrent',
     } as const
 
@@ -174,7 +181,7 @@ describe.each(Object.entries(stores))('limits in %s', (name, make) => {
         expect([await take(), await take(), await take(), await take()]).toEqual([true, true, true, false])
         const { retryAfterMs } = await limiter.peek('p', me)
         expect(retryAfterMs).toBeGreaterThan(0)
-        expect(retryAfterMs).toBeLessThanOrEqual(64_000)
+        expect(retryAfterMs).toBeLessThanOrEqual(rate === '3/calendar' ? 31 * 86_400_000 : 64_000)
         if (rate === '3 concurrent') return
         clock.ms += retryAfterMs
         expect(await take()).toBe(true)
@@ -186,11 +193,56 @@ describe.each(Object.entries(stores))('limits in %s', (name, make) => {
       const limiter = deploy({ p: policies[rate] })
       const take = async () => (await limiter.check('p', me)).allowed
       for (let i = 0; i < 3; i++) expect(await take()).toBe(true)
-      for (const back of [1, 1_000, 61_000, year]) {
+      for (const back of [1, 1_000, 61_000, 40 * 86_400_000, year]) {
         clock.ms -= back
         expect(await take()).toBe(false)
       }
     })
+  })
+
+  describe('a soft limit', () => {
+    test.each(['10/min', '10/min burst 10', '10/calendar day', '10 concurrent'])(
+      'of %s is told of and emitted alike, over costs, refunds and resets',
+      async (rate) => {
+        const clock = new StillClock()
+        const store = make(clock, freshName())
+        const sink = new Sink()
+        const p = { rate, key: () => 'me', warnAt: 0.8, cost: (c: RequestContext) => Number(c.header('x-cost')) }
+        const limits: LimiterOptions['limits'] = { p }
+        const limiter = createLimiter({
+          limits,
+          clock,
+          store,
+          events: sink,
+          secret: 'the same for all of them',
+          deadlineMs: 10_000,
+        })
+        if (name === 'Redis') closing.push(limiter)
+        const pipeline = limiter.pipeline('p')
+        const seen: (string | undefined)[] = []
+        const ask = async (cost: number): Promise<void> => {
+          const opening = await pipeline.open(request({ headers: { 'x-cost': String(cost) } }))
+          seen.push(fieldsOf(opening).get('ratelimit-warning'))
+        }
+        await ask(7)
+        await ask(1)
+        await ask(0)
+        if (!rate.includes('concurrent')) {
+          await limiter.refund('p', { ...me, cost: 2 })
+          await ask(1)
+          await ask(3)
+          await ask(1)
+        }
+        await limiter.reset('p', me)
+        await ask(7)
+        const near = (left: number): string => `"p";r=${left};q=10`
+        const between = rate.includes('concurrent') ? [] : [undefined, near(0), near(0)]
+        expect(seen).toEqual([undefined, near(2), near(2), ...between, undefined])
+        const crossings = sink.of('near-limit').map(({ policy, verdict }) => [policy, verdict.remaining])
+        expect(crossings).toEqual([['p', 2], ...(between.length > 0 ? [['p', 0]] : [])])
+        expect(limiter.stats().nearLimit).toBe(crossings.length)
+      },
+    )
   })
 
   describe('a concurrency', () => {

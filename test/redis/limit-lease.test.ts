@@ -1,9 +1,10 @@
 import { describe, expect, test } from '@jest/globals'
+import { Calendar } from '../../packages/core/src/base/calendar.ts'
 import type { AlgorithmKind } from '../../packages/core/src/limit/algorithms/algorithm.ts'
 import type { LimitStore } from '../../packages/core/src/limit/store/store.ts'
 import { ManualClock } from '../limit/helpers.ts'
 import { until } from '../support/redis-server.ts'
-import { chargeOf, limitsOn, quotaOf } from './limits/support.ts'
+import { chargeOf, limitsOn, quotaOf, rateOf } from './limits/support.ts'
 import { kinds, randomOf } from './limits/trace.ts'
 import { client, server } from './one-client.ts'
 import { freshName } from './support.ts'
@@ -28,12 +29,20 @@ async function take(store: LimitStore, quota: ReturnType<typeof leased>, cost = 
 describe('units taken in advance', () => {
   test.each(windowed)('of a %s are n at a time: a round trip for n requests', async (kind) => {
     const { stores } = processes(1)
-    const quota = leased('1000/min', 50, kind)
+    const quota = leased(rateOf(kind, 1_000, 'min'), 50, kind)
     await take(stores[0]!, quota)
     await server.resetStats()
     for (let i = 1; i < 200; i++) expect(await take(stores[0]!, quota)).toBe(true)
     // With the ones that are fetched while the last are used up.
     expect((await server.calls()).evalsha).toBe(4)
+  })
+
+  test('are there to be used, and not used up, in the verdict of who takes them: what remains goes down one by one', async () => {
+    const { stores } = processes(1)
+    const quota = leased('100/min', 40)
+    const left: number[] = []
+    for (let i = 0; i < 100; i++) left.push((await stores[0]!.consume([chargeOf(quota)]))[0]!.remaining)
+    expect(left).toEqual(Array.from({ length: 100 }, (_, i) => 99 - i))
   })
 
   test('are fetched before the last ones are used up, so that nobody waits, and never more than n and a quarter', async () => {
@@ -65,7 +74,7 @@ describe('units taken in advance', () => {
 
   test.each(windowed)('of a %s are never more than there are, over four processes', async (kind) => {
     const { stores } = processes(4)
-    const quota = leased('100/h', 30, kind)
+    const quota = leased(rateOf(kind, 100, 'h'), 30, kind)
     let admitted = 0
     for (let i = 0; i < 100; i++) for (const store of stores) if (await take(store, quota)) admitted++
     // A bucket keeps back what flows in while units are held.
@@ -93,6 +102,17 @@ describe('units taken in advance', () => {
     await new Promise((resolve) => setTimeout(resolve, 50))
     expect((await stores[1]!.peek([chargeOf(quota)]))[0]!.remaining).toBe(99)
     expect(await take(stores[1]!, quota)).toBe(true)
+  })
+
+  test('that were fetched while others were in use go back with them, each once', async () => {
+    const { clock, stores } = processes(2)
+    const quota = leased('100/min', 40)
+    const left = async () => (await stores[1]!.peek([chargeOf(quota)]))[0]!.remaining
+    for (let i = 0; i < 31; i++) await take(stores[0]!, quota)
+    await until(async () => (await left()) === 20)
+    clock.advance(1_001)
+    await until(async () => (await left()) > 20)
+    expect(await left()).toBe(69)
   })
 
   test('go back when the process closes', async () => {
@@ -138,7 +158,7 @@ describe('units taken in advance', () => {
     }
   })
 
-  test.each(windowed)(
+  test.each(windowed.filter((kind) => kind !== 'calendar-window'))(
     'keep the guarantee of %s in every window, however they are used',
     async (kind) => {
       const windowMs = 1_600
@@ -164,6 +184,30 @@ describe('units taken in advance', () => {
     },
     20_000,
   )
+
+  test('are not used in the next period of a calendar: at most N in each, over the midnights of three processes', async () => {
+    for (let seed = 1; seed <= 6; seed++) {
+      const random = randomOf(seed)
+      const { clock, stores } = processes(3)
+      const days = new Calendar('day', 'Europe/Berlin')
+      const quota = quotaOf('20/calendar day', { lease: 7, timeZone: 'Europe/Berlin' })
+      const used = new Map<number, number>()
+      for (let night = 0; night < 3; night++) {
+        const midnight = days.at(clock.now()).untilMs
+        clock.advance(midnight - clock.now() - 200)
+        while (clock.now() < midnight + 900) {
+          clock.advance(Math.floor(random() * 60))
+          for (let n = random() < 0.1 ? 12 : 1; n > 0; n--) {
+            const { fromMs } = days.at(clock.now())
+            if (await take(stores[Math.floor(random() * 3)]!, quota)) used.set(fromMs, (used.get(fromMs) ?? 0) + 1)
+          }
+        }
+      }
+      expect(Math.max(...used.values())).toBeLessThanOrEqual(20)
+      expect(Math.max(...used.values())).toBeGreaterThan(15)
+      expect(used.size).toBe(4)
+    }
+  }, 20_000)
 })
 
 describe('a refund of a policy whose units are taken in advance', () => {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { type RedisServer, startRedis, until } from '../support/redis-server.ts'
+import { rateOf } from './limits/support.ts'
 import { kinds } from './limits/trace.ts'
 import { type Checked, LimitWorker } from './limits/workers.ts'
 import { freshName } from './support.ts'
@@ -8,10 +9,21 @@ import { freshName } from './support.ts'
 const processes = (process.env.SLUICE_LIMIT_PROCESSES ?? '4').split(',').map(Number)
 
 const limit = 200
-const rateOf = (kind: string): string => (kind === 'concurrent' ? `${limit} concurrent` : `${limit}/366 d`)
+/** Whose midnight is hours away. */
+const timeZone = Math.abs(new Date().getUTCHours() - 12) < 6 ? 'UTC' : 'Asia/Tokyo'
 const limits = {
-  ...Object.fromEntries(kinds.map((kind) => [kind, { rate: rateOf(kind), algorithm: kind }])),
-  leased: { rate: rateOf('sliding-window'), lease: 20 },
+  ...Object.fromEntries(
+    kinds.map((kind) => [
+      kind,
+      {
+        rate: rateOf(kind, limit, '366 d'),
+        algorithm: kind,
+        ...(kind === 'calendar-window' && { timeZone }),
+      },
+    ]),
+  ),
+  leased: { rate: rateOf('sliding-window', limit, '366 d'), lease: 20 },
+  leasedMonth: { rate: rateOf('calendar-window', limit, ''), lease: 20, timeZone },
   permits: { rate: '10 concurrent', permitTtl: '2s' },
   closing: { rate: '100/h', lease: 60 },
 }
@@ -42,7 +54,7 @@ describe.each(processes)('%d processes, each with 50 in flight', (count) => {
     await Promise.all(workers.map((worker) => worker.kill()))
   })
 
-  test.each([...kinds, 'leased'])('admit exactly as many as the limit says: %s', async (policy) => {
+  test.each([...kinds, 'leased', 'leasedMonth'])('admit exactly as many as the limit says: %s', async (policy) => {
     const checked = await Promise.all(workers.map((worker) => worker.check(policy, 'hot', limit)))
     expect(checked.map(({ elsewhere }) => elsewhere)).toEqual(workers.map(() => 0))
     expect(total(checked)).toBe(limit)

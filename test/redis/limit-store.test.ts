@@ -6,12 +6,10 @@ import type { Charge, LimitStore, Verdict } from '../../packages/core/src/limit/
 import { subjectLength } from '../../packages/core/src/limit/store/store.ts'
 import { redis } from '../../packages/redis/src/index.ts'
 import { ManualClock } from '../limit/helpers.ts'
-import { chargeOf, limitsOn, quotaOf, StillClock } from './limits/support.ts'
+import { chargeOf, limitsOn, quotaOf, rateOf, StillClock } from './limits/support.ts'
 import { kinds } from './limits/trace.ts'
 import { client, server } from './one-client.ts'
 import { freshName } from './support.ts'
-
-const rateOf = (kind: string, n: number): string => (kind === 'concurrent' ? `${n} concurrent` : `${n}/d`)
 
 /** Calls of scripts while `run` runs. */
 async function scriptsDuring(run: () => Promise<unknown>): Promise<number> {
@@ -55,7 +53,7 @@ describe('one request', () => {
 
   test.each(kinds)('is charged all or nothing where it meets %s', async (kind) => {
     const store = limitsOn(client)
-    const scarce = quotaOf(rateOf(kind, 2), { name: 'scarce', algorithm: kind })
+    const scarce = quotaOf(rateOf(kind, 2, 'd'), { name: 'scarce', algorithm: kind })
     const ample = quotaOf('100/d', { name: 'ample' })
     const ask = () => store.consume([chargeOf(ample), chargeOf(scarce)])
     const verdicts = [await ask(), await ask(), await ask(), await ask()]
@@ -98,8 +96,8 @@ describe('what stands in Redis', () => {
       const limiter = createLimiter({
         store,
         limits: {
-          a: { rate: rateOf(kind, 10), algorithm: kind },
-          'a much longer name {}': { rate: `${rateOf(kind, 20)}`, algorithm: kind },
+          a: { rate: rateOf(kind, 10, 'd'), algorithm: kind },
+          'a much longer name {}': { rate: rateOf(kind, 20, 'd'), algorithm: kind },
         },
       })
       for (const key of ['203.0.113.9', 'someone@example.org', 'x'.repeat(500)]) {

@@ -3,6 +3,7 @@
  * `@sluice/node`; this package is for those who write an adapter or a store.
  */
 
+export type { Calendar, CalendarUnit, Period } from './base/calendar.ts'
 export { type Cancel, type Clock, systemClock } from './base/clock.ts'
 export { afterWaiting } from './base/deadline.ts'
 export { isSluiceError, optionError, SluiceError, type SluiceErrorCode } from './base/errors.ts'

@@ -4,7 +4,8 @@ import { chargeOf, type QuotaInput, quotaOf } from '../../redis/limits/support.t
 import { randomOf } from '../../redis/limits/trace.ts'
 import type { Letters } from './table.ts'
 
-export const windowMs = 3_600_000
+/** How long the window of a limit is: an hour, or the day of the calendar. */
+export const windowOf = (kind: AlgorithmKind): number => (kind === 'calendar-window' ? 86_400_000 : 3_600_000)
 /** How long units that are taken in advance are held. */
 const holdMs = 1_000
 
@@ -14,6 +15,7 @@ export const letters: Letters = { N: 6, B: 4, n: 3, b: 2, P: 3 }
 export function quotaFor(kind: AlgorithmKind, more: QuotaInput = {}): Quota {
   const { N, B } = letters
   if (kind === 'concurrent') return quotaOf(`${N} concurrent`, more)
+  if (kind === 'calendar-window') return quotaOf(`${N} per calendar day`, more)
   return quotaOf(kind === 'token-bucket' ? `${N}/h burst ${B}` : `${N}/h`, { algorithm: kind, ...more })
 }
 
@@ -22,6 +24,7 @@ export interface Stage {
   readonly quota: Quota
   readonly stores: readonly LimitStore[]
   pass(ms: number): void
+  now(): number
   /** When that request was admitted. */
   timeOf(verdict: Verdict): number
 }
@@ -76,12 +79,13 @@ export class Client {
 
   /** The most that was admitted in one window, or that was out at once. */
   get most(): number {
-    return this.#stage.quota.algorithm.kind === 'concurrent' ? this.mostHeld : busiest(this.admittedAt)
+    const { kind } = this.#stage.quota.algorithm
+    return kind === 'concurrent' ? this.mostHeld : busiest(this.admittedAt, windowOf(kind))
   }
 }
 
 /** The most moments of which the first and the last are less than a window apart. */
-export function busiest(times: readonly number[]): number {
+export function busiest(times: readonly number[], windowMs: number): number {
   const sorted = times.toSorted((a, b) => a - b)
   let [from, most] = [0, 0]
   for (const [to, at] of sorted.entries()) {
@@ -94,11 +98,10 @@ export function busiest(times: readonly number[]): number {
 /** How much is asked for after how long: 0 for a burst. */
 type Step = readonly [gapMs: number, count: number]
 
-const W = windowMs
 const everything = 0
 
 /** What someone does who knows how the limit counts. `random`: for the gaps, where they are drawn. */
-export function patterns(random: () => number): readonly (readonly Step[])[] {
+export function patterns(W: number, random: () => number): readonly (readonly Step[])[] {
   const edges = [0, 1, holdMs - 1, holdMs, W / 16 - 1, W / 16, W / 16 + 1, W - holdMs, W - 1, W, W + 1]
   const draw = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)]!
   return [
@@ -132,15 +135,23 @@ export function patterns(random: () => number): readonly (readonly Step[])[] {
   ]
 }
 
+/** Time passes until a window of the calendar begins, which all windows of that length do alike. */
+export function toEdge(stage: Stage): void {
+  const W = windowOf(stage.quota.algorithm.kind)
+  stage.pass(W - (stage.now() % W))
+}
+
 /** Attacks a limit of windows in every way there is, each from `phases` moments; the most that was admitted in any window. */
 export async function attackWindows(stage: Stage, phases: number, seed: number): Promise<number> {
   const random = randomOf(seed)
+  const W = windowOf(stage.quota.algorithm.kind)
   let most = 0
   for (let phase = 0; phase < phases; phase++) {
-    for (const [i, steps] of patterns(random).entries()) {
-      // From another place in its sixteenth, first and last millisecond included.
+    for (const [i, steps] of patterns(W, random).entries()) {
+      // From another place in its sixteenth, first and last millisecond included; of the calendar, from midnight first.
       const into = phase === 0 ? 0 : phase === 1 ? W / 16 - 1 : Math.floor((random() * W) / 16)
-      stage.pass(W / 16 + into)
+      toEdge(stage)
+      stage.pass(into)
       const client = new Client(stage, `c${phase}-${i}`)
       for (const [gapMs, count] of steps) {
         stage.pass(gapMs)

@@ -6,7 +6,7 @@ import { createLimiter } from '../../../packages/core/src/limit/limiter.ts'
 import { flexible } from '../../../packages/core/src/limit/store/flexible.ts'
 import { chargeOf } from '../../redis/limits/support.ts'
 import { type RedisCluster, type RedisServer, startCluster, startRedis, until } from '../../support/redis-server.ts'
-import { attack, Client, letters, quotaFor, type Stage, windowMs } from './attack.ts'
+import { attack, Client, letters, quotaFor, type Stage, toEdge, windowOf } from './attack.ts'
 import { connectAll, connectCluster, guardedStage, memoryStage, reached, redisStage } from './stages.ts'
 import { type Bound, bounds, type Cell, type Column, cells, guarantees } from './table.ts'
 
@@ -129,7 +129,9 @@ async function refusedThoughThereIsOne(stage: Stage): Promise<boolean> {
 async function outage(kind: AlgorithmKind, onOutage: 'open' | 'closed' | 'local') {
   const { N, n } = letters
   const stage = guardedStage(quotaFor(kind, { onOutage, share: n / N }), clients)
+  const windowMs = windowOf(kind)
   try {
+    toEdge(stage)
     const client = new Client(stage, 'a')
     const meanwhile = []
     const atEdges = async () => {
@@ -166,6 +168,8 @@ async function outage(kind: AlgorithmKind, onOutage: 'open' | 'closed' | 'local'
 async function failover(kind: AlgorithmKind, how: 'all is lost' | 'the last writes are lost'): Promise<number> {
   const stage = redisStage(quotaFor(kind), clients)
   const client = new Client(stage, 'a')
+  const windowMs = windowOf(kind)
+  toEdge(stage)
   const save = async () => void (how === 'the last writes are lost' && (await server.cli('SAVE')))
   await client.ask(1)
   if (kind !== 'concurrent') stage.pass(windowMs - 1)

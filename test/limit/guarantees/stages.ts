@@ -21,6 +21,7 @@ export function stillStage(
     pass(ms) {
       clock.ms += ms
     },
+    now: () => clock.ms,
     timeOf: () => clock.ms,
   }
 }
@@ -68,6 +69,7 @@ export function guardedStage(quota: Quota, clients: readonly unknown[]): Stage &
     pass(ms) {
       skippedMs += ms
     },
+    now: () => clock.now(),
     timeOf: ({ atMs }) => atMs,
     async close() {
       await Promise.all(stores.map((store) => store.close()))

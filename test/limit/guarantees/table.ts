@@ -14,10 +14,12 @@ export interface Letters {
 export const bounds = {
   N: ({ N }) => N,
   '2N': ({ N }) => 2 * N,
+  '3N': ({ N }) => 3 * N,
   '2N − 1': ({ N }) => 2 * N - 1,
   '3N − 1': ({ N }) => 3 * N - 1,
   'B + N − 1': ({ N, B }) => B + N - 1,
   '2B + N − 1': ({ N, B }) => 2 * B + N - 1,
+  '2N + P·2n': ({ N, P, n }) => 2 * N + P * 2 * n,
   'N + P·n': ({ N, P, n }) => N + P * n,
   '2N − 1 + P·(2n − 1)': ({ N, P, n }) => 2 * N - 1 + P * (2 * n - 1),
   'B + N − 1 + P·(b + n)': ({ N, B, P, n, b }) => B + N - 1 + P * (b + n),
@@ -62,6 +64,7 @@ export const guarantees: Readonly<Record<AlgorithmKind, Readonly<Record<Column, 
   'sliding-log': { ...counted('N'), local: '≤ N + P·n', failover: '≤ 2N' },
   'token-bucket': { ...counted('B + N − 1'), local: '≤ B + N − 1 + P·(b + n)', failover: '≤ 2B + N − 1' },
   'fixed-window': { ...counted('2N − 1'), local: '≤ 2N − 1 + P·(2n − 1)', failover: '≤ 3N − 1' },
+  'calendar-window': { ...counted('2N'), local: '≤ 2N + P·2n', failover: '≤ 3N' },
   // It has no units that could be taken in advance.
   concurrent: { ...counted('N'), lease: '= N', local: '≤ N + P·n', failover: '≤ 2N' },
 }

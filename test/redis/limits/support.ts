@@ -23,10 +23,14 @@ export function limitsOn(client: unknown, over: Partial<RedisLimitStoreOptions> 
 export interface QuotaInput extends Partial<Omit<Quota, 'algorithm'>> {
   readonly algorithm?: AlgorithmKind
   readonly permitTtlMs?: number
+  readonly timeZone?: string
 }
 
-export function quotaOf(rate: string, { algorithm: kind, permitTtlMs = 30_000, ...over }: QuotaInput = {}): Quota {
-  const algorithm = algorithmFor('test', parseRate('test', rate)[0]!, kind, permitTtlMs)
+export function quotaOf(
+  rate: string,
+  { algorithm: kind, permitTtlMs = 30_000, timeZone, ...over }: QuotaInput = {},
+): Quota {
+  const algorithm = algorithmFor('test', parseRate('test', rate, timeZone)[0]!, kind, permitTtlMs)
   const name = over.name ?? 'q'
   return {
     policy: name,
@@ -39,6 +43,12 @@ export function quotaOf(rate: string, { algorithm: kind, permitTtlMs = 30_000, .
     lease: 0,
     ...over,
   }
+}
+
+/** A rate of that kind, in that window or, where that is what it counts in, in a calendar month. */
+export function rateOf(kind: AlgorithmKind, n: number, window: string): string {
+  if (kind === 'concurrent') return `${n} concurrent`
+  return `${n}/${kind === 'calendar-window' ? 'calendar month' : window}`
 }
 
 let permits = 0

@@ -1,4 +1,5 @@
 import { expect } from '@jest/globals'
+import { calendarUnits } from '../../../packages/core/src/base/calendar.ts'
 import type { AlgorithmKind } from '../../../packages/core/src/limit/algorithms/algorithm.ts'
 import { parameters } from '../../../packages/core/src/limit/algorithms/parameters.ts'
 import { MemoryLimitStore } from '../../../packages/core/src/limit/store/memory-limit-store.ts'
@@ -20,6 +21,9 @@ export function randomOf(seed: number): () => number {
 export const kinds = Object.keys(parameters) as readonly AlgorithmKind[]
 
 const windows = ['1 ms', '7 ms', '16 ms', '17 ms', '100 ms', '1 s', '7 s', 'min', 'h', 'd', '366 d']
+
+/** Whose days are not ours; one puts its clocks forward at midnight soon after the traces begin, one back an hour later. */
+const zones = ['UTC', 'Asia/Kathmandu', 'America/Santiago', 'America/Havana', 'Pacific/Apia', 'Australia/Lord_Howe']
 
 const stillBlockedMs = 1_000
 
@@ -73,9 +77,11 @@ export class Trace {
     const many = this.#random() < 0.1 && algorithm !== 'sliding-log'
     const n = 1 + this.#below(many ? 1_000_000 : 20)
     const burst = algorithm === 'token-bucket' && this.#random() < 0.5 ? ` burst ${1 + this.#below(30)}` : ''
-    const rate = algorithm === 'concurrent' ? `${n} concurrent` : `${n}/${this.#pick(windows)}${burst}`
+    const every = algorithm === 'calendar-window' ? `calendar ${this.#pick(calendarUnits)}` : this.#pick(windows)
+    const rate = algorithm === 'concurrent' ? `${n} concurrent` : `${n}/${every}${burst}`
     const shadow = i > 0 && this.#random() < 0.15
-    return quotaOf(rate, { algorithm, name: `q${i}`, shadow, permitTtlMs: 1_000 + this.#below(60_000) })
+    const timeZone = this.#pick(zones)
+    return quotaOf(rate, { algorithm, name: `q${i}`, shadow, timeZone, permitTtlMs: 1_000 + this.#below(60_000) })
   }
 
   /** At a deploy, or for a plan that was changed: another rate of the same policy, counted in another way now and then. */

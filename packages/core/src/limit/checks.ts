@@ -146,8 +146,8 @@ export class Checks {
     const { charges, counters, naming, sink, storeOf } = this.#parts
     if (policy.quotas.length !== 1 || check.rate !== undefined) return undefined
     const store = storeOf(policy)
-    const { shadow, algorithm } = policy.quotas[0]!
-    if (!store.consumeOne || shadow || algorithm.kind === 'concurrent') return undefined
+    const { shadow, algorithm, warnAt } = policy.quotas[0]!
+    if (!store.consumeOne || shadow || algorithm.kind === 'concurrent' || warnAt !== undefined) return undefined
     if (sink.wants('allowed') || sink.wants('denied')) return undefined
     const subject = naming.subjectOf(policy, check.key, check.route)
     const verdict = store.consumeOne(charges.first(policy, subject, this.#priceOf(policy, check)))

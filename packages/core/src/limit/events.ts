@@ -20,6 +20,11 @@ export interface LimitEvents extends Pick<SluiceEvents, 'error'> {
   }
   /** A request went on that a shadow policy would have refused. */
   'shadow-denied': { readonly route: string | undefined; readonly violated: readonly string[] }
+  /**
+   * A charge brought what is used of a quota to its policy's `warnAt`: once for each time that happens, not for the requests that
+   * follow. Of shadow policies too.
+   */
+  'near-limit': PolicyVerdict & { readonly route: string | undefined }
   /** The store failed or was late, and the policies' `onOutage` decided. */
   'store-error': { readonly error: unknown; readonly policies: readonly string[] }
 }

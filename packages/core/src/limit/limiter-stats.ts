@@ -4,6 +4,8 @@ export interface PolicyCounters {
   allowed: number
   denied: number
   shadowDenied: number
+  /** Charges that brought what is used to the `warnAt` of a policy. */
+  nearLimit: number
 }
 
 /** Counters since the start. */
@@ -21,6 +23,7 @@ export class LimitCounters implements PolicyCounters {
   allowed = 0
   denied = 0
   shadowDenied = 0
+  nearLimit = 0
   storeErrors = 0
 
   read(
@@ -28,8 +31,8 @@ export class LimitCounters implements PolicyCounters {
     policies: Iterable<readonly [string, { readonly counters: PolicyCounters }]>,
     store: LimitStore,
   ): LimitStats {
-    const { allowed, denied, shadowDenied, storeErrors } = this
+    const { allowed, denied, shadowDenied, nearLimit, storeErrors } = this
     const each = Object.fromEntries([...policies].map(([name, { counters }]) => [name, { ...counters }]))
-    return { allowed, denied, shadowDenied, storeErrors, permits, policies: each, store: store.usage() }
+    return { allowed, denied, shadowDenied, nearLimit, storeErrors, permits, policies: each, store: store.usage() }
   }
 }

@@ -1,6 +1,8 @@
+import { calendarOf } from '../../base/calendar.ts'
 import { optionError } from '../../base/errors.ts'
 import { longestWindowMs, type Rate } from '../policy/rate.ts'
 import type { AlgorithmKind, LimitAlgorithm } from './algorithm.ts'
+import { calendarWindow } from './calendar-window.ts'
 import { concurrent, type PermitState } from './concurrent.ts'
 import { fixedWindow } from './fixed-window.ts'
 import { slidingLog } from './sliding-log.ts'
@@ -14,8 +16,8 @@ export type LimitState = number[] | PermitState
 export type AnyAlgorithm = LimitAlgorithm<LimitState>
 
 /**
- * The algorithm that counts `rate`: `concurrent` for a concurrency, else the one asked for, else the token bucket where
- * the rate has a burst, else the sliding window.
+ * The algorithm that counts `rate`: `concurrent` for a concurrency, `calendar-window` for a rate per calendar month, else the
+ * one asked for, else the token bucket where the rate has a burst, else the sliding window.
  *
  * @param option - the path of the policy, for messages
  * @param leaseMs - how long a concurrent permit lasts without being renewed
@@ -30,6 +32,10 @@ export function algorithmFor(
   if ('concurrent' in rate) {
     // A policy may join a rate and a concurrency: the algorithm it names is then about the rate.
     return concurrent(rate.concurrent, leaseMs) as unknown as AnyAlgorithm
+  }
+  // Nor is it about a rate of the calendar.
+  if ('calendar' in rate) {
+    return calendarWindow(rate.quota, calendarOf(rate.calendar, rate.timeZone)) as unknown as AnyAlgorithm
   }
   const { quota, windowMs, burst } = rate
   // Nothing is ever counted of nothing.
@@ -50,6 +56,12 @@ export function algorithmFor(
       return tokenBucket(quota, windowMs, burst) as unknown as AnyAlgorithm
     case 'fixed-window':
       return fixedWindow(quota, windowMs) as unknown as AnyAlgorithm
+    case 'calendar-window':
+      throw optionError(
+        `${option}.rate`,
+        "must be 'N per calendar day' (or week, or month) with the algorithm 'calendar-window'",
+        `${quota} in ${windowMs} ms`,
+      )
     case 'concurrent':
       throw optionError(
         `${option}.rate`,

@@ -1,5 +1,13 @@
+import type { Calendar } from '../../base/calendar.ts'
+
 /** The ways of counting. See the guarantee of each in its own file. */
-export type AlgorithmKind = 'sliding-window' | 'sliding-log' | 'token-bucket' | 'fixed-window' | 'concurrent'
+export type AlgorithmKind =
+  | 'sliding-window'
+  | 'sliding-log'
+  | 'token-bucket'
+  | 'fixed-window'
+  | 'calendar-window'
+  | 'concurrent'
 
 /**
  * How one limit counts: pure functions over a state of plain numbers. The memory store runs them; a Redis script mirrors
@@ -20,6 +28,8 @@ export interface LimitAlgorithm<S = unknown> {
   readonly kind: AlgorithmKind
   /** What a script needs to run the same algorithm, in the order of the table `parameters`. */
   readonly params: readonly number[]
+  /** Of a calendar window: the periods it counts in. Whoever runs it elsewhere needs their bounds there. */
+  readonly calendar?: Calendar | undefined
   /** The most units there can be at once. A cost above it can never be admitted. */
   readonly limit: number
   /** How long after its last charge a state can still matter: what an external store's expiry is set to. */

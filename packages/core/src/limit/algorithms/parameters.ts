@@ -12,6 +12,7 @@ export const parameters = Object.freeze({
   'sliding-log': buckets,
   'token-bucket': ['burst', 'perToken', 'perMs'],
   'fixed-window': ['quota', 'windowMs'],
+  'calendar-window': ['quota'],
   concurrent: ['limit', 'leaseMs'],
 } as const satisfies Record<AlgorithmKind, readonly string[]>)
 

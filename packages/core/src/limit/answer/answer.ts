@@ -5,6 +5,7 @@ import { ianaProblem, problem } from '../../exchange/problem.ts'
 import type { Denial, DenialBody } from '../policy/options.ts'
 import { type AnsweringQuota, sf } from '../policy/policy.ts'
 import type { Verdict } from '../store/store.ts'
+import { isNear } from './near-limit.ts'
 
 /** A quota and what was decided about it. */
 export interface QuotaVerdict {
@@ -31,6 +32,8 @@ export function quotaFields(told: readonly QuotaVerdict[], clock: Pick<Clock, 'w
   const fields: string[] = []
   let policies = ''
   let limits = ''
+  let warnings = ''
+  let near = false
   let tightest: QuotaVerdict | undefined
   for (const entry of told) {
     const { headers } = entry.quota
@@ -40,11 +43,15 @@ export function quotaFields(told: readonly QuotaVerdict[], clock: Pick<Clock, 'w
     )
       continue
     if (headers !== 'legacy') {
-      policies += (policies && ', ') + entry.quota.policyMember
+      policies += (policies && ', ') + (entry.quota.policyMemberAt?.(entry.verdict.atMs) ?? entry.quota.policyMember)
       // Refused ones first: some clients read one member.
       const member = limitMember(entry)
       if (!limits) limits = member
       else limits = refuses(entry) ? `${member}, ${limits}` : `${limits}, ${member}`
+    }
+    if (entry.quota.warnAt !== undefined && isNear(entry)) {
+      if (headers !== 'legacy') warnings += (warnings && ', ') + warningMember(entry)
+      if (headers !== 'draft-11') near = true
     }
     if (headers !== 'draft-11' && (!tightest || left(entry) < left(tightest))) tightest = entry
   }
@@ -54,6 +61,8 @@ export function quotaFields(told: readonly QuotaVerdict[], clock: Pick<Clock, 'w
     fields.push('X-RateLimit-Limit', String(limit), 'X-RateLimit-Remaining', String(remaining))
     fields.push('X-RateLimit-Reset', String(Math.ceil((clock.wall() + resetMs) / 1_000)))
   }
+  if (warnings) fields.push('RateLimit-Warning', warnings)
+  if (near) fields.push('X-RateLimit-NearLimit', 'true')
   return fields
 }
 
@@ -64,6 +73,11 @@ function left({ verdict }: QuotaVerdict): number {
 /** A member of `RateLimit`: what is left, and in how many seconds there will be more. */
 function limitMember({ quota, verdict }: QuotaVerdict): string {
   return `${quota.limitMember}${sf(verdict.remaining)};t=${sf(Math.max(1, Math.ceil(verdict.resetMs / 1_000)))}`
+}
+
+/** A member of `RateLimit-Warning`: what is left, of how much. */
+function warningMember({ quota, verdict }: QuotaVerdict): string {
+  return `${quota.limitMember}${sf(verdict.remaining)};q=${sf(verdict.limit)}`
 }
 
 /** What is said of a refusal, before it is put in words. */

@@ -1,9 +1,11 @@
 import { refuses } from '../answer/answer.ts'
+import { crosses } from '../answer/near-limit.ts'
 import type { LimitSink } from '../events.ts'
 import type { LimitCounters } from '../limiter-stats.ts'
 import type { Policy } from '../policy/policy.ts'
+import type { Verdict } from '../store/store.ts'
 import { quotaVerdicts } from './charger.ts'
-import type { Charging } from './charges.ts'
+import type { Charging, PolicyCharge } from './charges.ts'
 
 interface Reporting {
   readonly sink: LimitSink
@@ -19,7 +21,9 @@ export function reportDecision(to: Reporting, decided: Charging, about?: { reado
     const verdict = decided.verdicts[i]
     if (!verdict) continue
     if (verdict.allowed) {
-      if (decided.allowed) policy.counters.allowed++
+      if (!decided.allowed) continue
+      policy.counters.allowed++
+      if (quota.warnAt !== undefined) warn(to, decided.charges[i]!, verdict, about?.route)
     } else if (quota.shadow) {
       policy.counters.shadowDenied++
       shadowed ??= []
@@ -38,6 +42,19 @@ export function reportDecision(to: Reporting, decided: Charging, about?: { reado
   const violated = told.filter(refuses).map(({ quota }) => quota.name)
   if (decided.allowed) sink.emit('allowed', { route: about?.route, policies })
   else sink.emit('denied', { route: about?.route, policies, violated })
+}
+
+/** Counts and tells of a charge that brought what is used near the limit. */
+function warn(
+  { counters, sink }: Reporting,
+  { quota, cost, policy }: PolicyCharge,
+  verdict: Verdict,
+  route: string | undefined,
+): void {
+  if (!crosses({ quota, verdict }, cost)) return
+  policy.counters.nearLimit++
+  counters.nearLimit++
+  if (sink.wants('near-limit')) sink.emit('near-limit', { route, policy: quota.name, verdict })
 }
 
 /** Counts and events of a request that policies refuse without a charge: their lists name the client, or they have no price. */

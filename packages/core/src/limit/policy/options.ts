@@ -1,5 +1,6 @@
 import type { MaybePromise } from '../../base/maybe-promise.ts'
 import { checkOptions, rule } from '../../base/options.ts'
+import { isTimeZone } from '../../base/time-zone.ts'
 import { type Duration, durationMs } from '../../base/units.ts'
 import type { AddressList } from '../../exchange/client/address-list.ts'
 import type { KeyFunction } from '../../exchange/client/by.ts'
@@ -17,18 +18,44 @@ export type HeaderStyle = 'draft-11' | 'legacy' | 'both' | false
 /** What a limit is, as it stands under its name in `limits`, or in `sluice.limit({ … })`. A string is its rate. */
 export interface PolicyOptions {
   /**
-   * `N [/ | per] [M] unit [burst B]` or `N concurrent`, several joined by `;`; `'0'` admits nothing, `'unlimited'`
-   * everything. A function is asked at every request, for plans: `(c) => plans[c.user.plan]`. Where it answers `undefined`,
+   * `N [/ | per] [M] unit [burst B]`, `N per calendar day` (or `week`, `month`: see `timeZone`) or `N concurrent`, several
+   * joined by `;`; `'0'` admits nothing, `'unlimited'` everything. A function is asked at every request, for plans: `(c) => plans[c.user.plan]`. Where it answers `undefined`,
    * throws or answers nonsense, `defaultRate` holds; without one the request is refused with 503, and an `error` event tells.
    * A key whose rate is changed keeps what it has used. May be left out only with a `store` that has a rate of its own.
    */
   readonly rate?: string | ((c: RequestContext) => MaybePromise<string | 0 | undefined>) | undefined
   /** The rate where the function that is `rate` finds none: `'10/min'` for whoever has no plan. Default: an error. */
   readonly defaultRate?: string | undefined
-  /** How to count. Default `sliding-window`; `token-bucket` where there is a burst; `concurrent` for concurrencies. */
+  /**
+   * How to count. Default `sliding-window`; `token-bucket` where there is a burst. Rates of the calendar are always counted by
+   * `calendar-window`, concurrencies by `concurrent`: beside one of them it is about the other rates.
+   */
   readonly algorithm?: AlgorithmKind | undefined
   /** How many may come at once: the same as `burst B` in the rate. Token bucket only. */
   readonly burst?: number | undefined
+  /**
+   * Where the days of a rate `per calendar day`, `week` or `month` begin: the name of a time zone (IANA), such as
+   * `'Europe/Berlin'`. Weeks begin on Monday (ISO 8601). Where summer time begins or ends a day has 23 or 25 hours. All processes
+   * need the same time-zone data, which comes with Node. Must be left out where no rate is of the calendar. Default `'UTC'`.
+   *
+   * @example
+   * ```ts
+   * createSluice({ limits: { plan: { rate: '10000 per calendar month; 5/s', timeZone: 'Europe/Berlin' } } })
+   * ```
+   */
+  readonly timeZone?: string | undefined
+  /**
+   * A soft limit, as a part of the limit above 0, up to 1: from there on answers carry `RateLimit-Warning` (and
+   * `X-RateLimit-NearLimit`, where `headers` says `legacy` or `both`), and the charge that brings what is used there emits
+   * `near-limit`. Nobody is refused by it. Default: none.
+   *
+   * @example
+   * ```ts
+   * createSluice({ limits: { search: { rate: '100/min', warnAt: 0.8 } } })
+   * // RateLimit-Warning: "search";r=20;q=100
+   * ```
+   */
+  readonly warnAt?: number | undefined
   /**
    * Whom to count. Default `by.ip`. Where it answers `undefined` or throws, the request counts in a bucket shared by all
    * such requests, never in none; with `by.user`, where nobody is signed in or no name is found, by its address.
@@ -123,8 +150,17 @@ export function checkPolicy(where: string, options: PolicyOptions): void {
   checkOptions<PolicyOptions>(where, options, {
     rate: rule.either(rule.string, rule.function),
     defaultRate: rule.string,
-    algorithm: rule.oneOf('sliding-window', 'sliding-log', 'token-bucket', 'fixed-window', 'concurrent'),
+    algorithm: rule.oneOf(
+      'sliding-window',
+      'sliding-log',
+      'token-bucket',
+      'fixed-window',
+      'calendar-window',
+      'concurrent',
+    ),
     burst: rule.positiveInteger,
+    timeZone: (v) => (isTimeZone(v) ? undefined : "must be the name of a time zone (IANA), such as 'Europe/Berlin'"),
+    warnAt: (v) => (typeof v === 'number' && v > 0 && v <= 1 ? undefined : 'must be a number above 0, up to 1'),
     key: rule.function,
     cost: rule.either(wholeNumber, rule.function),
     countIf: rule.function,

@@ -1,3 +1,4 @@
+import type { Calendar, Period } from '../../base/calendar.ts'
 import { optionError, SluiceError } from '../../base/errors.ts'
 import { type AddressList, addressList } from '../../exchange/client/address-list.ts'
 import { by, type KeyFunction, readsLate } from '../../exchange/client/by.ts'
@@ -14,13 +15,17 @@ import {
   type PolicyOptions,
   permitTtlMs,
 } from './options.ts'
-import { parseRate, type Rate, rateText } from './rate.ts'
+import { type CalendarRate, parseRate, type Rate, rateText } from './rate.ts'
 
 /** A quota with what answers say about it, written once. */
 export interface AnsweringQuota extends Quota {
   readonly headers: HeaderStyle
   /** Its member of `RateLimit-Policy`. */
   readonly policyMember: string
+  /** The same where it changes with time: calendar months are not of one length. */
+  readonly policyMemberAt: ((ms: number) => string) | undefined
+  /** The part of the limit from which on clients are warned. */
+  readonly warnAt: number | undefined
   /** The beginning of its member of `RateLimit`. */
   readonly limitMember: string
 }
@@ -106,7 +111,7 @@ export function resolvePolicy(name: string | undefined, input: PolicyInput, defa
     let quotas = known.get(text)
     if (!quotas) {
       // A plan of none, however it is written: `0/min` stands for what is counted, not for a mistake.
-      quotas = make(parseRate(`${where}.rate`, /^\s*0(?![\d.])/.test(text) ? '0' : text))
+      quotas = make(parseRate(`${where}.rate`, /^\s*0(?![\d.])/.test(text) ? '0' : text, options.timeZone))
       if (known.size >= maxRates) known.delete(known.keys().next().value!)
       known.set(text, quotas)
     }
@@ -140,7 +145,7 @@ export function resolvePolicy(name: string | undefined, input: PolicyInput, defa
     phase: options.phase ?? (readsLate(key) ? 'preHandler' : 'onRequest'),
     phaseGiven: options.phase !== undefined,
     store: options.store,
-    counters: { allowed: 0, denied: 0, shadowDenied: 0 },
+    counters: { allowed: 0, denied: 0, shadowDenied: 0, nearLimit: 0 },
   })
 }
 
@@ -151,9 +156,13 @@ function listOf(given: PolicyOptions['allow']): AddressList | undefined {
 /** The rates, where they are known at start-up. */
 function fixedRates(where: string, options: PolicyOptions, store: LimitStore): readonly Rate[] | undefined {
   const { rate } = options
-  if (typeof rate === 'string') return parseRate(`${where}.rate`, rate)
   if (typeof rate === 'function') return undefined
-  if (store.rate) return [store.rate]
+  const rates =
+    typeof rate === 'string' ? parseRate(`${where}.rate`, rate, options.timeZone) : store.rate && [store.rate]
+  if (options.timeZone !== undefined && rates && !rates.some((one) => 'calendar' in one)) {
+    throw optionError(`${where}.timeZone`, "must be left out without a rate 'N per calendar …'", options.timeZone)
+  }
+  if (rates) return rates
   throw optionError(`${where}.rate`, "must be a rate such as '100/min', or a function that gives one", rate)
 }
 
@@ -184,7 +193,9 @@ function makeQuotas(
         share: options.share ?? 1,
         lease: options.lease ?? 0,
         headers: options.shadow ? false : (options.headers ?? defaults.headers),
-        policyMember: label + policyParameters(rate),
+        policyMember: 'calendar' in rate ? '' : label + policyParameters(rate),
+        policyMemberAt: algorithm.calendar && memberOfPeriod(label, algorithm.limit, algorithm.calendar),
+        warnAt: options.warnAt,
         limitMember: `${label};r=`,
       })
     }),
@@ -194,6 +205,8 @@ function makeQuotas(
 function withBurst(where: string, rates: readonly Rate[], burst: number | undefined): readonly Rate[] {
   if (burst === undefined) return rates
   const [rate] = rates
+  if (rate && 'calendar' in rate)
+    throw optionError(`${where}.burst`, 'must be left out of a rate of the calendar', burst)
   if (rates.length !== 1 || !rate || 'concurrent' in rate || rate.burst !== undefined) {
     throw optionError(`${where}.burst`, 'must stand in the rate where that has several parts or a burst already', burst)
   }
@@ -201,10 +214,24 @@ function withBurst(where: string, rates: readonly Rate[], burst: number | undefi
 }
 
 /** The parameters of a quota policy (draft-ietf-httpapi-ratelimit-headers-11 §3): `w` is whole seconds. */
-function policyParameters(rate: Rate): string {
+function policyParameters(rate: Exclude<Rate, CalendarRate>): string {
   if ('concurrent' in rate) return `;q=${sf(rate.concurrent)};qu="concurrent-requests"`
   const window = rate.windowMs < 1_000 ? '' : `;w=${sf(Math.ceil(rate.windowMs / 1_000))}`
   return `;q=${sf(rate.quota)}${window}`
+}
+
+/** The member of a quota that is counted by the calendar: `w` is the length of the present period, written once in each. */
+function memberOfPeriod(label: string, quota: number, calendar: Calendar): (ms: number) => string {
+  let period: Period | undefined
+  let member = ''
+  return (ms) => {
+    const present = calendar.at(ms)
+    if (present !== period) {
+      period = present
+      member = `${label};q=${sf(quota)};w=${sf(Math.ceil((present.untilMs - present.fromMs) / 1_000))}`
+    }
+    return member
+  }
 }
 
 /** Integers of structured fields have at most 15 digits (RFC 9651 §3.3.1). */

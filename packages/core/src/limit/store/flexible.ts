@@ -100,6 +100,9 @@ class FlexibleStore implements LimitStore {
 
   refuses(algorithm: AnyAlgorithm): string | undefined {
     const { quota, windowMs } = this.rate
+    if (algorithm.calendar) {
+      return `must not be of the calendar: the rate-limiter-flexible limiter counts ${quota} per ${windowMs} ms from the first request on`
+    }
     return algorithm.signature === this.#signature
       ? undefined
       : `must be what the rate-limiter-flexible limiter counts, ${quota} per ${windowMs} ms in fixed windows (or left out)`

@@ -1,6 +1,7 @@
 import { placesOf } from './places.ts'
 
 const [s, b, f] = [placesOf('sliding-window', 'by'), placesOf('token-bucket', 'by'), placesOf('fixed-window', 'by')]
+const k = placesOf('calendar-window', 'by')
 
 /**
  * How much is used of a state that was counted in another way until now. Here and not with the algorithms, of which a script
@@ -21,6 +22,8 @@ local function used(x, by, now)
     return ${b.burst} - math.max(0, math.floor((${b.burst} * ${b.perToken} - m) / ${b.perToken}))
   elseif by[1] == 'f' then
     return now < x[1] + ${f.windowMs} and math.min(${f.quota}, x[2]) or 0
+  elseif by[1] == 'k' then
+    return now < x[2] and math.min(${k.quota}, x[4]) or 0
   end
   return 0
 end

@@ -1,5 +1,5 @@
 import type { Cancel, Charge, Clock, Verdict } from '@sluice/core'
-import { missingOf, type Spec } from '../store/spec.ts'
+import { holdMsOf, missingOf, type Spec } from '../store/spec.ts'
 
 /** Units of one key that were charged in advance, and are this process's to use until their time is over. */
 interface Batch {
@@ -117,7 +117,8 @@ export class Batches {
   async #fetchNext(key: string, batch: Batch): Promise<void> {
     const taken = await this.#takeMore(batch.charge, batch.spec)
     if (taken.units === 0) return
-    const next = this.#batch(batch.charge, batch.spec, taken)
+    // A charge of its own: what is given back is told apart by its charge.
+    const next = this.#batch({ ...batch.charge }, batch.spec, taken)
     // It may have been replaced or dropped meanwhile.
     if (this.#batches.get(key) === batch) batch.next = next
     else this.#giveBack([next])
@@ -171,7 +172,7 @@ export class Batches {
       atMs,
       remaining,
       resetAtMs: this.#clock.now() + resetMs,
-      untilMs: sentMs + spec.holdMs,
+      untilMs: sentMs + holdMsOf(spec, verdict),
       next: undefined,
       prefetched: false,
     }

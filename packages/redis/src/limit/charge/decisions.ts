@@ -3,6 +3,7 @@ import { Batcher } from '../../connection/batcher.ts'
 import type { Link } from '../../connection/link.ts'
 import type { Letter, LimitScripts } from '../store/scripts.ts'
 import type { Spec } from '../store/spec.ts'
+import type { Periods } from './periods.ts'
 
 /** A request's charges, as scripts are told of them. */
 export interface Decision {
@@ -25,6 +26,7 @@ interface Asked {
 export interface DecisionsOptions {
   readonly link: Link
   readonly scripts: LimitScripts
+  readonly periods: Periods
   /** The time to count by; empty for the server's. */
   readonly now: () => string
 }
@@ -77,7 +79,7 @@ export class Decisions {
     const known = new Map<Spec, number>()
     const letters: Letter[] = []
     const keys: string[] = []
-    const specs: string[] = []
+    const specs: Spec[] = []
     let list = ''
     for (const { decision } of asked) {
       list += `,${decision.charges.length}`
@@ -88,7 +90,7 @@ export class Decisions {
           number = known.size + 1
           known.set(spec, number)
           letters.push(spec.letter)
-          specs.push(spec.text)
+          specs.push(spec)
         }
         const { cost, permit } = decision.charges[i]!
         const more = permit === '' ? (decision.extras?.[i] ?? 0) : JSON.stringify(permit)
@@ -96,8 +98,10 @@ export class Decisions {
         keys.push(decision.keys[i]!)
       }
     }
-    const { link, scripts, now } = this.#options
-    const args = [now(), mode, `[${list.slice(1)}]`, ...specs]
-    return (await link.run({ script: scripts.get('consume', letters), keys, args })) as readonly unknown[]
+    const { link, scripts, periods, now } = this.#options
+    const script = scripts.get('consume', letters)
+    return periods.ask(specs, keys.length, (texts) =>
+      link.run({ script, keys, args: [now(), mode, `[${list.slice(1)}]`, ...texts] }),
+    )
   }
 }

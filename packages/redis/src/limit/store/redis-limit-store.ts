@@ -7,6 +7,7 @@ import { Batches, type Taken, type Unused } from '../charge/batches.ts'
 import { Blocked } from '../charge/blocked.ts'
 import { Decisions } from '../charge/decisions.ts'
 import { ReleaseMessages } from '../charge/messages.ts'
+import { Periods } from '../charge/periods.ts'
 import { answersIn, type KeyAnswer, verdictFor } from './answers.ts'
 import { escaped, LimitKeys, nameOf, strictestFirst, subjectIn, subjectOf } from './keys.ts'
 import { nodesOf } from './nodes.ts'
@@ -32,6 +33,7 @@ export class RedisLimitStore implements LimitStore {
   readonly #keys: LimitKeys
   readonly #scripts = new LimitScripts()
   readonly #specs = new Specs()
+  readonly #periods = new Periods(() => this.#clock.now())
   readonly #decisions: Decisions
   readonly #blocked: Blocked
   readonly #messages: ReleaseMessages | undefined
@@ -48,7 +50,7 @@ export class RedisLimitStore implements LimitStore {
     // Known to whoever knows the namespace. It keeps addresses from standing there, not from being guessed.
     this.secret = `sluice:${namespace}`
     this.#keys = new LimitKeys(namespace, client)
-    this.#decisions = new Decisions({ link, scripts: this.#scripts, now: () => this.#now() })
+    this.#decisions = new Decisions({ link, scripts: this.#scripts, periods: this.#periods, now: () => this.#now() })
     const { channel } = this.#keys
     const released = (name: string): void => this.#blocked.released(name)
     this.#messages =
@@ -122,7 +124,10 @@ export class RedisLimitStore implements LimitStore {
     const together = !this.#link.client.isCluster || charges.every((one) => subjectOf(one) === subjectOf(charges[0]!))
     const answered = together ? this.#ask('c', charges, extras) : this.#bySubject(charges, extras)
     return answered.then((answers) => {
-      const verdicts = answers.map(({ verdict }) => verdict)
+      // What was taken beyond is left, for this process.
+      const verdicts = answers.map(({ verdict: one, extra }) =>
+        extra ? { ...one, remaining: one.remaining + extra } : one,
+      )
       this.#blocked.note(charges, verdicts, asked)
       if (inAdvance) this.#keep(charges, answers, asked.sentMs)
       return verdicts
@@ -309,7 +314,8 @@ export class RedisLimitStore implements LimitStore {
       async (part) => {
         const args = part.flatMap((charge) => {
           const one = units.get(charge)!
-          return [this.#specs.of(charge).text, one.units, one.atMs ?? '', charge.permit, one.missing ?? '']
+          const spec = this.#periods.argumentOf(this.#specs.of(charge))
+          return [spec, one.units, one.atMs ?? '', charge.permit, one.missing ?? '']
         })
         args.push(this.#keys.channel)
         return this.#answersOf(part, (await this.#quietly('giveBack', part, args)) as readonly unknown[])

@@ -1,14 +1,15 @@
 import type { AlgorithmKind } from '@sluice/core'
 import { type Script, script } from '../../connection/script.ts'
 import { buckets } from '../algorithms/buckets.ts'
+import { calendarWindow } from '../algorithms/calendar-window.ts'
 import { concurrent } from '../algorithms/concurrent.ts'
 import { fixedWindow } from '../algorithms/fixed-window.ts'
 import { tokenBucket } from '../algorithms/token-bucket.ts'
 import { used } from '../algorithms/used.ts'
 import { nameLength } from './keys.ts'
 
-/** The algorithms by the letter they have in scripts and specs. Two of the five are one. */
-const algorithms = { s: buckets, b: tokenBucket, f: fixedWindow, c: concurrent } as const
+/** The algorithms by the letter they have in scripts and specs. Two of the six are one. */
+const algorithms = { s: buckets, b: tokenBucket, f: fixedWindow, k: calendarWindow, c: concurrent } as const
 
 export type Letter = keyof typeof algorithms
 
@@ -17,6 +18,7 @@ export const letterOf: Readonly<Record<AlgorithmKind, Letter>> = Object.freeze({
   'sliding-log': 's',
   'token-bucket': 'b',
   'fixed-window': 'f',
+  'calendar-window': 'k',
   concurrent: 'c',
 })
 
@@ -26,8 +28,9 @@ export const letterOf: Readonly<Record<AlgorithmKind, Letter>> = Object.freeze({
  * since, what was used is carried over to the new one. Every write sets an expiry: when the quota is full again, and a second
  * for the milliseconds in which clocks are read.
  *
- * ARGV[1] is the time, empty for the server's own. A *spec* is a JSON array `[letter, shadow, ...parameters]`. An answer
- * about a key is four numbers: how long to wait (-1: for ever), what remains, when there is more, what was taken beyond
+ * ARGV[1] is the time, empty for the server's own. A *spec* is a JSON array `[letter, shadow, ...parameters]`; behind that of a
+ * calendar, and a space, are the periods it may be about, which are not kept. Where time is in none of them nothing is written,
+ * and the answer is two numbers: the time, and the one that is missing. An answer about a key is four numbers: how long to wait (-1: for ever), what remains, when there is more, what was taken beyond
  * the cost.
  */
 const prelude = `
@@ -42,6 +45,10 @@ else
   local t = redis.call('TIME')
   now = t[1] * 1000 + math.floor(t[2] / 1000)
 end
+-- The time there is no period for.
+local outside
+-- What is kept of a spec, and the spec.
+local function specOf(argument) return argument, cjson.decode(argument) end
 -- What is held of a key: its state, the spec it is counted by, and that spec as text. Of a new key by this one.
 local function open(held, text, p)
   if not held then return { s = A[p[1]].fresh(), text = text, p = p } end
@@ -75,7 +82,7 @@ end
  */
 const consume = `
 local list, texts, specs = cjson.decode(ARGV[3]), {}, {}
-for i = 4, #ARGV do texts[i - 3], specs[i - 3] = ARGV[i], cjson.decode(ARGV[i]) end
+for i = 4, #ARGV do texts[i - 3], specs[i - 3] = specOf(ARGV[i]) end
 local charging = ARGV[2] == 'c'
 local reply, answered, at, key = { now }, 1, 1, 0
 -- Each key is read and written once, however many of the requests charge it.
@@ -119,6 +126,7 @@ while at <= #list do
   at = at + 3 * n + 1
   key = key + n
 end
+if outside then return { now, outside } end
 for name, full in pairs(changed) do store(name, byKey[name], full) end
 return reply
 `
@@ -132,8 +140,9 @@ return reply
 const giveBack = `
 local reply, released = { now }, {}
 for i = 1, #KEYS do
-  local text = ARGV[5 * i - 3]
-  local p, held = cjson.decode(text), redis.call('GET', KEYS[i])
+  local text, p = specOf(ARGV[5 * i - 3])
+  local held = redis.call('GET', KEYS[i])
+  outside = nil
   local a, e = A[p[1]], open(held, text, p)
   -- What was changed to another way of counting since is given back in that of the charge.
   if e.p[1] ~= p[1] then e = { s = stateOf(e, text, p), text = text, p = p } end
@@ -143,7 +152,8 @@ for i = 1, #KEYS do
     end
     a.refund(e.s, e.p, tonumber(ARGV[5 * i - 2]), now, tonumber(ARGV[5 * i - 1]), ARGV[5 * i], tonumber(ARGV[5 * i + 1]))
     local _, _, full = a.left(e.s, e.p, now)
-    store(KEYS[i], e, full)
+    -- Units that cannot be told to be of this period stay charged.
+    if not outside then store(KEYS[i], e, full) end
   end
   local n = #reply
   reply[n + 1], reply[n + 2], reply[n + 3] = 0, a.left(stateOf(e, text, p), p, now)

@@ -1,12 +1,14 @@
-import { type Charge, missingAfter, type Quota, type Verdict } from '@sluice/core'
+import { type Calendar, type Charge, missingAfter, type Quota, type Verdict } from '@sluice/core'
 import { type Letter, letterOf } from './scripts.ts'
 
 /** A quota as scripts know it. */
 export interface Spec {
   readonly letter: Letter
-  /** `[letter, shadow, ...parameters]`, in JSON. */
+  /** `[letter, shadow, ...parameters]`, in JSON and without a space; of a calendar its name is the last. */
   readonly text: string
   readonly params: readonly number[]
+  /** Whose periods a script must be handed. */
+  readonly calendar: Calendar | undefined
   /** The most units there can be at once. */
   readonly limit: number
   /** How many units are taken at a time; 0: each as it is needed. */
@@ -41,9 +43,10 @@ function specOf(quota: Quota): Spec {
 }
 
 function spec(quota: Quota, params: readonly number[], advance: Pick<Spec, 'take' | 'holdMs'> = none): Spec {
-  const letter = letterOf[quota.algorithm.kind]
-  const text = JSON.stringify([letter, quota.shadow ? 1 : 0, ...params])
-  return Object.freeze({ letter, text, params, limit: params[0]!, ...advance })
+  const { kind, calendar } = quota.algorithm
+  const letter = letterOf[kind]
+  const text = JSON.stringify([letter, quota.shadow ? 1 : 0, ...params, ...(calendar ? [calendar.name] : [])])
+  return Object.freeze({ letter, text, params, calendar, limit: params[0]!, ...advance })
 }
 
 const none = { take: 0, holdMs: 0 }
@@ -58,6 +61,8 @@ function leased(quota: Quota): Spec | undefined {
   const { lease, shadow, algorithm } = quota
   const { kind, params } = algorithm
   if (lease === 0 || shadow || kind === 'concurrent') return undefined
+  // What is left of a period is not used in the next one: nothing needs to be counted longer.
+  if (kind === 'calendar-window') return spec(quota, params, { take: lease, holdMs: longestHoldMs })
   const [a, b, c, d] = params as readonly [number, number, number, number]
   const fullMs = kind === 'token-bucket' ? algorithm.stateTtlMs : b
   const holdMs = Math.min(longestHoldMs, Math.floor(fullMs / holdPart))
@@ -70,6 +75,11 @@ function leased(quota: Quota): Spec | undefined {
   }
   // holdMs is at most a sixteenth of the window, so one more bucket covers it; buckets of a log are milliseconds.
   return spec(quota, [a, b, c, d + Math.ceil(holdMs / c)], advance)
+}
+
+/** How long units that were taken in advance may be used, from when they were asked for. */
+export function holdMsOf({ holdMs, calendar }: Spec, { resetMs }: Verdict): number {
+  return calendar ? Math.min(holdMs, resetMs) : holdMs
 }
 
 /** How many tokens were missing after a charge, where that is a matter of the algorithm. */
