@@ -65,7 +65,7 @@ export function createSluice(options?: SluiceOptions): NodeSluice {
 }
 
 const nodeHost = {
-  view: (request: IncomingMessage, _response: ServerResponse) => new NodeRequestView(request),
+  view: (request: IncomingMessage, response: ServerResponse) => new NodeRequestView(request, undefined, response),
   change: (request: IncomingMessage, change: RequestChange, _response: ServerResponse) =>
     void changeNodeRequest(request, change),
 }

@@ -1,7 +1,8 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { RequestProperty, RequestView } from '@sluice/core'
 import { parseQuery, splitTarget } from '@sluice/core'
 import { refreshWith, ticketOf } from './refresh/refresh.ts'
+import { whenOver } from './response/ending.ts'
 import { fieldsBehind } from './watch/fields.ts'
 
 /** Anything node's HTTP servers hand out: HTTP/1.1, or HTTP/2 through the compatibility API. */
@@ -20,10 +21,19 @@ export class NodeRequestView implements RequestView {
   readonly ticket: object | undefined
   /** The fields as the client sent them, whatever is laid over them for the handler. */
   protected readonly headers: NodeRequest['headers']
+  readonly #response: ServerResponse | undefined
 
-  /** @param target - the request target as the client sent it, where the framework keeps it elsewhere */
-  constructor(request: NodeRequest, target: string = request.originalUrl ?? request.url ?? '/') {
+  /**
+   * @param target - the request target as the client sent it, where the framework keeps it elsewhere
+   * @param response - where the answer goes, where the framework does not keep it at hand
+   */
+  constructor(
+    request: NodeRequest,
+    target: string = request.originalUrl ?? request.url ?? '/',
+    response?: ServerResponse,
+  ) {
     this.request = request
+    this.#response = response
     this.method = request.method ?? 'GET'
     this.headers = fieldsBehind(request) as NodeRequest['headers']
     this.ticket = ticketOf(request)
@@ -104,6 +114,16 @@ export class NodeRequestView implements RequestView {
 
   refresh(ticket: object): Promise<void> {
     return refreshWith(this.request, this.headers, ticket, undefined)
+  }
+
+  onGone(listener: () => void): () => void {
+    const { response } = this
+    return response ? whenOver(response, listener) : () => {}
+  }
+
+  /** Where the answer goes. */
+  protected get response(): ServerResponse | undefined {
+    return this.#response
   }
 }
 

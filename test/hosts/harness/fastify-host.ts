@@ -19,6 +19,8 @@ export const fastifyHost: HostKind = {
       ...(spec.http2 === 'secure' ? { https: testCertificate as never } : {}),
     }) as FastifyInstance
     await app.register(sluice, { ...spec.sluice, ...limitsOf(spec), clock })
+    const { failed } = spec
+    if (failed) app.setErrorHandler((error, request, reply) => void failed(context(request, reply), error))
     app.decorateRequest('user', null)
     app.decorateRequest('session', null as never)
     app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body))

@@ -1,5 +1,5 @@
 import { NodeRequestView, type RequestProperty, type RequestView, refreshWith } from '@sluice/node'
-import type { FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 
 /** A request with Fastify's own ideas of host, protocol, address and route: its `trustProxy` setting included. */
 export class FastifyView extends NodeRequestView implements RequestView {
@@ -10,9 +10,12 @@ export class FastifyView extends NodeRequestView implements RequestView {
   /** Told of what is read of the request while it is not there (yet). */
   missing: ((name: RequestProperty) => void) | undefined
 
-  /** @param route - the pattern, where it is known without asking Fastify */
-  constructor(request: FastifyRequest, route?: string) {
-    super(request.raw)
+  /**
+   * @param route - the pattern, where it is known without asking Fastify
+   * @param reply - where the answer goes, for who may wait for it
+   */
+  constructor(request: FastifyRequest, route?: string, reply?: FastifyReply) {
+    super(request.raw, undefined, reply?.raw)
     this.#request = request
     this.#route = route
   }

@@ -131,7 +131,7 @@ export function askStages(
 ): MaybePromise<boolean> {
   for (let i = from; i < stages.length; i++) {
     const stage = stages[i]!
-    const opening = stage.pipeline.open(new FastifyView(request, stage.route))
+    const opening = stage.pipeline.open(new FastifyView(request, stage.route, reply))
     if (isPromise(opening)) {
       return opening.then((o) =>
         chain(obey(o, stage, request, reply), (go) => go && askStages(stages, request, reply, i + 1)),
@@ -152,6 +152,12 @@ function obey(opening: Opening, stage: Stage, request: FastifyRequest, reply: Fa
   if (stage.pipeline.name === 'cache') exchangesOf(reply)?.control?.skip('nested')
   if (opening.kind === 'reply') {
     sendAnswer(reply, opening.reply)
+    return false
+  }
+  if (opening.kind === 'error') {
+    // Whatever the application makes of it, a cache around this does not keep it.
+    exchangesOf(reply)?.control?.skip('no-store')
+    reply.headers(opening.error.headers).send(opening.error)
     return false
   }
   const { exchange, fields } = opening

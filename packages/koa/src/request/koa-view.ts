@@ -86,6 +86,10 @@ export class KoaView extends NodeRequestView implements RequestView {
     return refreshWith(req, this.headers, ticket, app.callback(), originalUrl)
   }
 
+  protected override get response(): Context['res'] {
+    return this.#ctx.res
+  }
+
   /** A field that only counts when Koa was told to believe proxies. */
   #forwarded(name: string): string | undefined {
     return this.#ctx.app.proxy ? this.header(name) || undefined : undefined

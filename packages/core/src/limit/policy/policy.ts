@@ -15,6 +15,7 @@ import {
   permitTtlMs,
 } from './options.ts'
 import { parseRate, type Rate, rateText } from './rate.ts'
+import { type Refusing, refusingOf } from './refusing.ts'
 
 /** A quota with what answers say about it, written once. */
 export interface AnsweringQuota extends Quota {
@@ -32,7 +33,7 @@ export interface Price {
 }
 
 /** A policy, resolved. What the hot path reads. */
-export interface Policy extends Pick<PolicyOptions, 'countIf' | 'skip' | 'respond'> {
+export interface Policy extends Pick<PolicyOptions, 'countIf' | 'skip'> {
   readonly name: string
   /** The path of its options, for messages. */
   readonly where: string
@@ -64,6 +65,8 @@ export interface Policy extends Pick<PolicyOptions, 'countIf' | 'skip' | 'respon
   readonly phaseGiven: boolean
   readonly store: LimitStore | undefined
   readonly counters: PolicyCounters
+  /** How its refusals are answered, where it says so. */
+  readonly refusing: Refusing | undefined
 }
 
 /** What policies inherit from the instance. */
@@ -130,7 +133,6 @@ export function resolvePolicy(name: string | undefined, input: PolicyInput, defa
     cost,
     countIf: options.countIf,
     skip: options.skip,
-    respond: options.respond,
     perRoute: options.per === 'route',
     allow: listOf(options.allow),
     deny: listOf(options.deny),
@@ -141,6 +143,7 @@ export function resolvePolicy(name: string | undefined, input: PolicyInput, defa
     phaseGiven: options.phase !== undefined,
     store: options.store,
     counters: { allowed: 0, denied: 0, shadowDenied: 0 },
+    refusing: refusingOf(where, options),
   })
 }
 
