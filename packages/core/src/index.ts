@@ -82,6 +82,7 @@ export type { LimitEvents } from './limit/events.ts'
 export type { Limiter } from './limit/limiter.ts'
 export type { LimitStats } from './limit/limiter-stats.ts'
 export type { Denial, DenialBody, HeaderStyle, PolicyInput, PolicyOptions } from './limit/policy/options.ts'
+export type { SlowDownOptions } from './limit/policy/slow-down.ts'
 export { Breaker } from './limit/store/breaker.ts'
 export { type FlexibleLimiter, type FlexibleOptions, flexible } from './limit/store/flexible.ts'
 export {

@@ -12,6 +12,11 @@ export interface LimitStats extends PolicyCounters {
   readonly storeErrors: number
   /** Concurrent permits out in this process. */
   readonly permits: number
+  /** Requests that `slowDown` has delayed, and of these those whose clients left meanwhile. */
+  readonly delayed: number
+  readonly left: number
+  /** Requests that are delayed now. */
+  readonly waiting: number
   readonly policies: Readonly<Record<string, Readonly<PolicyCounters>>>
   readonly store: LimitStoreUsage
 }
@@ -22,14 +27,17 @@ export class LimitCounters implements PolicyCounters {
   denied = 0
   shadowDenied = 0
   storeErrors = 0
+  delayed = 0
+  left = 0
 
+  /** @param now - what is out, and what is delayed, at this moment */
   read(
-    permits: number,
+    now: Pick<LimitStats, 'permits' | 'waiting'>,
     policies: Iterable<readonly [string, { readonly counters: PolicyCounters }]>,
     store: LimitStore,
   ): LimitStats {
-    const { allowed, denied, shadowDenied, storeErrors } = this
+    const { allowed, denied, shadowDenied, storeErrors, delayed, left } = this
     const each = Object.fromEntries([...policies].map(([name, { counters }]) => [name, { ...counters }]))
-    return { allowed, denied, shadowDenied, storeErrors, permits, policies: each, store: store.usage() }
+    return { allowed, denied, shadowDenied, storeErrors, delayed, left, ...now, policies: each, store: store.usage() }
   }
 }

@@ -2,8 +2,9 @@ import { chain, isPromise, type MaybePromise } from '../../base/maybe-promise.ts
 import { RequestContext } from '../../exchange/context.ts'
 import type { Opening } from '../../exchange/exchange.ts'
 import type { RequestView } from '../../exchange/request-view.ts'
-import { denialOf, quotaFields, refuses } from '../answer/answer.ts'
+import { denialOf, denialReply, quotaFields, refuses } from '../answer/answer.ts'
 import { refusalOf } from '../answer/refusal.ts'
+import type { Delays } from '../delay/delays.ts'
 import { late } from '../policy/callbacks.ts'
 import type { Denial } from '../policy/options.ts'
 import type { Policy, Price } from '../policy/policy.ts'
@@ -21,6 +22,8 @@ import { Settling } from './settle.ts'
 export interface Stage {
   readonly parts: LimiterParts
   readonly policies: readonly Policy[]
+  /** Where a policy would rather delay than refuse. */
+  readonly delays: Delays | undefined
 }
 
 const proceed: Opening = Object.freeze({ kind: 'proceed' })
@@ -46,19 +49,21 @@ export class Admission implements Charging {
   readonly policies: readonly Policy[]
   /** Of the first requests: what was read, and was not there. */
   readonly watch: Watch | undefined
+  private readonly delays: Delays | undefined
   /** Policies whose `deny` names the client. */
   private denied: readonly Policy[] = none
   charges: readonly PolicyCharge[] = none
   verdicts: readonly (Verdict | undefined)[] = none
   allowed = true
 
-  constructor({ parts, policies }: Stage, view: RequestView, mark: Mark | undefined) {
+  constructor({ parts, policies, delays }: Stage, view: RequestView, mark: Mark | undefined) {
     this.parts = parts
     this.view = view
     this.watch = parts.advice.watch(view)
     this.request = new RequestContext(this.watch?.view ?? view, undefined, parts.identity)
     this.mark = mark
     this.policies = policies
+    this.delays = delays
   }
 
   /** All the steps up to the answer. What is left to settle goes with it, as its exchange. */
@@ -146,6 +151,7 @@ export class Admission implements Charging {
     if (lists.includes(undefined)) return this.unpriced(this.policies.filter((_, i) => lists[i] === undefined))
     this.charges = this.uncharged(flat(lists as readonly (readonly PolicyCharge[])[]))
     if (this.charges.length === 0) return proceed
+    if (this.delays) return chain(this.delays.charge(this), (stay) => (stay === 'left' ? this.left() : this.answer()))
     const charged = this.parts.charger.charge(this)
     return isPromise(charged) ? charged.then(() => this.answer()) : this.answer()
   }
@@ -172,6 +178,18 @@ export class Admission implements Charging {
     if (mark) this.parts.charger.giveBack(mark.made.splice(0))
     const policy = this.charges.find((charge, i) => charge.policy.refusing && this.refused(charge, i))?.policy
     return refusalOf(this.parts, { denial: denialOf(this.request, told), told, policy })
+  }
+
+  /**
+   * The client has gone while it was delayed. Nobody sees this answer, so nobody is asked for it: it ends the request, and
+   * the handler does not run. What limits in front have taken of one that was never charged here is given back, as of any
+   * that does not go on.
+   */
+  private left(): Opening {
+    const { charger, clock } = this.parts
+    if (this.mark && !this.allowed) charger.giveBack(this.mark.made.splice(0))
+    const told = quotaVerdicts(this)
+    return { kind: 'reply', reply: denialReply(denialOf(this.request, told), { told, clock }) }
   }
 
   private refused({ quota }: PolicyCharge, i: number): boolean {

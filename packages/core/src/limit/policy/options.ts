@@ -6,6 +6,7 @@ import type { KeyFunction } from '../../exchange/client/by.ts'
 import type { RequestContext, ResponseContext } from '../../exchange/context.ts'
 import type { AlgorithmKind } from '../algorithms/algorithm.ts'
 import type { LimitStore, Verdict } from '../store/store.ts'
+import type { SlowDownOptions } from './slow-down.ts'
 
 /**
  * Which fields tell clients about their quota. `draft-11`: `RateLimit-Policy` and `RateLimit` as in
@@ -109,6 +110,24 @@ export interface PolicyOptions {
    * ```
    */
   readonly redirect?: string | ((denial: Denial) => MaybePromise<string | undefined>) | undefined
+  /**
+   * Delays requests before it refuses any. Who comes over the quota waits in line until it can be charged, first come, first
+   * served for each key in a process, if that takes no longer than `max` and there is a place (`queue`, `perKey`); who leaves
+   * gives its place up, and was not charged. With `from` and `by` requests within the quota are held up as well, the longer
+   * the nearer its end. Nothing waits for a `check()`, for a `shadow` policy, while a store is out with `onOutage: 'closed'`,
+   * nor in the background. Default: none is delayed.
+   *
+   * @example
+   * ```ts
+   * createSluice({
+   *   limits: {
+   *     api: { rate: '10/s', slowDown: { max: '5s', queue: 200 } },
+   *     search: { rate: '100/min', slowDown: { max: '3s', from: 0.5, by: '50ms' } },
+   *   },
+   * })
+   * ```
+   */
+  readonly slowDown?: SlowDownOptions | undefined
   /** `route`: every route (matched pattern and method, never the raw URL) has a quota of its own. */
   readonly per?: 'route' | undefined
   /** With `by.ip`: how many leading bits of an IPv6 address are one client. Default 64. */
@@ -176,6 +195,7 @@ export function checkPolicy(where: string, options: PolicyOptions): void {
     refuse: rule.oneOf('reply', 'error'),
     status: rule.either(rule.positiveInteger, rule.function),
     redirect: rule.either(rule.string, rule.function),
+    slowDown: rule.object,
     per: rule.oneOf('route'),
     ipv6Prefix: (v) =>
       Number.isInteger(v) && (v as number) >= 32 && (v as number) <= 128

@@ -16,6 +16,7 @@ import {
 } from './options.ts'
 import { parseRate, type Rate, rateText } from './rate.ts'
 import { type Refusing, refusingOf } from './refusing.ts'
+import { type SlowDown, slowDownOf } from './slow-down.ts'
 
 /** A quota with what answers say about it, written once. */
 export interface AnsweringQuota extends Quota {
@@ -67,6 +68,8 @@ export interface Policy extends Pick<PolicyOptions, 'countIf' | 'skip'> {
   readonly counters: PolicyCounters
   /** How its refusals are answered, where it says so. */
   readonly refusing: Refusing | undefined
+  /** How requests are delayed before any is refused; never of a policy that refuses none. */
+  readonly slowDown: SlowDown | undefined
 }
 
 /** What policies inherit from the instance. */
@@ -118,6 +121,7 @@ export function resolvePolicy(name: string | undefined, input: PolicyInput, defa
   const key = options.key ?? by.ip
   const quotas = fixed ? make(fixed) : []
   const cost = options.cost ?? 1
+  const slowDown = slowDownOf(where, options.slowDown)
   return Object.freeze({
     name: called,
     where,
@@ -144,6 +148,7 @@ export function resolvePolicy(name: string | undefined, input: PolicyInput, defa
     store: options.store,
     counters: { allowed: 0, denied: 0, shadowDenied: 0 },
     refusing: refusingOf(where, options),
+    slowDown: options.shadow ? undefined : slowDown,
   })
 }
 
