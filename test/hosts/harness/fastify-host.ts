@@ -27,7 +27,7 @@ export const fastifyHost: HostKind = {
     for (const step of spec.use ?? []) app.addHook('onRequest', asHook(step))
     for (const route of spec.routes) addRoute(app, route)
     await app.ready()
-    return { server: app.server as Server, sluice: app.sluice, close: () => app.close() }
+    return { server: app.server as Server, sluice: app.sluice, close: () => app.close(), fastify: app }
   },
 }
 
