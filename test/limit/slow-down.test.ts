@@ -3,6 +3,7 @@ import type { PolicyInput, PolicyOptions, SlowDownOptions } from '@sluice/core'
 import fc from 'fast-check'
 import type { Opening, Pipeline } from '../../packages/core/src/exchange/exchange.ts'
 import { createLimiter, type LimiterOptions } from '../../packages/core/src/limit/limiter.ts'
+import type { LimitStore } from '../../packages/core/src/limit/store/store.ts'
 import { exchangeOf, type FakeRequest, fieldsOf, ManualClock, request, Sink, statusOf } from './helpers.ts'
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
@@ -347,6 +348,30 @@ describe('several policies', () => {
     const { ask, limiter } = limiterOf({ p: log('1/s', { max: '5s' }) })
     ask('a')
     expect(limiter.pipeline('p').open(request({ ticket: {} }))).toEqual({ kind: 'proceed' })
+  })
+})
+
+describe('while a store is out', () => {
+  const fails = () => Promise.reject(new Error('out'))
+  const out: LimitStore = {
+    ...{ kind: 'remote', consume: fails, peek: fails, settle: fails, renew: fails, refund: fails, reset: fails },
+    ...{ usage: () => ({ entries: 0, evictions: 0, overflowed: 0 }), close: () => {} },
+  }
+
+  test.each([
+    ['closed', ['a 503', 'b 503'], 0],
+    ['open', ['a 200', 'b 200'], 0],
+    ['local', ['a 200'], 1],
+  ] as const)('%s', async (onOutage, expected, waiting) => {
+    const policy = log('1/s', { max: '5s', from: 1, by: '1s' }, { onOutage })
+    const { ask, ended, limiter, advance } = limiterOf({ p: policy }, { store: out })
+    ask('a')
+    ask('b')
+    await turn()
+    await turn()
+    expect([ended, limiter.stats().waiting]).toEqual([expected, waiting])
+    await advance(1_100)
+    expect(ended).toHaveLength(2)
   })
 })
 
