@@ -1,5 +1,5 @@
 import { NodeRequestView, type RequestProperty, type RequestView, refreshWith } from '@sluice/node'
-import type { Request, Response } from 'express'
+import type { Request } from 'express'
 import { routePattern } from './route-pattern.ts'
 
 /** A request with Express's own ideas of host, protocol, address and route: its `trust proxy` setting included. */
@@ -7,7 +7,7 @@ export class ExpressView extends NodeRequestView implements RequestView {
   readonly #request: Request
 
   constructor(request: Request) {
-    super(request)
+    super(request, request.res)
     this.#request = request
   }
 
@@ -68,10 +68,6 @@ export class ExpressView extends NodeRequestView implements RequestView {
   #forwarded(name: string): string | undefined {
     const value = this.header(name)
     return value !== undefined && this.#trusts ? value : undefined
-  }
-
-  protected override get response(): Response | undefined {
-    return this.#request.res
   }
 
   override root(name: string): object | undefined {

@@ -4,6 +4,7 @@ import { parseQuery, splitTarget } from '@sluice/core'
 import { refreshWith, ticketOf } from './refresh/refresh.ts'
 import { whenOver } from './response/ending.ts'
 import { fieldsBehind } from './watch/fields.ts'
+import { type FieldsOwner, fieldsRoot, fieldTexts } from './watch/set-fields.ts'
 
 /** Anything node's HTTP servers hand out: HTTP/1.1, or HTTP/2 through the compatibility API. */
 export type NodeRequest = IncomingMessage & { originalUrl?: string }
@@ -21,19 +22,18 @@ export class NodeRequestView implements RequestView {
   readonly ticket: object | undefined
   /** The fields as the client sent them, whatever is laid over them for the handler. */
   protected readonly headers: NodeRequest['headers']
-  readonly #response: ServerResponse | undefined
 
-  /**
-   * @param target - the request target as the client sent it, where the framework keeps it elsewhere
-   * @param response - where the answer goes, where the framework does not keep it at hand
-   */
+  /** The response to it, where the framework has one at hand. */
+  protected readonly response: ServerResponse | undefined
+
+  /** @param target - the request target as the client sent it, where the framework keeps it elsewhere */
   constructor(
     request: NodeRequest,
-    target: string = request.originalUrl ?? request.url ?? '/',
     response?: ServerResponse,
+    target: string = request.originalUrl ?? request.url ?? '/',
   ) {
     this.request = request
-    this.#response = response
+    this.response = response
     this.method = request.method ?? 'GET'
     this.headers = fieldsBehind(request) as NodeRequest['headers']
     this.ticket = ticketOf(request)
@@ -102,7 +102,7 @@ export class NodeRequestView implements RequestView {
   }
 
   root(name: string): object | undefined {
-    return name === 'req' ? this.request : undefined
+    return name === 'req' ? this.request : responseRoot('res', name, this.response)
   }
 
   property(name: RequestProperty): unknown {
@@ -120,11 +120,12 @@ export class NodeRequestView implements RequestView {
     const { response } = this
     return response ? whenOver(response, listener) : () => {}
   }
+}
 
-  /** Where the answer goes. */
-  protected get response(): ServerResponse | undefined {
-    return this.#response
-  }
+/** A response, or the fields on it, where that is what a root is called. */
+export function responseRoot(called: string, name: string, response: FieldsOwner | undefined): object | undefined {
+  if (name === called) return response
+  return response && name === fieldsRoot(called) ? fieldTexts(response) : undefined
 }
 
 const hasContentOver2 = (request: NodeRequest): boolean =>
