@@ -1,7 +1,17 @@
 import { readFileSync } from 'node:fs'
 import { Transform } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
-import type { BodyPlan, Exchange, Opening, Outcome, Pipeline, Reply, RequestView, ResponseHead } from '@sluice/core'
+import {
+  type BodyPlan,
+  type Exchange,
+  type Opening,
+  type Outcome,
+  type Pipeline,
+  RefusalError,
+  type Reply,
+  type RequestView,
+  type ResponseHead,
+} from '@sluice/core'
 import { ResponseCache } from '../../packages/core/src/cache/response-cache.ts'
 import { pieces } from './harness/handlers.ts'
 import { type Ctx, describeHosts, gate, type Route, turn, until } from './harness/host.ts'
@@ -28,6 +38,8 @@ const duties = [
   'asks for the head of a stream when its first piece is there',
   'writes in quiet, so that what others read meanwhile is not the handler’s',
   'makes a request again inside the process, with its ticket',
+  'hands a refusal to the application’s own error handling, its fields on the response',
+  'tells when nobody waits for the answer any more, also before there is an exchange',
 ] as const
 
 let opening: (view: RequestView) => Opening | Promise<Opening>
@@ -421,6 +433,61 @@ describeHosts('an adapter', (host) => {
     await until(() => over)
     expect(tickets).toEqual([undefined, ticket])
     expect(paths).toEqual(['GET /x/1', 'GET /x/1'])
+  })
+
+  duty(duties[17], async () => {
+    const fields = ['X-Wait', '7', 'Content-Type', 'text/x', 'Content-Length', '4']
+    const error = new RefusalError('ERR_SLUICE_LIMITED', 'No.', { status: 420, fields })
+    opening = () => ({ kind: 'error', error, reply: instead })
+    const seen: unknown[] = []
+    let runs = 0
+    const app = await host.boot({
+      routes: [{ path: '/x/:id', cache: { ttl: '1m' }, handler: () => runs++ }],
+      failed: (c, given) => {
+        seen.push(given)
+        c.status((given as RefusalError).status).send('of the application')
+      },
+    })
+    const answer = await app.get('/x/1')
+    const said = [answer.status, answer.text, answer.header('x-wait'), answer.header('x-reply'), seen.length, runs]
+    // Plain node has none: what the handler comes behind may be called with anything.
+    if (host.framework === 'node') expect(said).toEqual([203, 'instead', undefined, 'yes', 0, 0])
+    else expect(said).toEqual([420, 'of the application', '7', undefined, 1, 0])
+    expect(seen.every((one) => one === error)).toBe(true)
+  })
+
+  duty(duties[18], async () => {
+    let listening = 0
+    let gone = 0
+    const goesOn = gate()
+    opening = (view) =>
+      new Promise((resolve) => {
+        const stop = view.onGone!(() => {
+          gone++
+          resolve({ kind: 'reply', reply: instead })
+        })
+        listening++
+        void goesOn.then(() => {
+          stop()
+          resolve({ kind: 'proceed' })
+        })
+      })
+    let runs = 0
+    const app = await boot((c) => {
+      runs++
+      says(c)
+    })
+    const leaving = new AbortController()
+    const left = app.request('/x/1', { signal: leaving.signal }).catch(() => 'left')
+    await until(() => listening === 1)
+    leaving.abort()
+    await until(() => gone === 1)
+    const stays = app.get('/x/1')
+    await until(() => listening === 2)
+    goesOn.open()
+    expect([(await stays).text, await left]).toEqual(['said', 'left'])
+    await turn()
+    expect([gone, runs]).toEqual([1, 1])
   })
 })
 

@@ -94,11 +94,11 @@ export function replyOf(opening: Opening): Reply {
 }
 
 export function statusOf(opening: Opening): number {
-  return opening.kind === 'reply' ? opening.reply.status : 200
+  return opening.kind === 'proceed' ? 200 : opening.reply.status
 }
 
 export function fieldsOf(opening: Opening): Fields {
-  return Fields.fromFlat(opening.kind === 'reply' ? opening.reply.fields : (opening.fields ?? []))
+  return Fields.fromFlat(opening.kind === 'proceed' ? (opening.fields ?? []) : opening.reply.fields)
 }
 
 export function bodyOf(opening: Opening): Record<string, unknown> {

@@ -20,7 +20,7 @@ export function list(options: PaginateOptions): (query?: string) => Listed {
     const native = {}
     const view = { method: 'GET', path: '/list', route: undefined, query: query.replace(/^\?/, ''), native }
     const opening = pipeline.open(view as never)
-    if (opening.kind === 'reply') throw new Error(Buffer.from(opening.reply.body!).toString())
+    if (opening.kind !== 'proceed') throw new Error(Buffer.from(opening.reply.body!).toString())
     const page = pageOf(native)
     const send = (sent: unknown) => {
       const fields = Fields.from()

@@ -74,6 +74,7 @@ export function createSluice(options?: SluiceOptions): ExpressSluice {
 }
 
 const host = {
+  handlesErrors: true,
   view: (request: Request) => new ExpressView(request),
   change(request: Request, change: RequestChange, response: Response): void {
     const watch = changeNodeRequest(request, change)

@@ -9,14 +9,24 @@ export function mountKoa(pipeline: Pipeline): Middleware {
   const obey = (opening: Opening, ctx: Context, next: Next): Promise<void> | undefined => {
     // A cache around this one does not know what its answers are tagged with.
     if (pipeline.name === 'cache') ctx.sluice?.skip('nested')
+    // While it waited, somebody has answered past Koa (a timeout).
+    if (ctx.headerSent) {
+      if (opening.kind === 'proceed') opening.exchange?.onClose('aborted')
+      return undefined
+    }
     if (opening.kind === 'reply') {
       putReply(ctx, opening.reply)
       return undefined
     }
+    if (opening.kind === 'error') {
+      // Whatever the application makes of it, a cache around this does not keep it.
+      ctx.sluice?.skip('no-store')
+      for (const [name, value] of Object.entries(opening.error.headers)) ctx.res.setHeader(name, value)
+      throw opening.error
+    }
     const { fields } = opening
     // Koa's own `set` looks whether the head was sent, for each.
-    if (fields && !ctx.headerSent)
-      for (let i = 0; i < fields.length; i += 2) ctx.res.setHeader(fields[i]!, fields[i + 1]!)
+    if (fields) for (let i = 0; i < fields.length; i += 2) ctx.res.setHeader(fields[i]!, fields[i + 1]!)
     return opening.exchange ? runExchange(ctx, opening.exchange, next) : next()
   }
   // Not an async function: a hit makes no promise.

@@ -28,6 +28,11 @@ export interface MountHost<Request extends IncomingMessage, Response extends Ser
   view(request: Request, response: Response): RequestView
   /** Lets the stages behind see the request as an exchange wants them to, and tells it what they read of it. */
   change(request: Request, change: RequestChange, response: Response): void
+  /**
+   * `next(error)` leads to the application's own error handling. Where it does not, a refusal that asks for that is answered
+   * as any other: `next`, whatever it is given, may be the handler.
+   */
+  readonly handlesErrors?: boolean | undefined
 }
 
 /** Turns a pipeline into middleware that writes to a `ServerResponse`. */
@@ -38,7 +43,9 @@ export function mount<Request extends IncomingMessage, Response extends ServerRe
   const middleware: Middleware<Request, Response> = (request, response, next) => {
     if (response.headersSent) return next()
     const obey = (opening: Opening): void => {
-      if (goesOn(pipeline, opening, request, response, host)) next()
+      const go = goesOn(pipeline, opening, request, response, host)
+      if (go === true) next()
+      else if (go) next(go)
     }
     const opening = pipeline.open(host.view(request, response))
     if (isPromise(opening)) opening.then(obey).then(undefined, next)
@@ -62,8 +69,12 @@ export function wrapHandler<Request extends IncomingMessage, Response extends Se
     const run = (): unknown => handler.apply(this, args)
     return failingTo(next, () => {
       if (response.headersSent) return run()
-      const obey = (opening: Opening): unknown =>
-        goesOn(pipeline, opening, request, response, host) ? run() : undefined
+      const obey = (opening: Opening): unknown => {
+        const go = goesOn(pipeline, opening, request, response, host)
+        if (go === true) return run()
+        if (go) throw go
+        return undefined
+      }
       return chain(pipeline.open(host.view(request, response)), obey)
     })
   }
@@ -79,19 +90,37 @@ function failingTo(next: ((error?: unknown) => void) | undefined, run: () => unk
   }
 }
 
-/** Does what the pipeline says. `false`: that was the answer, and what comes after does not run. */
+/**
+ * Does what the pipeline says. `false`: that was the answer, and what comes after does not run; an error: the application
+ * answers it.
+ */
 function goesOn<Request extends IncomingMessage, Response extends ServerResponse>(
   pipeline: Pipeline,
   opening: Opening,
   request: Request,
   response: Response,
   host: MountHost<Request, Response>,
-): boolean {
+): boolean | Error {
+  // While it waited, somebody has answered (a timeout).
+  if (response.headersSent) {
+    if (opening.kind === 'proceed') opening.exchange?.onClose('aborted')
+    return false
+  }
   // A cache around this one does not know what its answers are tagged with.
   if (pipeline.name === 'cache' && notesOn(request)?.[controlled]) controlOf(response)?.skip('nested')
   if (opening.kind === 'reply') {
     sendReply(response, opening.reply, request.method ?? 'GET')
     return false
+  }
+  if (opening.kind === 'error') {
+    if (!host.handlesErrors) {
+      sendReply(response, opening.reply, request.method ?? 'GET')
+      return false
+    }
+    // Whatever the application makes of it, a cache around this does not keep it.
+    if (notesOn(request)?.[controlled]) controlOf(response)?.skip('no-store')
+    for (const [name, value] of Object.entries(opening.error.headers)) response.setHeader(name, value)
+    return opening.error
   }
   const { fields } = opening
   if (fields) for (let i = 0; i < fields.length; i += 2) response.setHeader(fields[i]!, fields[i + 1]!)

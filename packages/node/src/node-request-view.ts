@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { RequestProperty, RequestView } from '@sluice/core'
 import { parseQuery, splitTarget } from '@sluice/core'
 import { refreshWith, ticketOf } from './refresh/refresh.ts'
+import { whenOver } from './response/ending.ts'
 import { fieldsBehind } from './watch/fields.ts'
 import { type FieldsOwner, fieldsRoot, fieldTexts } from './watch/set-fields.ts'
 
@@ -113,6 +114,11 @@ export class NodeRequestView implements RequestView {
 
   refresh(ticket: object): Promise<void> {
     return refreshWith(this.request, this.headers, ticket, undefined)
+  }
+
+  onGone(listener: () => void): () => void {
+    const { response } = this
+    return response ? whenOver(response, listener) : () => {}
   }
 }
 

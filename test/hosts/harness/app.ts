@@ -92,6 +92,8 @@ export interface AppSpec extends Limits {
   /** Runs for every request, first. */
   readonly use?: readonly Step[]
   readonly sluice?: Omit<SluiceOptions, 'clock'>
+  /** The application's own error handling, as the framework has it; `false`: what the framework does without. Not of node. */
+  readonly failed?: ((c: Ctx, error: unknown) => unknown) | false
   /** Believes proxies, as the framework has it. */
   readonly proxy?: boolean
   /** The address to listen on. Default `127.0.0.1`. */

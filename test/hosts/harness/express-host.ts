@@ -51,11 +51,15 @@ async function boot(express: typeof express5, spec: AppSpec, clock: Parameters<H
     const method = (route.method ?? 'GET').toLowerCase() as 'get'
     app[method](route.path, ...chain)
   }
-  const failed: ErrorRequestHandler = (error, _req, res, _next) => {
+  const { failed: own } = spec
+  const failed: ErrorRequestHandler = (error, req, res, _next) => {
     if (res.headersSent) res.destroy()
+    else if (own) void own(context(req, res), error)
     else res.status(error.status ?? 500).send('failed')
   }
-  app.use(failed)
+  // Without one of its own Express prints what it is not told to keep quiet.
+  if (own === false) app.set('env', 'test')
+  else app.use(failed)
   return { server: http.createServer(app), sluice, express: app }
 }
 

@@ -19,13 +19,15 @@ export const fastifyHost: HostKind = {
       ...(spec.http2 === 'secure' ? { https: testCertificate as never } : {}),
     }) as FastifyInstance
     await app.register(sluice, { ...spec.sluice, ...limitsOf(spec), clock })
+    const { failed } = spec
+    if (failed) app.setErrorHandler((error, request, reply) => void failed(context(request, reply), error))
     app.decorateRequest('user', null)
     app.decorateRequest('session', null as never)
     app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body))
     for (const step of spec.use ?? []) app.addHook('onRequest', asHook(step))
     for (const route of spec.routes) addRoute(app, route)
     await app.ready()
-    return { server: app.server as Server, sluice: app.sluice, close: () => app.close() }
+    return { server: app.server as Server, sluice: app.sluice, close: () => app.close(), fastify: app }
   },
 }
 

@@ -42,6 +42,8 @@ export interface TestApp {
   readonly server: Server
   /** How many requests have reached the server. */
   readonly arrivals: number
+  /** What the host has besides: `fastify`, `express`. */
+  readonly own: Booted
   get(path: string, headers?: RequestFields): Promise<Answer>
   request(path: string, options?: RequestOptions): Promise<Answer>
   open(path: string, options?: RequestOptions): Promise<Opened>
@@ -98,6 +100,7 @@ async function start(kind: HostKind, spec: AppSpec): Promise<TestApp> {
     port,
     client,
     server,
+    own: booted,
     get arrivals() {
       return arrivals
     },

@@ -26,6 +26,8 @@ async function boot(Koa: typeof Koa3, spec: AppSpec, clock: Parameters<HostKind[
   // The default handler answers; this one would also print.
   app.silent = true
   app.proxy = spec.proxy ?? false
+  const { failed } = spec
+  if (failed) app.use((ctx, next) => next().catch((error) => failed(context(ctx), error)))
   for (const middleware of limitsOf(sluice, spec)) app.use(middleware)
   app.use(parseBody)
   for (const step of spec.use ?? []) app.use(asMiddleware(step))

@@ -27,6 +27,10 @@ export type SluiceErrorCode =
   | 'ERR_SLUICE_CALLBACK'
   /** Work for after the response was turned away: too much of it, or the instance is closed. Reported as an event. */
   | 'ERR_SLUICE_DEFER'
+  /** A limit refuses a request, and hands the refusal to the application's own error handling (`refuse: 'error'`). */
+  | 'ERR_SLUICE_LIMITED'
+  /** The same of a request that is shed. */
+  | 'ERR_SLUICE_SHED'
   /** A cursor, page or field selection in a request is malformed. Answered with 400. */
   | 'ERR_SLUICE_INPUT'
 

@@ -1,6 +1,7 @@
 import type { MaybePromise } from '../base/maybe-promise.ts'
 import type { Fields } from '../http/fields/fields.ts'
 import type { ReadObserver } from './reads/read-observer.ts'
+import type { RefusalError } from './refusal-error.ts'
 import type { RequestView } from './request-view.ts'
 
 /**
@@ -17,6 +18,12 @@ export interface Pipeline {
 export type Opening =
   /** The answer is here; the handler does not run. */
   | { readonly kind: 'reply'; readonly reply: Reply }
+  /**
+   * The application answers, in its own error handling; the handler does not run. The fields of the error are put on the
+   * response now, so that they are on the answer whatever makes it, and the host fails with the error as its framework has
+   * it. `reply`: what is sent where there is no error handling (plain node:http).
+   */
+  | { readonly kind: 'error'; readonly error: RefusalError; readonly reply: Reply }
   /**
    * Go on to the next stage. `fields`, a flat list of names and values in which no name repeats, are put on the response
    * now (they count as set before the handler); `exchange`, where there is one, is told of the response.

@@ -57,6 +57,12 @@ export interface RequestView {
    * has ended, however it did; never rejects. Absent where the host cannot.
    */
   refresh?(ticket: object): Promise<void>
+  /**
+   * Calls back, once, when nobody waits for the answer any more: the client has gone, or somebody else has answered. At
+   * once where that is so already. What it answers stops listening. For who lets a request wait before there is an
+   * exchange; nothing is listened to before it is called. Absent where the host cannot tell.
+   */
+  onGone?(listener: () => void): () => void
 }
 
 export type RequestProperty = 'user' | 'session' | 'cookies' | 'body' | 'params' | 'query'

@@ -8,6 +8,7 @@ import { type Charging, madeOf, type PolicyCharge } from './charge/charges.ts'
 import type { LimiterParts } from './charge/parts.ts'
 import type { Permits } from './charge/permits.ts'
 import { reportDecision } from './charge/report.ts'
+import type { Lines } from './delay/lines.ts'
 import type { Policies } from './policy/policies.ts'
 import type { Policy, Price } from './policy/policy.ts'
 import type { LimitStore, Verdict } from './store/store.ts'
@@ -38,6 +39,7 @@ export interface ChecksParts extends LimiterParts {
   readonly policies: Policies
   readonly permits: Permits
   readonly storeOf: (policy: Policy) => LimitStore
+  readonly lines: Lines
 }
 
 /** What can be asked of a limiter without a request: by the name of a policy and the natural name of a subject. */
@@ -76,7 +78,7 @@ export class Checks {
   refund(name: string, check: CheckOptions): MaybePromise<void> {
     const policy = this.#asked(name, check)
     const charges = this.#chargesFor(policy, check)
-    if (charges.length > 0) return this.#parts.storeOf(policy).refund(charges)
+    if (charges.length > 0) return this.#freeing(this.#parts.storeOf(policy).refund(charges))
   }
 
   reset(name: string, check: CheckOptions): MaybePromise<void> {
@@ -84,7 +86,7 @@ export class Checks {
     const policy = policies.named(name)
     if (check.route === undefined && policies.split.has(name)) return this.#resetSplit(policy, check)
     const charges = this.#chargesFor(this.#asked(name, check), check)
-    if (charges.length > 0) return storeOf(policy).reset(charges)
+    if (charges.length > 0) return this.#freeing(storeOf(policy).reset(charges))
   }
 
   resetPolicy(name: string): MaybePromise<number> {
@@ -98,10 +100,18 @@ export class Checks {
     return chain(this.#resetAll(policy, hash), () => undefined)
   }
 
+  /** Who waits for something that may be there again asks at once. */
+  #freeing<T>(done: MaybePromise<T>): MaybePromise<T> {
+    return chain(done, (result) => {
+      this.#parts.lines.freedAll()
+      return result
+    })
+  }
+
   /** @param subject - of that subject only */
   #resetAll(policy: Policy, subject?: string): MaybePromise<number> {
     const store = this.#parts.storeOf(policy)
-    if (store.resetAll) return store.resetAll(policy.name, subject)
+    if (store.resetAll) return this.#freeing(store.resetAll(policy.name, subject))
     throw new SluiceError(
       'ERR_SLUICE_STORE',
       `The store of policy \`${policy.name}\` cannot tell its keys. Reset them one by one, by \`key\`.`,

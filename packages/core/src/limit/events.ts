@@ -25,6 +25,16 @@ export interface LimitEvents extends Pick<SluiceEvents, 'error'> {
    * follow. Of shadow policies too.
    */
   'near-limit': PolicyVerdict & { readonly route: string | undefined }
+  /**
+   * A request was delayed, and this is what became of it: it went on, was refused after all, or its client left meanwhile.
+   * `policies` are those of its policies that delay.
+   */
+  delayed: {
+    readonly route: string | undefined
+    readonly policies: readonly string[]
+    readonly waitedMs: number
+    readonly outcome: 'admitted' | 'refused' | 'left'
+  }
   /** The store failed or was late, and the policies' `onOutage` decided. */
   'store-error': { readonly error: unknown; readonly policies: readonly string[] }
 }

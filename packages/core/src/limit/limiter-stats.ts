@@ -14,6 +14,11 @@ export interface LimitStats extends PolicyCounters {
   readonly storeErrors: number
   /** Concurrent permits out in this process. */
   readonly permits: number
+  /** Requests that `slowDown` has delayed, and of these those whose clients left meanwhile. */
+  readonly delayed: number
+  readonly left: number
+  /** Requests that are delayed now. */
+  readonly waiting: number
   readonly policies: Readonly<Record<string, Readonly<PolicyCounters>>>
   readonly store: LimitStoreUsage
 }
@@ -25,14 +30,18 @@ export class LimitCounters implements PolicyCounters {
   shadowDenied = 0
   nearLimit = 0
   storeErrors = 0
+  delayed = 0
+  left = 0
 
+  /** @param now - what is out, and what is delayed, at this moment */
   read(
-    permits: number,
+    now: Pick<LimitStats, 'permits' | 'waiting'>,
     policies: Iterable<readonly [string, { readonly counters: PolicyCounters }]>,
     store: LimitStore,
   ): LimitStats {
-    const { allowed, denied, shadowDenied, nearLimit, storeErrors } = this
+    const { allowed, denied, shadowDenied, nearLimit, storeErrors, delayed, left } = this
     const each = Object.fromEntries([...policies].map(([name, { counters }]) => [name, { ...counters }]))
-    return { allowed, denied, shadowDenied, nearLimit, storeErrors, permits, policies: each, store: store.usage() }
+    const counted = { allowed, denied, shadowDenied, nearLimit, storeErrors, delayed, left }
+    return { ...counted, ...now, policies: each, store: store.usage() }
   }
 }

@@ -14,6 +14,8 @@ import { Permits } from './charge/permits.ts'
 import { Pricing } from './charge/pricing.ts'
 import { RequestMarks } from './charge/request-marks.ts'
 import { type CheckOptions, type CheckResult, Checks } from './checks.ts'
+import { Delays } from './delay/delays.ts'
+import { Lines } from './delay/lines.ts'
 import { type LimitSink, nobody } from './events.ts'
 import { LimitCounters, type LimitStats } from './limiter-stats.ts'
 import { Callbacks } from './policy/callbacks.ts'
@@ -125,7 +127,9 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
     }
   })
   const storeOf = (policy: Policy): LimitStore => (policy.store ? guarded(policy.store) : store)
-  const charger = new Charger(storeOf, permits, failed)
+  const lines = new Lines()
+  const charger = new Charger(storeOf, permits, failed, (key) => lines.freed(key))
+  const delays = new Delays({ clock, charger, charges, permits, lines, sink, counters })
   const marks = new RequestMarks()
   const policies = new Policies(options.limits ?? {}, { headers: options.headers ?? 'draft-11', store: given })
   const parts: LimiterParts = {
@@ -136,13 +140,14 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
     pricing: new Pricing(callbacks),
     charges,
     charger,
+    delays,
     marks,
     counters,
     advice: new Advice(),
     split: policies.split,
     identity: options.identity,
   }
-  const checks = new Checks({ ...parts, policies, permits, storeOf })
+  const checks = new Checks({ ...parts, policies, permits, storeOf, lines })
   let pipelines = 0
   let closed = false
 
@@ -181,10 +186,11 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
     refund: (name, check) => opened().refund(name, check),
     reset: ((name: string, check?: CheckOptions) =>
       check === undefined ? opened().resetPolicy(name) : opened().reset(name, check)) as Limiter['reset'],
-    stats: () => counters.read(permits.size, policies, store),
+    stats: () => counters.read({ permits: permits.size, waiting: delays.size }, policies, store),
     close() {
       if (closed) return
       closed = true
+      delays.close()
       return closeAll()
     },
   })

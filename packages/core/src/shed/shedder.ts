@@ -4,8 +4,9 @@ import type { SluiceEvents } from '../base/events.ts'
 import { checkOptions, rule } from '../base/options.ts'
 import { type Duration, durationMs } from '../base/units.ts'
 import { RequestContext } from '../exchange/context.ts'
-import type { BodyPlan, Exchange, Opening, Pipeline } from '../exchange/exchange.ts'
+import type { BodyPlan, Exchange, Opening, Pipeline, Reply } from '../exchange/exchange.ts'
 import { ianaProblem, problem } from '../exchange/problem.ts'
+import { RefusalError } from '../exchange/refusal-error.ts'
 import type { RequestView } from '../exchange/request-view.ts'
 import { Gradient2, type Gradient2Options } from './gradient2.ts'
 import { LoadMonitor, type LoadSampler } from './load.ts'
@@ -30,6 +31,11 @@ export interface ShedOptions {
    * Default: off. Give it to routes that take similarly long.
    */
   readonly concurrency?: boolean | Gradient2Options | undefined
+  /**
+   * `'error'`: a refusal is handed to the application's own error handling, as a `ShedError` with status and fields; on plain
+   * node:http, which has none, it is answered. There is no redirection: where it leads would be shed as well. Default `'reply'`.
+   */
+  readonly refuse?: 'reply' | 'error' | undefined
   /** When clients are told to come back, give or take a half, so that they do not all come at once. Default 5 s. */
   readonly retryAfter?: Duration | undefined
 }
@@ -78,6 +84,16 @@ export interface ShedderParts {
   readonly random?: (() => number) | undefined
 }
 
+const title = 'Request cannot be satisfied due to temporary server capacity constraints'
+
+/** A request that was shed, as the application's error handling gets it where `shed` says `refuse: 'error'`. */
+export class ShedError extends RefusalError {
+  constructor(reply: Pick<Reply, 'status' | 'fields'>) {
+    super('ERR_SLUICE_SHED', `${title}.`, reply)
+    this.name = 'ShedError'
+  }
+}
+
 const priorities = ['critical', 'default', 'sheddable'] as const
 
 /** How much of the concurrency limit a priority may take. */
@@ -112,6 +128,7 @@ interface Resolved {
   readonly priority: NonNullable<ShedOptions['priority']>
   readonly gradient: Gradient2 | undefined
   readonly retryAfterMs: number
+  readonly asError: boolean
 }
 
 function resolve(options: ShedOptions): Resolved {
@@ -121,6 +138,7 @@ function resolve(options: ShedOptions): Resolved {
     maxUtilisation: rule.fraction,
     priority: rule.either(isPriority, rule.function),
     concurrency: rule.either(rule.boolean, rule.object),
+    refuse: rule.oneOf('reply', 'error'),
     retryAfter: rule.readableBy(durationMs, 'shed.retryAfter'),
   })
   const { concurrency = false } = options
@@ -138,6 +156,7 @@ function resolve(options: ShedOptions): Resolved {
     priority: options.priority ?? 'default',
     gradient: concurrency ? new Gradient2(concurrency === true ? {} : concurrency) : undefined,
     retryAfterMs: durationMs('shed.retryAfter', options.retryAfter ?? 5_000),
+    asError: options.refuse === 'error',
   })
 }
 
@@ -229,12 +248,12 @@ class Stage {
     const reply = problem(
       {
         type: ianaProblem('temporary-reduced-capacity'),
-        title: 'Request cannot be satisfied due to temporary server capacity constraints',
+        title,
         status: 503,
       },
       ['Retry-After', String(seconds)],
     )
-    return { kind: 'reply', reply }
+    return this.#options.asError ? { kind: 'error', reply, error: new ShedError(reply) } : { kind: 'reply', reply }
   }
 
   stats(): ShedStageStats {

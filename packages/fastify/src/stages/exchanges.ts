@@ -154,6 +154,12 @@ function obey(opening: Opening, stage: Stage, request: FastifyRequest, reply: Fa
     sendAnswer(reply, opening.reply)
     return false
   }
+  if (opening.kind === 'error') {
+    // Whatever the application makes of it, a cache around this does not keep it.
+    exchangesOf(reply)?.control?.skip('no-store')
+    reply.headers(opening.error.headers).send(opening.error)
+    return false
+  }
   const { exchange, fields } = opening
   if (fields) for (let i = 0; i < fields.length; i += 2) reply.header(fields[i]!, fields[i + 1]!)
   if (exchange) {

@@ -32,6 +32,30 @@ export function endingOf(response: ServerResponse, tell: (outcome: Outcome) => v
   }
 }
 
+/**
+ * Calls back once when a response is over, whoever ended it and however: nobody waits for an answer any more.
+ *
+ * @returns stops listening
+ */
+export function whenOver(response: ServerResponse, over: () => void): () => void {
+  let stopWaiting = (): void => {}
+  const stop = (): void => {
+    response.off('close', told)
+    stopWaiting()
+  }
+  const told = (): void => {
+    stop()
+    over()
+  }
+  if (isGone(response)) {
+    over()
+    return stop
+  }
+  response.once('close', told)
+  stopWaiting = whenConnectionEnds(response, told)
+  return stop
+}
+
 /** Of HTTP/2 the stream says it. */
 function isGone(response: ServerResponse): boolean {
   return response.destroyed || (response as { stream?: { destroyed: boolean } }).stream?.destroyed === true

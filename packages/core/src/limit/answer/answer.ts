@@ -98,19 +98,22 @@ export function denialOf(request: RequestContext, told: readonly QuotaVerdict[])
 /**
  * The refusal: 429 (RFC 6585 §4) as `quota-exceeded`, or as {@link costAboveLimit}; 403 where a list names the client; 503 as `temporary-reduced-capacity`
  * where only a store that is out is to blame. Never stored by any cache.
+ *
+ * @param body - in place of the problem; `status`: in place of the denial's
  */
 export function denialReply(
   denial: Denial,
   { told, clock }: { readonly told: readonly QuotaVerdict[]; readonly clock: Pick<Clock, 'wall'> },
-  body?: DenialBody,
+  { body, status = denial.status }: { readonly body?: DenialBody | undefined; readonly status?: number } = {},
 ): Reply {
   const fields: string[] = []
   if (!denial.permanent) fields.push('Retry-After', String(Math.max(1, Math.ceil(denial.retryAfterMs / 1_000))))
   fields.push(...quotaFields(told, clock))
-  return body === undefined ? problem(problemOf(denial), fields) : ownReply(denial.status, fields, body)
+  return body === undefined ? problem({ ...problemOf(denial), status }, fields) : ownReply(status, fields, body)
 }
 
-function problemOf(denial: Denial) {
+/** What kind of refusal it is. The type is the refusal's own, also where the policy has chosen another status. */
+export function problemOf(denial: Denial) {
   const { status, violated } = denial
   if (status === 503) {
     const title = 'Request cannot be satisfied due to temporary server capacity constraints'

@@ -2,9 +2,11 @@ import { chain, isPromise, type MaybePromise } from '../../base/maybe-promise.ts
 import { RequestContext } from '../../exchange/context.ts'
 import type { Opening } from '../../exchange/exchange.ts'
 import type { RequestView } from '../../exchange/request-view.ts'
-import { denialOf, denialReply, type QuotaVerdict, quotaFields, refuses } from '../answer/answer.ts'
-import { type Asked, late, threw } from '../policy/callbacks.ts'
-import type { Denial, DenialBody } from '../policy/options.ts'
+import { denialOf, denialReply, quotaFields, refuses } from '../answer/answer.ts'
+import { refusalOf } from '../answer/refusal.ts'
+import type { Delays } from '../delay/delays.ts'
+import { late } from '../policy/callbacks.ts'
+import type { Denial } from '../policy/options.ts'
 import type { Policy, Price } from '../policy/policy.ts'
 import type { Verdict } from '../store/store.ts'
 import type { Subject } from '../subject/subjects.ts'
@@ -20,6 +22,8 @@ import { Settling } from './settle.ts'
 export interface Stage {
   readonly parts: LimiterParts
   readonly policies: readonly Policy[]
+  /** Where a policy would rather delay than refuse. */
+  readonly delays: Delays | undefined
 }
 
 const proceed: Opening = Object.freeze({ kind: 'proceed' })
@@ -45,19 +49,21 @@ export class Admission implements Charging {
   readonly policies: readonly Policy[]
   /** Of the first requests: what was read, and was not there. */
   readonly watch: Watch | undefined
+  private readonly delays: Delays | undefined
   /** Policies whose `deny` names the client. */
   private denied: readonly Policy[] = none
   charges: readonly PolicyCharge[] = none
   verdicts: readonly (Verdict | undefined)[] = none
   allowed = true
 
-  constructor({ parts, policies }: Stage, view: RequestView, mark: Mark | undefined) {
+  constructor({ parts, policies, delays }: Stage, view: RequestView, mark: Mark | undefined) {
     this.parts = parts
     this.view = view
     this.watch = parts.advice.watch(view)
     this.request = new RequestContext(this.watch?.view ?? view, undefined, parts.identity)
     this.mark = mark
     this.policies = policies
+    this.delays = delays
   }
 
   /** All the steps up to the answer. What is left to settle goes with it, as its exchange. */
@@ -145,6 +151,7 @@ export class Admission implements Charging {
     if (lists.includes(undefined)) return this.unpriced(this.policies.filter((_, i) => lists[i] === undefined))
     this.charges = this.uncharged(flat(lists as readonly (readonly PolicyCharge[])[]))
     if (this.charges.length === 0) return proceed
+    if (this.delays) return chain(this.delays.charge(this), (stay) => (stay === 'left' ? this.left() : this.answer()))
     const charged = this.parts.charger.charge(this)
     return isPromise(charged) ? charged.then(() => this.answer()) : this.answer()
   }
@@ -169,30 +176,25 @@ export class Admission implements Charging {
     const told = mark ? [...RequestMarks.toldBack(mark), ...quotaVerdicts(this)] : quotaVerdicts(this)
     // A refused request charges nothing anywhere: neither what limiters in front of this one took.
     if (mark) this.parts.charger.giveBack(mark.made.splice(0))
-    const policy = this.charges.find((charge, i) => charge.policy.respond && this.refused(charge, i))?.policy
-    return this.reply(denialOf(this.request, told), policy, told)
+    const policy = this.charges.find((charge, i) => charge.policy.refusing && this.refused(charge, i))?.policy
+    return refusalOf(this.parts, { denial: denialOf(this.request, told), told, policy })
+  }
+
+  /**
+   * The client has gone while it was delayed. Nobody sees this answer, so nobody is asked for it: it ends the request, and
+   * the handler does not run. What limits in front have taken of one that was never charged here is given back, as of any
+   * that does not go on.
+   */
+  private left(): Opening {
+    const { charger, clock } = this.parts
+    if (this.mark && !this.allowed) charger.giveBack(this.mark.made.splice(0))
+    const told = quotaVerdicts(this)
+    return { kind: 'reply', reply: denialReply(denialOf(this.request, told), { told, clock }) }
   }
 
   private refused({ quota }: PolicyCharge, i: number): boolean {
     const verdict = this.verdicts[i]
     return verdict !== undefined && refuses({ quota, verdict })
-  }
-
-  /** With the body the policy wants; where there is none to be had, with ours. */
-  private reply(denial: Denial, policy: Policy | undefined, told: readonly QuotaVerdict[]): MaybePromise<Opening> {
-    const { callbacks, clock } = this.parts
-    const standard = (): Opening => ({ kind: 'reply', reply: denialReply(denial, { told, clock }) })
-    if (!policy) return standard()
-    const respond = policy.respond!
-    const own = (body: DenialBody): Opening => ({ kind: 'reply', reply: denialReply(denial, { told, clock }, body) })
-    return chain(
-      callbacks.ask(policy, 'respond', () => respond(denial)),
-      (body) => {
-        if (body === undefined || body === threw || body === late) return standard()
-        const reply = callbacks.ask(policy, 'respond', () => own(body)) as Asked<Opening>
-        return reply === threw || reply === late ? standard() : reply
-      },
-    )
   }
 
   /** The client is on the list of those to be refused: 403 (RFC 9110 §15.5.4), and nothing is charged. */
@@ -202,19 +204,19 @@ export class Admission implements Charging {
     const violated = policies.map(({ name }) => name)
     const retryAfterMs = Number.POSITIVE_INFINITY
     const denial = { request: this.request, status: 403, violated, permanent: true, retryAfterMs, verdicts: [] }
-    return this.reply(
-      denial,
-      policies.find(({ respond }) => respond),
-      none,
-    )
+    return this.refuseUncharged(policies, denial)
   }
 
   /** A policy whose rate is not known is like one whose store is out and that says `closed`: never no limit. */
-  private unpriced(policies: readonly Policy[]): Opening {
+  private unpriced(policies: readonly Policy[]): MaybePromise<Opening> {
     reportDenied(this.parts, policies, this.request)
     const violated = policies.map(({ name }) => name)
     const denial = { request: this.request, status: 503, violated, permanent: false, retryAfterMs: 1_000, verdicts: [] }
-    return { kind: 'reply', reply: denialReply(denial, { told: none, clock: this.parts.clock }) }
+    return this.refuseUncharged(policies, denial)
+  }
+
+  private refuseUncharged(policies: readonly Policy[], denial: Denial): MaybePromise<Opening> {
+    return refusalOf(this.parts, { denial, told: none, policy: policies.find(({ refusing }) => refusing) })
   }
 }
 

@@ -1,4 +1,4 @@
-import { isPromise, type MaybePromise } from '../../base/maybe-promise.ts'
+import { chain, isPromise, type MaybePromise } from '../../base/maybe-promise.ts'
 import { type QuotaVerdict, refuses } from '../answer/answer.ts'
 import type { Policy } from '../policy/policy.ts'
 import type { LimitStore, Verdict } from '../store/store.ts'
@@ -13,14 +13,34 @@ export class Charger {
   /** What was given back: `countIf`, an exemption and a refusal further on may all want to. */
   readonly #returned = new WeakSet<PolicyCharge>()
 
+  readonly #freed: (key: string) => void
+
+  /** @param freed - told when something of a key was given back */
   constructor(
     storeOf: (policy: Policy) => LimitStore,
     permits: Permits,
     failed: (error: unknown, policies: readonly string[]) => void,
+    freed: (key: string) => void,
   ) {
     this.#storeOf = storeOf
     this.#permits = permits
     this.#failed = failed
+    this.#freed = freed
+  }
+
+  isRemote(policy: Policy): boolean {
+    return this.#storeOf(policy).kind === 'remote'
+  }
+
+  /** What there would be to say of these charges; changes nothing. */
+  look(charges: readonly PolicyCharge[]): MaybePromise<readonly Verdict[]> {
+    const store = this.#storeOf(charges[0]!.policy)
+    if (charges.every(({ policy }) => this.#storeOf(policy) === store)) {
+      return chain(store.peek(charges), (verdicts) => this.expecting(charges, verdicts))
+    }
+    // Of several stores each is asked for its own: nothing is charged, so that nothing has to hold together.
+    const each = charges.map(async (charge) => (await this.#storeOf(charge.policy).peek([charge]))[0]!)
+    return Promise.all(each).then((verdicts) => this.expecting(charges, verdicts))
   }
 
   /** Sets verdicts and outcome; a promise where one has to be waited for. */
@@ -98,7 +118,9 @@ export class Charger {
       if (!verdict.allowed || this.#returned.has(charge)) continue
       this.#returned.add(charge)
       if (charge.permit !== '') this.#permits.drop(charge)
-      this.run(charge.policy, (store) => store.settle([{ charge, verdict, refund: charge.cost }]))
+      this.run(charge.policy, (store) =>
+        chain(store.settle([{ charge, verdict, refund: charge.cost }]), () => this.#freed(charge.key)),
+      )
     }
   }
 

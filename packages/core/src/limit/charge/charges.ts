@@ -57,6 +57,11 @@ export class Charges {
     return { quota, key, cost, permit: this.#permit(quota), policy }
   }
 
+  /** The same once more. Permits have new names: what was given back of the former ones is known by theirs. */
+  again(charges: readonly PolicyCharge[]): readonly PolicyCharge[] {
+    return charges.map((charge) => ({ ...charge, permit: this.#permit(charge.quota) }))
+  }
+
   #permit(quota: AnsweringQuota): string {
     return quota.algorithm.kind === 'concurrent' ? `${this.#permitPrefix}${this.#permits++}` : ''
   }

@@ -17,7 +17,8 @@ const proceed: Opening = Object.freeze({ kind: 'proceed' })
 
 /** @param policies - at least one, no name twice */
 export function limitPipeline(parts: LimiterParts, policies: readonly Policy[]): LimitPipeline {
-  const stage = Object.freeze({ parts, policies })
+  const delays = policies.some(({ slowDown }) => slowDown) ? parts.delays : undefined
+  const stage = Object.freeze({ parts, policies, delays })
   return Object.freeze<LimitPipeline>({
     name: 'limit',
     phase: policies.some(({ phase }) => phase === 'preHandler') ? 'preHandler' : 'onRequest',

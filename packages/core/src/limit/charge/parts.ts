@@ -1,5 +1,6 @@
 import type { Clock } from '../../base/clock.ts'
 import type { Identity } from '../../exchange/client/identity.ts'
+import type { Delays } from '../delay/delays.ts'
 import type { LimitSink } from '../events.ts'
 import type { LimitCounters } from '../limiter-stats.ts'
 import type { Callbacks } from '../policy/callbacks.ts'
@@ -19,6 +20,7 @@ export interface LimiterParts {
   readonly pricing: Pricing
   readonly charges: Charges
   readonly charger: Charger
+  readonly delays: Delays
   readonly marks: RequestMarks
   readonly advice: Advice
   /** The names of policies that are split by route. */

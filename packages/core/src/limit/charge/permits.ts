@@ -68,6 +68,11 @@ export class Permits {
     return { ...verdict, retryAfterMs: verdict.allowed ? 0 : waitMs, resetMs: waitMs }
   }
 
+  /** How long permits of a quota are out as a rule; `undefined` where none has come back yet. */
+  usualMs(id: string): number | undefined {
+    return this.#usualMs.get(id)
+  }
+
   renewIfDue(): void {
     if (this.#dueMs > this.#clock.now()) return
     const byStore = new Map<LimitStore, Charge[]>()

@@ -7,6 +7,7 @@ import type { KeyFunction } from '../../exchange/client/by.ts'
 import type { RequestContext, ResponseContext } from '../../exchange/context.ts'
 import type { AlgorithmKind } from '../algorithms/algorithm.ts'
 import type { LimitStore, Verdict } from '../store/store.ts'
+import type { SlowDownOptions } from './slow-down.ts'
 
 /**
  * Which fields tell clients about their quota. `draft-11`: `RateLimit-Policy` and `RateLimit` as in
@@ -93,13 +94,67 @@ export interface PolicyOptions {
   /** Default: what the instance says, `draft-11`. */
   readonly headers?: HeaderStyle | undefined
   /**
-   * How long a function of this policy's may take: `rate`, `key`, `cost`, `skip`, `countIf`, `respond`. What happens then is
+   * How long a function of this policy's may take: `rate`, `key`, `cost`, `skip`, `countIf`, `respond`,
+   * `status`, `redirect`. What happens then is
    * `onOutage`'s to say: `open` leaves the request out of this policy, `closed` refuses it with 503, `local` counts it with what
    * is known (the shared bucket, a cost of 1, the `defaultRate`, not skipped). Default 1 s.
    */
   readonly deadline?: Duration | undefined
   /** Replaces the body of a refusal. Status and fields stay. Where it throws, the standard body is sent. */
   readonly respond?: ((denial: Denial) => MaybePromise<DenialBody>) | undefined
+  /**
+   * `'error'`: a refusal is handed to the application's own error handling, as a `LimitError` with status, fields and
+   * denial: Express's `next(error)`, Koa's `throw`, Fastify's `setErrorHandler`. Its fields are on the response by then. Plain
+   * node:http has none, and gets the standard answer. Not beside `respond` or `redirect`. Default `'reply'`.
+   *
+   * @example
+   * ```ts
+   * createSluice({ limits: { pages: { rate: '60/min', refuse: 'error' } } })
+   * ```
+   */
+  readonly refuse?: 'reply' | 'error' | undefined
+  /**
+   * The status of a refusal, 400 to 599: a number, or a function of the denial. Where that throws, is late or answers anything
+   * else, the standard status, and an `error` event tells. Default: 429; 403 for `deny`, 503 where a store is out.
+   */
+  readonly status?: number | ((denial: Denial) => MaybePromise<number>) | undefined
+  /**
+   * Sends who is refused to another page, with 303 See Other (RFC 9110 §15.4.4) and no Retry-After (§10.2.3): a URL or a
+   * path, or a function of the denial. What no URI has in it is percent-encoded; control characters are an error. The standard
+   * answer is sent where the function answers `undefined` (to programs, say), throws, is late or answers nonsense, and to
+   * requests for that page itself. Not beside `respond`, `status` or `refuse: 'error'`. Default: nowhere.
+   *
+   * @example
+   * ```ts
+   * createSluice({
+   *   limits: {
+   *     pages: {
+   *       rate: '60/min',
+   *       redirect: ({ request }) => (request.header('accept')?.includes('text/html') ? '/slow-down' : undefined),
+   *     },
+   *   },
+   * })
+   * ```
+   */
+  readonly redirect?: string | ((denial: Denial) => MaybePromise<string | undefined>) | undefined
+  /**
+   * Delays requests before it refuses any. Who comes over the quota waits in line until it can be charged, first come, first
+   * served for each key in a process, if that takes no longer than `max` and there is a place (`queue`, `perKey`); who leaves
+   * gives its place up, and was not charged. With `from` and `by` requests within the quota are held up as well, the longer
+   * the nearer its end. Nothing waits for a `check()`, for a `shadow` policy, while a store is out with `onOutage: 'closed'`,
+   * nor in the background. Default: none is delayed.
+   *
+   * @example
+   * ```ts
+   * createSluice({
+   *   limits: {
+   *     api: { rate: '10/s', slowDown: { max: '5s', queue: 200 } },
+   *     search: { rate: '100/min', slowDown: { max: '3s', from: 0.5, by: '50ms' } },
+   *   },
+   * })
+   * ```
+   */
+  readonly slowDown?: SlowDownOptions | undefined
   /** `route`: every route (matched pattern and method, never the raw URL) has a quota of its own. */
   readonly per?: 'route' | undefined
   /** With `by.ip`: how many leading bits of an IPv6 address are one client. Default 64. */
@@ -119,10 +174,10 @@ export interface PolicyOptions {
   readonly name?: string | undefined
 }
 
-/** Why a request is refused, as `respond` is told. */
+/** Why a request is refused, as `respond`, `status` and `redirect` are told. */
 export interface Denial {
   readonly request: RequestContext
-  /** 429; 403 where `deny` names the client; 503 where a store is out and the policy says `closed`. */
+  /** 429; 403 where `deny` names the client; 503 where a store is out and the policy says `closed`; or what the policy's `status` says. */
   readonly status: number
   /** Names of the policies that refused. */
   readonly violated: readonly string[]
@@ -173,6 +228,10 @@ export function checkPolicy(where: string, options: PolicyOptions): void {
     headers: headerStyles,
     deadline: rule.readableBy(deadlineMs, `${where}.deadline`),
     respond: rule.function,
+    refuse: rule.oneOf('reply', 'error'),
+    status: rule.either(rule.positiveInteger, rule.function),
+    redirect: rule.either(rule.string, rule.function),
+    slowDown: rule.object,
     per: rule.oneOf('route'),
     ipv6Prefix: (v) =>
       Number.isInteger(v) && (v as number) >= 32 && (v as number) <= 128

@@ -16,6 +16,8 @@ import {
   permitTtlMs,
 } from './options.ts'
 import { type CalendarRate, parseRate, type Rate, rateText } from './rate.ts'
+import { type Refusing, refusingOf } from './refusing.ts'
+import { type SlowDown, slowDownOf } from './slow-down.ts'
 
 /** A quota with what answers say about it, written once. */
 export interface AnsweringQuota extends Quota {
@@ -37,7 +39,7 @@ export interface Price {
 }
 
 /** A policy, resolved. What the hot path reads. */
-export interface Policy extends Pick<PolicyOptions, 'countIf' | 'skip' | 'respond'> {
+export interface Policy extends Pick<PolicyOptions, 'countIf' | 'skip'> {
   readonly name: string
   /** The path of its options, for messages. */
   readonly where: string
@@ -69,6 +71,10 @@ export interface Policy extends Pick<PolicyOptions, 'countIf' | 'skip' | 'respon
   readonly phaseGiven: boolean
   readonly store: LimitStore | undefined
   readonly counters: PolicyCounters
+  /** How its refusals are answered, where it says so. */
+  readonly refusing: Refusing | undefined
+  /** How requests are delayed before any is refused; never of a policy that refuses none. */
+  readonly slowDown: SlowDown | undefined
 }
 
 /** What policies inherit from the instance. */
@@ -120,6 +126,7 @@ export function resolvePolicy(name: string | undefined, input: PolicyInput, defa
   const key = options.key ?? by.ip
   const quotas = fixed ? make(fixed) : []
   const cost = options.cost ?? 1
+  const slowDown = slowDownOf(where, options.slowDown)
   return Object.freeze({
     name: called,
     where,
@@ -135,7 +142,6 @@ export function resolvePolicy(name: string | undefined, input: PolicyInput, defa
     cost,
     countIf: options.countIf,
     skip: options.skip,
-    respond: options.respond,
     perRoute: options.per === 'route',
     allow: listOf(options.allow),
     deny: listOf(options.deny),
@@ -146,6 +152,8 @@ export function resolvePolicy(name: string | undefined, input: PolicyInput, defa
     phaseGiven: options.phase !== undefined,
     store: options.store,
     counters: { allowed: 0, denied: 0, shadowDenied: 0, nearLimit: 0 },
+    refusing: refusingOf(where, options),
+    slowDown: options.shadow ? undefined : slowDown,
   })
 }
 
