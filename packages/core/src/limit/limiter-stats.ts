@@ -4,6 +4,10 @@ export interface PolicyCounters {
   allowed: number
   denied: number
   shadowDenied: number
+  /** Bans that began by refusals; of a shadow policy those that would have. */
+  bans: number
+  /** Of `denied` (of a shadow policy: of `shadowDenied`), those refused because they were shut out. */
+  banDenied: number
 }
 
 /** Counters since the start. */
@@ -21,6 +25,8 @@ export class LimitCounters implements PolicyCounters {
   allowed = 0
   denied = 0
   shadowDenied = 0
+  bans = 0
+  banDenied = 0
   storeErrors = 0
 
   read(
@@ -28,8 +34,18 @@ export class LimitCounters implements PolicyCounters {
     policies: Iterable<readonly [string, { readonly counters: PolicyCounters }]>,
     store: LimitStore,
   ): LimitStats {
-    const { allowed, denied, shadowDenied, storeErrors } = this
+    const { allowed, denied, shadowDenied, bans, banDenied, storeErrors } = this
     const each = Object.fromEntries([...policies].map(([name, { counters }]) => [name, { ...counters }]))
-    return { allowed, denied, shadowDenied, storeErrors, permits, policies: each, store: store.usage() }
+    return {
+      allowed,
+      denied,
+      shadowDenied,
+      bans,
+      banDenied,
+      storeErrors,
+      permits,
+      policies: each,
+      store: store.usage(),
+    }
   }
 }

@@ -74,15 +74,17 @@ export function denialOf(request: RequestContext, told: readonly QuotaVerdict[])
   return {
     request,
     status: out ? 503 : 429,
-    violated: violated.map(({ quota }) => quota.name),
+    // A ban has the name of its policy, whose quota may be used up besides.
+    violated: [...new Set(violated.map(({ quota }) => quota.name))],
     permanent,
+    banned: violated.some(({ verdict }) => verdict.banned !== undefined),
     retryAfterMs: Math.max(...violated.map(({ verdict }) => verdict.retryAfterMs)),
     verdicts: told.map(({ quota, verdict }) => ({ policy: quota.name, verdict })),
   }
 }
 
 /**
- * The refusal: 429 (RFC 6585 §4) as `quota-exceeded`, or as {@link costAboveLimit}; 403 where a list names the client; 503 as `temporary-reduced-capacity`
+ * The refusal: 429 (RFC 6585 §4) as `quota-exceeded`, as {@link costAboveLimit}, or as `abnormal-usage-detected` of whoever is shut out; 403 where a list names the client; 503 as `temporary-reduced-capacity`
  * where only a store that is out is to blame. Never stored by any cache.
  */
 export function denialReply(
@@ -103,6 +105,10 @@ function problemOf(denial: Denial) {
     return { type: ianaProblem('temporary-reduced-capacity'), title, status }
   }
   if (status === 403) return { title: 'Forbidden', status, 'violated-policies': violated }
+  if (denial.banned) {
+    const title = 'Request not satisfied due to detection of abnormal request pattern'
+    return { type: ianaProblem('abnormal-usage-detected'), title, status, 'violated-policies': violated }
+  }
   const type = denial.permanent ? costAboveLimit : ianaProblem('quota-exceeded')
   const title = denial.permanent
     ? 'Request cannot be satisfied as it costs more than the whole quota'

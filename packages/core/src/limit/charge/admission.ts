@@ -10,7 +10,7 @@ import type { Verdict } from '../store/store.ts'
 import type { Subject } from '../subject/subjects.ts'
 import type { Watch } from '../subject/watch.ts'
 import { quotaVerdicts } from './charger.ts'
-import type { Charging, PolicyCharge } from './charges.ts'
+import { type Charging, type PolicyCharge, withoutMade } from './charges.ts'
 import type { LimiterParts } from './parts.ts'
 import { reportDecision, reportDenied } from './report.ts'
 import { type Mark, RequestMarks } from './request-marks.ts'
@@ -152,7 +152,7 @@ export class Admission implements Charging {
   /** A bucket that an earlier limiter has charged for this request is not charged again. */
   private uncharged(charges: readonly PolicyCharge[]): readonly PolicyCharge[] {
     const mark = this.mark
-    return mark ? charges.filter(({ key }) => !mark.made.some(({ charge }) => charge.key === key)) : charges
+    return mark ? withoutMade(charges, mark.made) : charges
   }
 
   private answer(): MaybePromise<Opening> {
@@ -201,7 +201,15 @@ export class Admission implements Charging {
     if (mark) this.parts.charger.giveBack(mark.made.splice(0))
     const violated = policies.map(({ name }) => name)
     const retryAfterMs = Number.POSITIVE_INFINITY
-    const denial = { request: this.request, status: 403, violated, permanent: true, retryAfterMs, verdicts: [] }
+    const denial = {
+      request: this.request,
+      status: 403,
+      violated,
+      permanent: true,
+      banned: false,
+      retryAfterMs,
+      verdicts: [],
+    }
     return this.reply(
       denial,
       policies.find(({ respond }) => respond),
@@ -213,7 +221,15 @@ export class Admission implements Charging {
   private unpriced(policies: readonly Policy[]): Opening {
     reportDenied(this.parts, policies, this.request)
     const violated = policies.map(({ name }) => name)
-    const denial = { request: this.request, status: 503, violated, permanent: false, retryAfterMs: 1_000, verdicts: [] }
+    const denial = {
+      request: this.request,
+      status: 503,
+      violated,
+      permanent: false,
+      banned: false,
+      retryAfterMs: 1_000,
+      verdicts: [],
+    }
     return { kind: 'reply', reply: denialReply(denial, { told: none, clock: this.parts.clock }) }
   }
 }

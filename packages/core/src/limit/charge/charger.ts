@@ -113,13 +113,13 @@ export class Charger {
   }
 }
 
-/** What was decided, as answers tell of it. */
-export function quotaVerdicts({ charges, verdicts }: Charging): QuotaVerdict[] {
-  if (charges.length === 1) return verdicts[0] ? [{ quota: charges[0]!.quota, verdict: verdicts[0] }] : []
+/** What was decided, as answers tell of it: of a ban only where there is one. */
+export function quotaVerdicts({ charges, verdicts }: Pick<Charging, 'charges' | 'verdicts'>): QuotaVerdict[] {
   const told: QuotaVerdict[] = []
   for (let i = 0; i < charges.length; i++) {
+    const { quota, policy } = charges[i]!
     const verdict = verdicts[i]
-    if (verdict) told.push({ quota: charges[i]!.quota, verdict })
+    if (verdict && !(quota === policy.ban && verdict.allowed)) told.push({ quota, verdict })
   }
   return told
 }
