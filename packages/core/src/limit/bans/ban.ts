@@ -69,7 +69,7 @@ export function banAlgorithm(rules: BanRules): BanAlgorithm {
 
   const waitMs = ({ sinceMs, untilMs }: BanState, nowMs: number): number =>
     nowMs < untilMs ? Math.min(untilMs - nowMs, untilMs - sinceMs) : 0
-  const forgottenAt = ({ untilMs, lastMs }: BanState): number => Math.max(untilMs, lastMs) + forgetMs
+  const forgottenAt = ({ untilMs, lastMs }: BanState, afterMs = forgetMs): number => Math.max(untilMs, lastMs) + afterMs
   const forget = (state: BanState, nowMs: number): void => {
     if (nowMs >= forgottenAt(state)) state.times = 0
   }
@@ -94,7 +94,12 @@ export function banAlgorithm(rules: BanRules): BanAlgorithm {
     signature: `ban:${params.join(':')}`,
     scaled: () => algorithm,
     fresh: () => ({ sinceMs: 0, untilMs: 0, times: 0, lastMs: 0, byHand: false, reason: '', refused: log.fresh() }),
-    carry: (state, former, nowMs) => ({ ...state, refused: log.carry(state.refused, former, nowMs) }),
+    // What was forgotten by the former rules stays so.
+    carry: (state, former, nowMs) => ({
+      ...state,
+      times: nowMs < forgottenAt(state, former[params.length - 1]) ? state.times : 0,
+      refused: log.carry(state.refused, former, nowMs),
+    }),
     waitMs: (state, _cost, nowMs) => waitMs(state, nowMs),
     charge: () => {},
     refund: () => {},
@@ -111,6 +116,9 @@ export function banAlgorithm(rules: BanRules): BanAlgorithm {
       forget(state, nowMs)
       // What was counted by a clock that was ahead would never be over.
       if (nowMs + windowMs < state.lastMs) state.refused = log.fresh()
+      // The last ban is over, whatever a clock says later on.
+      state.sinceMs = 0
+      state.untilMs = 0
       state.lastMs = nowMs
       log.charge(state.refused, 1, nowMs)
       if (log.remaining(state.refused, nowMs) > 0) return true

@@ -28,9 +28,9 @@ class GuardedStore implements LimitStore {
   readonly algorithm
   /** As long as it takes: it is no decision. */
   readonly resetAll?: (policy: string, subject?: string) => MaybePromise<number>
-  readonly ban?: LimitStore['ban']
-  readonly unban?: LimitStore['unban']
-  readonly bans?: LimitStore['bans']
+  readonly ban?: NonNullable<LimitStore['ban']>
+  readonly unban?: NonNullable<LimitStore['unban']>
+  readonly bans?: NonNullable<LimitStore['bans']>
   readonly #store: LimitStore
   readonly #options: GuardOptions
   /** One for each part of the store, which fail one by one. */

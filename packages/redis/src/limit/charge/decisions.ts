@@ -1,4 +1,4 @@
-import type { Charge } from '@sluice/core'
+import { asksBan, type Charge } from '@sluice/core'
 import { Batcher } from '../../connection/batcher.ts'
 import type { Link } from '../../connection/link.ts'
 import type { Letter, LimitScripts } from '../store/scripts.ts'
@@ -91,7 +91,7 @@ export class Decisions {
           specs.push(spec.text)
         }
         const { cost, permit } = decision.charges[i]!
-        const more = permit === '' ? (decision.extras?.[i] ?? 0) : JSON.stringify(permit)
+        const more = permit === '' ? this.#more(decision, i) : JSON.stringify(permit)
         list += `,${number},${cost},${more}`
         keys.push(decision.keys[i]!)
       }
@@ -99,5 +99,14 @@ export class Decisions {
     const { link, scripts, now } = this.#options
     const args = [now(), mode, `[${list.slice(1)}]`, ...specs]
     return (await link.run({ script: scripts.get('consume', letters), keys, args })) as readonly unknown[]
+  }
+
+  /** Units to take beyond the cost; of a ban how many charges before it are of its policy. */
+  #more({ charges, extras }: Decision, i: number): number {
+    const charge = charges[i]!
+    if (!asksBan(charge)) return extras?.[i] ?? 0
+    let own = 0
+    while (own < i && charges[i - own - 1]!.quota.policy === charge.quota.policy) own++
+    return own
   }
 }
