@@ -66,19 +66,33 @@ function limitMember({ quota, verdict }: QuotaVerdict): string {
   return `${quota.limitMember}${sf(verdict.remaining)};t=${sf(Math.max(1, Math.ceil(verdict.resetMs / 1_000)))}`
 }
 
+/**
+ * How long to wait, by several refusals. Whoever is shut out is told when that is over; that a cost can never be admitted he is
+ * told then.
+ */
+export function waitOf(refusals: readonly QuotaVerdict[]): number {
+  const told = refusals.some(isBan) ? refusals.filter(({ verdict }) => !verdict.permanent) : refusals
+  return Math.max(...told.map(({ verdict }) => verdict.retryAfterMs))
+}
+
+function isBan({ verdict }: QuotaVerdict): boolean {
+  return verdict.banned !== undefined
+}
+
 /** What is said of a refusal, before it is put in words. */
 export function denialOf(request: RequestContext, told: readonly QuotaVerdict[]): Denial {
   const violated = told.filter(refuses)
   const out = violated.every(({ verdict }) => verdict.via === 'closed')
-  const permanent = violated.some(({ verdict }) => verdict.permanent)
+  const banned = violated.some(isBan)
+  const permanent = !banned && violated.some(({ verdict }) => verdict.permanent)
   return {
     request,
     status: out ? 503 : 429,
     // A ban has the name of its policy, whose quota may be used up besides.
     violated: [...new Set(violated.map(({ quota }) => quota.name))],
     permanent,
-    banned: violated.some(({ verdict }) => verdict.banned !== undefined),
-    retryAfterMs: Math.max(...violated.map(({ verdict }) => verdict.retryAfterMs)),
+    banned,
+    retryAfterMs: waitOf(violated),
     verdicts: told.map(({ quota, verdict }) => ({ policy: quota.name, verdict })),
   }
 }

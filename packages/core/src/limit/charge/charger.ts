@@ -1,5 +1,5 @@
 import { isPromise, type MaybePromise } from '../../base/maybe-promise.ts'
-import { type QuotaVerdict, refuses } from '../answer/answer.ts'
+import { type QuotaVerdict, refuses, waitOf } from '../answer/answer.ts'
 import type { Policy } from '../policy/policy.ts'
 import type { LimitStore, Verdict } from '../store/store.ts'
 import type { Charging, Made, PolicyCharge } from './charges.ts'
@@ -124,8 +124,13 @@ export function quotaVerdicts({ charges, verdicts }: Pick<Charging, 'charges' | 
   return told
 }
 
-/** The verdict that stands for several: the refusal with the longest wait, else the one with the least left. */
+/**
+ * The verdict that stands for several: of a ban with the longest wait there is, else the refusal with the longest wait, else the one
+ * with the least left.
+ */
 export function strictest(told: readonly QuotaVerdict[]): QuotaVerdict {
+  const ban = told.find((one) => one.verdict.banned && refuses(one))
+  if (ban) return { ...ban, verdict: { ...ban.verdict, retryAfterMs: waitOf(told.filter(refuses)) } }
   return told.reduce((a, b) => {
     if (refuses(a) !== refuses(b)) return refuses(a) ? a : b
     if (refuses(a)) return b.verdict.retryAfterMs > a.verdict.retryAfterMs ? b : a
