@@ -242,6 +242,13 @@ describe.each([nodeHost, express5Host, koa3Host, fastifyHost])('over HTTP: $name
   }, 20_000)
 })
 
+/** How long the server has worked so far. */
+async function cpuMs(): Promise<number> {
+  const said = await server.cli('INFO', 'cpu')
+  const seconds = [/^used_cpu_sys:([\d.]+)/m, /^used_cpu_user:([\d.]+)/m].map((line) => Number(line.exec(said)![1]))
+  return 1_000 * (seconds[0]! + seconds[1]!)
+}
+
 describe('many bans', () => {
   test('100,000 are listed in pieces that hold nobody up, and each can be lifted', async () => {
     const many = 100_000
@@ -260,20 +267,18 @@ describe('many bans', () => {
         redis.call('SET', key, held, 'PX', 3600000)
       end`
     for (let at = 2; at <= many; at += 5_000) await client.eval(copy, 1, key, at, Math.min(many, at + 4_999))
-    await server.cli('CONFIG', 'SET', 'slowlog-log-slower-than', '5000')
-    await server.cli('CONFIG', 'SET', 'slowlog-max-len', '10000')
-    await server.cli('SLOWLOG', 'RESET')
+    const before = await cpuMs()
     await server.resetStats()
     const bans = await limiter.bans('login')
     const { scan = 0, evalsha = 0 } = await server.calls()
-    const slow = (await client.call('SLOWLOG', 'LEN')) as number
+    const each = ((await cpuMs()) - before) / (scan + evalsha)
     expect(new Set(bans.map((one) => one.subject)).size).toBe(many)
     expect(scan).toBeGreaterThanOrEqual(many / 1_000)
     expect(evalsha).toBeGreaterThanOrEqual(many / 200)
-    // None of them; but a machine that is busy may take the processor away from the server in the midst of one.
-    expect(slow).toBeLessThanOrEqual((scan + evalsha) / 100)
+    // Of the processor's time: on the clock of a busy machine even a PING may take that long.
+    expect(each).toBeLessThan(5)
     expect(await limiter.unban('login', bans[bans.length - 1]!)).toBe(true)
-    expect((await limiter.bans()).filter(({ policy }) => policy === 'login')).toHaveLength(many - 1)
+    expect(await limiter.unban('login', bans[bans.length - 1]!)).toBe(false)
     await client.flushall()
   }, 60_000)
 })
@@ -282,6 +287,7 @@ describe('clients', () => {
   test('with a key prefix list and lift what they have', async () => {
     const client = new Redis({ port: server.port, keyPrefix: 'app:' })
     closing.push(() => client.disconnect())
+    await client.ping()
     const limiter = await processOn(freshName(), { login }, client)
     await limiter.ban('login', { key: 'a', for: '1h' })
     const bans = await limiter.bans()
