@@ -115,13 +115,18 @@ export class Charger {
 
 /** What was decided, as answers tell of it: of a ban only where there is one. */
 export function quotaVerdicts({ charges, verdicts }: Pick<Charging, 'charges' | 'verdicts'>): QuotaVerdict[] {
+  if (charges.length === 1)
+    return isTold(charges[0]!, verdicts[0]) ? [{ quota: charges[0]!.quota, verdict: verdicts[0] }] : []
   const told: QuotaVerdict[] = []
   for (let i = 0; i < charges.length; i++) {
-    const { quota, policy } = charges[i]!
     const verdict = verdicts[i]
-    if (verdict && !(quota === policy.ban && verdict.allowed)) told.push({ quota, verdict })
+    if (isTold(charges[i]!, verdict)) told.push({ quota: charges[i]!.quota, verdict })
   }
   return told
+}
+
+function isTold({ quota, policy }: PolicyCharge, verdict: Verdict | undefined): verdict is Verdict {
+  return verdict !== undefined && !(quota === policy.ban && verdict.allowed)
 }
 
 /**
