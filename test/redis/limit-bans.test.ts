@@ -93,11 +93,11 @@ describe('several processes', () => {
   beforeAll(async () => {
     theirs = await startRedis()
     const start = async () => workers.push(await LimitWorker.start(theirs.url, namespace, limits))
-    await Promise.all([start(), start(), start(), start()])
+    await Promise.all([start(), start(), start()])
     for (const worker of workers) {
       await until(async () => (await worker.check('hand', 'first', 1, 1)).elsewhere === 0, 20_000)
     }
-  }, 60_000)
+  }, 120_000)
   afterAll(async () => {
     await Promise.all(workers.map((worker) => worker.kill()))
     await theirs.stop()
@@ -110,7 +110,7 @@ describe('several processes', () => {
       const checked = await Promise.all(workers.map((worker) => worker.check(policy, 'hot', 200)))
       const sum = (of: 'allowed' | 'banned' | 'begun' | 'elsewhere') => checked.reduce((n, one) => n + one[of], 0)
       expect([sum('elsewhere'), sum('allowed'), sum('begun')]).toEqual([0, 5, 1])
-      expect(800 - sum('allowed') - sum('banned')).toBe(ban.after - 1)
+      expect(600 - sum('allowed') - sum('banned')).toBe(ban.after - 1)
     },
   )
 
@@ -118,7 +118,7 @@ describe('several processes', () => {
     const limiter = await here()
     await limiter.ban('hand', { key: 'k', for: '1h', reason: 'ticket' })
     const checked = await Promise.all(workers.map((worker) => worker.check('hand', 'k', 20)))
-    expect(checked.map(({ banned }) => banned)).toEqual([20, 20, 20, 20])
+    expect(checked.map(({ banned }) => banned)).toEqual([20, 20, 20])
     const late = await here()
     expect(await late.check('hand', { key: 'k' })).toMatchObject({ allowed: false, banned: { times: 1 } })
     expect(await late.bans('hand')).toMatchObject([{ byHand: true, times: 1, reason: 'ticket' }])
