@@ -73,13 +73,16 @@ export type { RequestProperty, RequestView } from './exchange/request-view.ts'
 export { displayName } from './http/fields/field-case.ts'
 export { Fields } from './http/fields/fields.ts'
 export { splitTarget } from './http/locate.ts'
-export type { AlgorithmKind } from './limit/algorithms/algorithm.ts'
+export type { AlgorithmKind, StateKind } from './limit/algorithms/algorithm.ts'
 export { type ParameterOf, parameters } from './limit/algorithms/parameters.ts'
 export { missingAfter } from './limit/algorithms/token-bucket.ts'
 export { LimitError } from './limit/answer/limit-error.ts'
+export type { Ban, BanRequest, BanSubject } from './limit/bans/bans.ts'
+export type { BanOptions } from './limit/bans/options.ts'
+export { asksBan } from './limit/bans/refusals.ts'
 export type { LimitPipeline } from './limit/charge/limit-pipeline.ts'
 export type { CheckOptions, CheckResult } from './limit/checks.ts'
-export type { LimitEvents } from './limit/events.ts'
+export type { BanEvent, LimitEvents } from './limit/events.ts'
 export type { Limiter } from './limit/limiter.ts'
 export type { LimitStats } from './limit/limiter-stats.ts'
 export type { Denial, DenialBody, HeaderStyle, PolicyInput, PolicyOptions } from './limit/policy/options.ts'
@@ -88,6 +91,7 @@ export { Breaker } from './limit/store/breaker.ts'
 export { type FlexibleLimiter, type FlexibleOptions, flexible } from './limit/store/flexible.ts'
 export {
   type Charge,
+  type HeldBan,
   type LimitStore,
   type LimitStoreUsage,
   type Quota,

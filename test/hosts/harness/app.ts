@@ -112,5 +112,8 @@ export interface TestSluice {
   peek: Limiter['peek']
   refund: Limiter['refund']
   reset: Limiter['reset']
+  ban: Limiter['ban']
+  unban: Limiter['unban']
+  bans: Limiter['bans']
   close(): Promise<void>
 }

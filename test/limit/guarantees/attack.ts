@@ -1,11 +1,11 @@
-import type { AlgorithmKind } from '../../../packages/core/src/limit/algorithms/algorithm.ts'
+import type { AlgorithmKind, StateKind } from '../../../packages/core/src/limit/algorithms/algorithm.ts'
 import type { Charge, LimitStore, Quota, Verdict } from '../../../packages/core/src/limit/store/store.ts'
 import { chargeOf, type QuotaInput, quotaOf } from '../../redis/limits/support.ts'
 import { randomOf } from '../../redis/limits/trace.ts'
 import type { Letters } from './table.ts'
 
 /** How long the window of a limit is: an hour, or the day of the calendar. */
-export const windowOf = (kind: AlgorithmKind): number => (kind === 'calendar-window' ? 86_400_000 : 3_600_000)
+export const windowOf = (kind: StateKind): number => (kind === 'calendar-window' ? 86_400_000 : 3_600_000)
 /** How long units that are taken in advance are held. */
 const holdMs = 1_000
 

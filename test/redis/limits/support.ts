@@ -2,6 +2,7 @@ import type { Clock } from '../../../packages/core/src/base/clock.ts'
 import { systemClock } from '../../../packages/core/src/base/clock.ts'
 import type { AlgorithmKind } from '../../../packages/core/src/limit/algorithms/algorithm.ts'
 import { algorithmFor } from '../../../packages/core/src/limit/algorithms/algorithm-for.ts'
+import { type BanRules, banAlgorithm } from '../../../packages/core/src/limit/bans/ban.ts'
 import { parseRate } from '../../../packages/core/src/limit/policy/rate.ts'
 import { type Charge, type Quota, subjectLength } from '../../../packages/core/src/limit/store/store.ts'
 import type { RedisClient } from '../../../packages/redis/src/connection/client.ts'
@@ -49,6 +50,23 @@ export function quotaOf(
 export function rateOf(kind: AlgorithmKind, n: number, window: string): string {
   if (kind === 'concurrent') return `${n} concurrent`
   return `${n}/${kind === 'calendar-window' ? 'calendar month' : window}`
+}
+
+/** What a policy's bans are asked by. */
+export function banQuotaOf(rules: Partial<BanRules>, over: Partial<Quota> = {}): Quota {
+  const usual = { after: 3, withinMs: 600_000, forMs: 900_000, factor: 2, maxMs: 86_400_000, forgetMs: 604_800_000 }
+  const policy = over.policy ?? 'q'
+  return {
+    policy,
+    name: policy,
+    id: `:${policy}:b`,
+    algorithm: banAlgorithm({ ...usual, ...rules }) as unknown as Quota['algorithm'],
+    shadow: false,
+    onOutage: 'local',
+    share: 1,
+    lease: 0,
+    ...over,
+  }
 }
 
 let permits = 0

@@ -3,8 +3,15 @@ import { calendarUnits } from '../../../packages/core/src/base/calendar.ts'
 import type { AlgorithmKind } from '../../../packages/core/src/limit/algorithms/algorithm.ts'
 import { parameters } from '../../../packages/core/src/limit/algorithms/parameters.ts'
 import { MemoryLimitStore } from '../../../packages/core/src/limit/store/memory-limit-store.ts'
-import type { Charge, Quota, Settlement, Verdict } from '../../../packages/core/src/limit/store/store.ts'
-import { chargeOf, limitsOn, quotaOf, StillClock } from './support.ts'
+import {
+  type Charge,
+  type HeldBan,
+  type Quota,
+  type Settlement,
+  subjectLength,
+  type Verdict,
+} from '../../../packages/core/src/limit/store/store.ts'
+import { banQuotaOf, chargeOf, limitsOn, quotaOf, StillClock } from './support.ts'
 
 /** Numbers from 0 to 1, the same for the same seed (mulberry32). */
 export function randomOf(seed: number): () => number {
@@ -17,8 +24,8 @@ export function randomOf(seed: number): () => number {
   }
 }
 
-/** All the algorithms there are: one that is added to the table is compared from then on. */
-export const kinds = Object.keys(parameters) as readonly AlgorithmKind[]
+/** All the ways of counting there are: one that is added to the table is compared from then on. */
+export const kinds = Object.keys(parameters).filter((kind): kind is AlgorithmKind => kind !== 'ban')
 
 const windows = ['1 ms', '7 ms', '16 ms', '17 ms', '100 ms', '1 s', '7 s', 'min', 'h', 'd', '366 d']
 
@@ -42,6 +49,7 @@ export class Trace {
   readonly #memory: MemoryLimitStore
   readonly #redis
   readonly #quotas: Quota[]
+  readonly #bans: (Quota | undefined)[]
   readonly #back: boolean
   readonly #blocking: boolean
   readonly #spanMs: number
@@ -62,6 +70,8 @@ export class Trace {
     const first = kinds[seed % kinds.length]!
     this.#quotas = [first, this.#pick(kinds), this.#pick(kinds)].map((kind, i) => this.#quota(kind, i))
     this.#spanMs = Math.max(...this.#quotas.map(({ algorithm }) => algorithm.stateTtlMs)) ** this.#random()
+    // Of repeated refusals only what is certain is the same.
+    this.#bans = this.#quotas.map((quota) => (this.#blocking || this.#random() < 0.4 ? undefined : this.#ban(quota)))
     this.name = `seed ${seed}: ${this.#quotas.map(({ id }) => id).join(' ')}`
   }
 
@@ -89,8 +99,30 @@ export class Trace {
     const i = this.#below(this.#quotas.length)
     const { id, algorithm } = this.#quotas[i]!
     const others = kinds.filter((kind) => (kind === 'concurrent') === (algorithm.kind === 'concurrent'))
-    const kind = this.#random() < 0.7 ? algorithm.kind : this.#pick(others)
+    const kind = this.#random() < 0.7 ? (algorithm.kind as AlgorithmKind) : this.#pick(others)
     this.#quotas[i] = { ...this.#quota(kind, i), id }
+    if (this.#bans[i]) this.#bans[i] = this.#ban(this.#quotas[i])
+  }
+
+  #ban({ policy, shadow }: Quota): Quota {
+    const forMs = this.#random() < 0.1 ? 0 : 1 + this.#below(this.#spanMs)
+    const rules = {
+      after: this.#random() < 0.1 ? 101 + this.#below(50) : 1 + this.#below(5),
+      withinMs: 1 + this.#below(3 * this.#spanMs),
+      forMs,
+      factor: this.#pick([1, 1.5, 2, 2.7]),
+      maxMs: forMs * this.#pick([1, 3, 20]),
+      forgetMs: this.#random() < 0.2 ? 0 : this.#below(10 * this.#spanMs),
+    }
+    return banQuotaOf(rules, { policy, shadow })
+  }
+
+  /** Behind the charges of each policy what asks about its ban. */
+  #withBans(charges: readonly Charge[]): readonly Charge[] {
+    return charges.flatMap((charge) => {
+      const ban = this.#bans[this.#quotas.indexOf(charge.quota)]
+      return ban ? [charge, chargeOf(ban, charge.key.slice(0, subjectLength), 0)] : [charge]
+    })
   }
 
   async run(steps: number): Promise<void> {
@@ -98,6 +130,7 @@ export class Trace {
       // The memory store lets idle keys go when a new one comes; which by a clock that runs backwards is too early.
       for (const quota of this.#quotas)
         for (const subject of ['a', 'b']) await this.#consume([chargeOf(quota, subject)])
+      for (const ban of this.#bans) for (const subject of ['a', 'b']) if (ban) await this.#shut(ban, subject, 1)
     }
     for (let i = 0; i < steps; i++) {
       this.#pass()
@@ -120,6 +153,8 @@ export class Trace {
   }
 
   #step(): Promise<void> {
+    const ban = this.#pick(this.#bans)
+    if (ban && this.#random() < 0.06) return this.#byHand(ban)
     const dice = this.#random()
     if (dice < 0.57) return this.#consume([this.#charge(this.#pick(this.#quotas))])
     if (dice < 0.62) return this.#together()
@@ -141,7 +176,33 @@ export class Trace {
     return chargeOf(quota, subject, cost)
   }
 
-  async #consume(charges: readonly Charge[]): Promise<void> {
+  async #shut(ban: Quota, subject: string, forMs: number): Promise<void> {
+    const by = { forMs, reason: `${forMs} "é"` }
+    const charge = chargeOf(ban, subject, 0)
+    expect(await this.#redis.ban(charge, by)).toBe(this.#memory.ban(charge, by))
+  }
+
+  async #byHand(ban: Quota): Promise<void> {
+    const subject = this.#pick(['a', 'b'])
+    const dice = this.#random()
+    if (dice < 0.3) return this.#shut(ban, subject, 1 + this.#below(this.#spanMs))
+    if (dice < 0.6 && !this.#back) {
+      const charge = chargeOf(ban, subject, 0)
+      expect(await this.#redis.unban(charge)).toBe(this.#memory.unban(charge))
+      return
+    }
+    // Looking through all keys of a server that many traces share takes its time.
+    if (dice > 0.97) {
+      const policies = this.#bans.flatMap((one) => (one ? [one.policy] : []))
+      const inOrder = (held: readonly HeldBan[]) => held.map((one) => JSON.stringify(one)).sort()
+      expect(inOrder(await this.#redis.bans(policies))).toEqual(inOrder(this.#memory.bans(policies)))
+      return
+    }
+    return this.#peek()
+  }
+
+  async #consume(counted: readonly Charge[]): Promise<void> {
+    const charges = this.#withBans(counted)
     const expected = this.#memory.consume(charges)
     same(await this.#redis.consume(charges), expected)
     const all = expected.every(({ allowed }, i) => allowed || charges[i]!.quota.shadow)
@@ -165,7 +226,7 @@ export class Trace {
   }
 
   async #peek(): Promise<void> {
-    const charges = this.#quotas.map((quota) => this.#charge(quota))
+    const charges = this.#withBans(this.#quotas.map((quota) => this.#charge(quota)))
     same(await this.#redis.peek(charges), this.#memory.peek(charges))
   }
 
@@ -210,6 +271,8 @@ function same(actual: readonly Verdict[], expected: readonly Verdict[]): void {
       a.resetMs === b.resetMs &&
       a.permanent === b.permanent &&
       a.limit === b.limit &&
+      a.banned?.times === b.banned?.times &&
+      a.banned?.begins === b.banned?.begins &&
       a.atMs === b.atMs
     // Only where it fails: a million comparisons by a matcher take a minute.
     if (!equal) expect(actual).toEqual(expected)

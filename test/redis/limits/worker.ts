@@ -18,17 +18,19 @@ const sluice = createSluice({
   limits: JSON.parse(LIMITS),
 })
 
-async function check({ policy, key, count, inFlight }: Task): Promise<{ allowed: number; elsewhere: number }> {
-  let [started, allowed, elsewhere] = [0, 0, 0]
+async function check({ policy, key, count, inFlight }: Task) {
+  let [started, allowed, elsewhere, banned, begun] = [0, 0, 0, 0, 0]
   const run = async (): Promise<void> => {
     while (started++ < count) {
       const verdict = await sluice.check(policy, { key })
       if (verdict.allowed) allowed++
       if (verdict.via !== 'store') elsewhere++
+      if (verdict.banned) banned++
+      if (verdict.banned?.begins) begun++
     }
   }
   await Promise.all(Array.from({ length: inFlight }, run))
-  return { allowed, elsewhere }
+  return { allowed, elsewhere, banned, begun }
 }
 
 process.on('message', async (task: Task) => {

@@ -9,6 +9,9 @@ export interface Checked {
   readonly allowed: number
   /** Decided by something else than Redis. */
   readonly elsewhere: number
+  /** Refused for being shut out, and how often a ban began with it. */
+  readonly banned: number
+  readonly begun: number
 }
 
 /** A process with limits in Redis. */

@@ -9,6 +9,7 @@ import type { LimiterParts } from './charge/parts.ts'
 import type { Permits } from './charge/permits.ts'
 import { reportDecision } from './charge/report.ts'
 import type { Lines } from './delay/lines.ts'
+import { checkKey } from './policy/check-key.ts'
 import type { Policies } from './policy/policies.ts'
 import type { Policy, Price } from './policy/policy.ts'
 import type { LimitStore, Verdict } from './store/store.ts'
@@ -69,7 +70,8 @@ export class Checks {
     permits.renewIfDue()
     return chain(storeOf(policy).peek(charges), (answered) => {
       const verdicts = charger.expecting(charges, answered)
-      const told = charges.map(({ quota }, i) => ({ quota, verdict: verdicts[i]! }))
+      const told = quotaVerdicts({ charges, verdicts })
+      if (told.length === 0) return noLimit(clock)
       const { verdict } = strictest(told)
       return told.some(refuses) === !verdict.allowed ? verdict : { ...verdict, allowed: true }
     })
@@ -77,7 +79,7 @@ export class Checks {
 
   refund(name: string, check: CheckOptions): MaybePromise<void> {
     const policy = this.#asked(name, check)
-    const charges = this.#chargesFor(policy, check)
+    const charges = this.#counted(policy, check)
     if (charges.length > 0) return this.#freeing(this.#parts.storeOf(policy).refund(charges))
   }
 
@@ -85,7 +87,7 @@ export class Checks {
     const { policies, storeOf } = this.#parts
     const policy = policies.named(name)
     if (check.route === undefined && policies.split.has(name)) return this.#resetSplit(policy, check)
-    const charges = this.#chargesFor(this.#asked(name, check), check)
+    const charges = this.#counted(this.#asked(name, check), check)
     if (charges.length > 0) return this.#freeing(storeOf(policy).reset(charges))
   }
 
@@ -121,9 +123,7 @@ export class Checks {
   /** The policy, once it is certain that the question makes sense. */
   #asked(name: string, { key, cost, rate, route }: CheckOptions): Policy {
     const policy = this.#parts.policies.named(name)
-    if (!isKey(key) && !(Array.isArray(key) && key.every(isKey))) {
-      throw optionError('key', 'must be a string, or a list of them: what the policy counts by', key)
-    }
+    checkKey(key)
     if (cost !== undefined && !(Number.isSafeInteger(cost) && cost >= 0)) {
       throw optionError('cost', 'must be a whole number of 0 or more', cost)
     }
@@ -151,10 +151,15 @@ export class Checks {
     return charges.of(policy, naming.subjectOf(policy, check.key, check.route), this.#priceOf(policy, check))
   }
 
+  /** What is used of quotas: to give back and to forget, which lifts no ban. */
+  #counted(policy: Policy, check: CheckOptions): readonly PolicyCharge[] {
+    return this.#chargesFor(policy, check).filter(({ quota }) => quota !== policy.ban)
+  }
+
   /** One quota in memory, and nobody listening: the shortest way, and the least garbage. `undefined` where that is not so. */
   #checkQuickly(policy: Policy, check: CheckOptions): Verdict | undefined {
     const { charges, counters, naming, sink, storeOf } = this.#parts
-    if (policy.quotas.length !== 1 || check.rate !== undefined) return undefined
+    if (policy.quotas.length !== 1 || policy.ban || check.rate !== undefined) return undefined
     const store = storeOf(policy)
     const { shadow, algorithm, warnAt } = policy.quotas[0]!
     if (!store.consumeOne || shadow || algorithm.kind === 'concurrent' || warnAt !== undefined) return undefined
@@ -180,7 +185,9 @@ export class Checks {
   #checked(decided: Charging): CheckResult {
     const { charger } = this.#parts
     reportDecision(this.#parts, decided)
-    const { quota, verdict } = strictest(quotaVerdicts(decided))
+    const told = quotaVerdicts(decided)
+    if (told.length === 0) return noLimit(this.#parts.clock)
+    const { quota, verdict } = strictest(told)
     const held = decided.allowed ? madeOf(decided, ({ permit }) => permit !== '') : []
     if (held.length === 0) return quota.shadow && !verdict.allowed ? { ...verdict, allowed: true } : verdict
     let released = false
@@ -194,10 +201,6 @@ export class Checks {
       },
     }
   }
-}
-
-function isKey(key: unknown): boolean {
-  return typeof key === 'string' || typeof key === 'number' || typeof key === 'bigint'
 }
 
 /** The verdict of a policy whose rate is `unlimited`. */

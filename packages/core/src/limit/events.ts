@@ -8,6 +8,19 @@ export interface PolicyVerdict {
   readonly verdict: Verdict
 }
 
+/** A ban that has begun. */
+export interface BanEvent {
+  readonly policy: string
+  readonly subject: string
+  /** When it will be over. */
+  readonly until: Date
+  /** How often the key was shut out by now, as far as is remembered. */
+  readonly times: number
+  readonly byHand: boolean
+  /** What was said where it was made by hand. */
+  readonly reason?: string
+}
+
 /** What `sluice.on(name, listener)` can be told of limits. No event carries an address or another key. */
 export interface LimitEvents extends Pick<SluiceEvents, 'error'> {
   /** A request went on. */
@@ -35,6 +48,13 @@ export interface LimitEvents extends Pick<SluiceEvents, 'error'> {
     readonly waitedMs: number
     readonly outcome: 'admitted' | 'refused' | 'left'
   }
+  /**
+   * A key was shut out: by its refusals, told once, by the process whose answer was the first of them; or by hand, told by the
+   * process that was asked to. `subject` is a hash that `unban` understands. Not told of shadow policies.
+   */
+  banned: BanEvent
+  /** A ban was lifted by hand, in this process. */
+  unbanned: { readonly policy: string; readonly subject: string }
   /** The store failed or was late, and the policies' `onOutage` decided. */
   'store-error': { readonly error: unknown; readonly policies: readonly string[] }
 }

@@ -6,6 +6,10 @@ export interface PolicyCounters {
   shadowDenied: number
   /** Charges that brought what is used to the `warnAt` of a policy. */
   nearLimit: number
+  /** Bans that began by refusals; of a shadow policy those that would have. */
+  bans: number
+  /** Of `denied` (of a shadow policy: of `shadowDenied`), those refused because they were shut out. */
+  banDenied: number
 }
 
 /** Counters since the start. */
@@ -29,6 +33,8 @@ export class LimitCounters implements PolicyCounters {
   denied = 0
   shadowDenied = 0
   nearLimit = 0
+  bans = 0
+  banDenied = 0
   storeErrors = 0
   delayed = 0
   left = 0
@@ -39,9 +45,9 @@ export class LimitCounters implements PolicyCounters {
     policies: Iterable<readonly [string, { readonly counters: PolicyCounters }]>,
     store: LimitStore,
   ): LimitStats {
-    const { allowed, denied, shadowDenied, nearLimit, storeErrors, delayed, left } = this
+    const { allowed, denied, shadowDenied, nearLimit, bans, banDenied, storeErrors, delayed, left } = this
     const each = Object.fromEntries([...policies].map(([name, { counters }]) => [name, { ...counters }]))
-    const counted = { allowed, denied, shadowDenied, nearLimit, storeErrors, delayed, left }
+    const counted = { allowed, denied, shadowDenied, nearLimit, bans, banDenied, storeErrors, delayed, left }
     return { ...counted, ...now, policies: each, store: store.usage() }
   }
 }

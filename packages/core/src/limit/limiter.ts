@@ -6,6 +6,7 @@ import { isPromise, type MaybePromise } from '../base/maybe-promise.ts'
 import { checkOptions, checkSecret, rule } from '../base/options.ts'
 import type { Identity } from '../exchange/client/identity.ts'
 import type { Pipeline } from '../exchange/exchange.ts'
+import { type Ban, type BanRequest, type BanSubject, Bans } from './bans/bans.ts'
 import { Charger } from './charge/charger.ts'
 import { Charges } from './charge/charges.ts'
 import { type LimitPipeline, limitPipeline } from './charge/limit-pipeline.ts'
@@ -66,6 +67,20 @@ export interface Limiter {
   /** Forgets what a key has used; without one, what all keys of the policy have used, and answers for how many. */
   reset(name: string, options: Pick<CheckOptions, 'key' | 'rate' | 'route'>): MaybePromise<void>
   reset(name: string): MaybePromise<number>
+  /**
+   * Shuts a key out of a policy that has a `ban` (`'by-hand'` is enough), in all processes and from now on, in place of a ban
+   * that holds. It counts as one of its bans.
+   *
+   * @throws SluiceError `ERR_SLUICE_OPTION`; `ERR_SLUICE_STORE` where the store is out, or has no room
+   */
+  ban(name: string, request: BanRequest): MaybePromise<Ban>
+  /**
+   * Lets a key in again, in all processes, and forgets its refusals and bans; answers whether it was shut out. What it has used of
+   * its quotas stays used: see `reset`, which in turn lifts no ban. Takes an entry of `bans()`, too.
+   */
+  unban(name: string, who: BanSubject): MaybePromise<boolean>
+  /** The bans that hold now, of one policy or of all; the one that is over first comes first. */
+  bans(name?: string): MaybePromise<readonly Ban[]>
   stats(): LimitStats
   /** Gives every permit back and closes the store. */
   close(): MaybePromise<void>
@@ -148,12 +163,13 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
     identity: options.identity,
   }
   const checks = new Checks({ ...parts, policies, permits, storeOf, lines })
+  const bans = new Bans({ clock, sink, naming, policies, storeOf })
   let pipelines = 0
   let closed = false
 
-  function opened(): Checks {
+  function opened<T>(asked: T): T {
     if (closed) throw new SluiceError('ERR_SLUICE_CLOSED', 'The limiter is closed. Do not use it after `close()`.')
-    return checks
+    return asked
   }
 
   async function closeAll(): Promise<void> {
@@ -181,11 +197,14 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
         },
       })
     },
-    check: (name, check) => opened().check(name, check),
-    peek: (name, check) => opened().peek(name, check),
-    refund: (name, check) => opened().refund(name, check),
+    check: (name, check) => opened(checks).check(name, check),
+    peek: (name, check) => opened(checks).peek(name, check),
+    refund: (name, check) => opened(checks).refund(name, check),
     reset: ((name: string, check?: CheckOptions) =>
-      check === undefined ? opened().resetPolicy(name) : opened().reset(name, check)) as Limiter['reset'],
+      check === undefined ? opened(checks).resetPolicy(name) : opened(checks).reset(name, check)) as Limiter['reset'],
+    ban: (name, request) => opened(bans).ban(name, request),
+    unban: (name, who) => opened(bans).unban(name, who),
+    bans: (name) => opened(bans).list(name),
     stats: () => counters.read({ permits: permits.size, waiting: delays.size }, policies, store),
     close() {
       if (closed) return

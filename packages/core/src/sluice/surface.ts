@@ -160,6 +160,20 @@ export interface Sluice<Middleware> extends HandlerDecorators, Memos {
   /** Forgets what a key has used; without a key what all keys of the policy have used, and answers for how many. */
   reset: Limiter['reset']
   /**
+   * Shuts a key out of a policy with a `ban`, in all processes.
+   *
+   * @example
+   * ```ts
+   * await sluice.ban('login', { key: '203.0.113.9', for: '1h', reason: 'ticket 4711' })
+   * for (const ban of await sluice.bans('login')) if (ban.byHand) await sluice.unban('login', ban)
+   * ```
+   */
+  ban: Limiter['ban']
+  /** Lets a key in again, in all processes, and forgets its refusals and bans; answers whether it was shut out. */
+  unban: Limiter['unban']
+  /** The bans that hold now, of one policy or of all. */
+  bans: Limiter['bans']
+  /**
    * Never serve it again, anywhere: not stale, not on error, not what is being made at this moment from older data.
    *
    * @example
@@ -273,6 +287,9 @@ export function createSurface<Middleware>(
     peek: (name, options) => engine.limiter.peek(name, options),
     refund: (name, options) => engine.limiter.refund(name, options),
     reset: engine.limiter.reset,
+    ban: (name, request) => engine.limiter.ban(name, request),
+    unban: (name, who) => engine.limiter.unban(name, who),
+    bans: (name) => engine.limiter.bans(name),
     purge: ((target: InvalidationTarget, options?: PurgeOptions) =>
       engine.cache.invalidate(target, 'purge', options)) as Sluice<Middleware>['purge'],
     expire: async (target) => void (await engine.cache.invalidate(target, 'expire')),

@@ -1,5 +1,6 @@
 import { calendarOf } from '../../base/calendar.ts'
 import { optionError } from '../../base/errors.ts'
+import type { BanState } from '../bans/ban.ts'
 import { longestWindowMs, type Rate } from '../policy/rate.ts'
 import type { AlgorithmKind, LimitAlgorithm } from './algorithm.ts'
 import { calendarWindow } from './calendar-window.ts'
@@ -10,7 +11,7 @@ import { slidingWindow } from './sliding-window.ts'
 import { tokenBucket } from './token-bucket.ts'
 
 /** The state of one of the algorithms: what stores keep, copy and send. */
-export type LimitState = number[] | PermitState
+export type LimitState = number[] | PermitState | BanState
 
 /** An algorithm with its state's type put aside: a store keeps states of all kinds, each with its own algorithm. */
 export type AnyAlgorithm = LimitAlgorithm<LimitState>

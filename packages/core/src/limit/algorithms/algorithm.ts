@@ -9,13 +9,16 @@ export type AlgorithmKind =
   | 'calendar-window'
   | 'concurrent'
 
+/** What states are kept by: a way of counting, or what shuts keys out that are refused again and again. */
+export type StateKind = AlgorithmKind | 'ban'
+
 /**
  * How one limit counts: pure functions over a state of plain numbers. The memory store runs them; a Redis script mirrors
  * them, which is why each file states its layout and its arithmetic. All of it is integers (exact up to 2^53).
  *
  * Asking and charging are two steps because several limits of a request are charged together or not at all: first every
  * `waitMs` is asked, and only when all answer 0 is `charge` called for each. Asking never changes the state, so a
- * refusal changes nothing.
+ * refusal changes nothing; but those that have a third step, `refused`, are told of it.
  *
  * Time is whole milliseconds. A window of W ms is any span of time whose first and last instant are less than W apart.
  * A `nowMs` that is earlier than one the state has seen (a clock that was set back) never admits more than the later
@@ -25,7 +28,7 @@ export type AlgorithmKind =
  * copies it, or uses {@link step}.
  */
 export interface LimitAlgorithm<S = unknown> {
-  readonly kind: AlgorithmKind
+  readonly kind: StateKind
   /** What a script needs to run the same algorithm, in the order of the table `parameters`. */
   readonly params: readonly number[]
   /** Of a calendar window: the periods it counts in. Whoever runs it elsewhere needs their bounds there. */
@@ -49,6 +52,11 @@ export interface LimitAlgorithm<S = unknown> {
   waitMs(state: S, cost: number, nowMs: number): number
   /** Takes `cost` units. Only after `waitMs` has answered 0 for the same `nowMs`. */
   charge(state: S, cost: number, nowMs: number, permit?: string): void
+  /**
+   * A policy of this key's has refused the request, or this algorithm itself did. Whether that changed anything. Without this
+   * step a refusal changes nothing.
+   */
+  refused?(state: S, nowMs: number): boolean
   /** Gives back what `charge` took, and never more than that has left missing: what has run out since is not given twice. */
   refund(state: S, back: GivenBack, nowMs: number): void
   /** Units that could be charged now. */
@@ -90,6 +98,8 @@ export interface Verdict {
    * is saturated; the others while the store is out, as the policy's `onOutage` says.
    */
   readonly via: 'store' | 'overflow' | 'open' | 'closed' | 'local'
+  /** The key is shut out: see `ban`. `begins`: by this very decision. `times`: how often by now, as far as is remembered. */
+  readonly banned?: { readonly begins: boolean; readonly times: number } | undefined
 }
 
 /** The verdict about a state as it is now. `waitMs`: what the algorithm answered before charging. */

@@ -1,4 +1,4 @@
-import type { AlgorithmKind } from './algorithm.ts'
+import type { StateKind } from './algorithm.ts'
 
 const buckets = ['quota', 'windowMs', 'bucketMs', 'span'] as const
 
@@ -14,16 +14,18 @@ export const parameters = Object.freeze({
   'fixed-window': ['quota', 'windowMs'],
   'calendar-window': ['quota'],
   concurrent: ['limit', 'leaseMs'],
-} as const satisfies Record<AlgorithmKind, readonly string[]>)
+  // Refusals are counted in buckets: these come first, and may be read as those of a sliding window.
+  ban: [...buckets, 'forMs', 'factor', 'maxMs', 'forgetMs'],
+} as const satisfies Record<StateKind, readonly string[]>)
 
 /** The name of one of an algorithm's parameters. */
-export type ParameterOf<Kind extends AlgorithmKind> = (typeof parameters)[Kind][number]
+export type ParameterOf<Kind extends StateKind> = (typeof parameters)[Kind][number]
 
 /** The parameters of an algorithm, by name. */
-export type ParametersOf<Kind extends AlgorithmKind> = Readonly<Record<ParameterOf<Kind>, number>>
+export type ParametersOf<Kind extends StateKind> = Readonly<Record<ParameterOf<Kind>, number>>
 
 /** The values in the order of the table. */
-export function listOf<Kind extends AlgorithmKind>(kind: Kind, values: ParametersOf<Kind>): readonly number[] {
+export function listOf<Kind extends StateKind>(kind: Kind, values: ParametersOf<Kind>): readonly number[] {
   return Object.freeze(parameters[kind].map((name) => values[name as ParameterOf<Kind>]))
 }
 

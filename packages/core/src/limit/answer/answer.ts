@@ -80,23 +80,39 @@ function warningMember({ quota, verdict }: QuotaVerdict): string {
   return `${quota.limitMember}${sf(verdict.remaining)};q=${sf(verdict.limit)}`
 }
 
+/**
+ * How long to wait, by several refusals. Whoever is shut out is told when that is over; that a cost can never be admitted he is
+ * told then.
+ */
+export function waitOf(refusals: readonly QuotaVerdict[]): number {
+  const told = refusals.some(isBan) ? refusals.filter(({ verdict }) => !verdict.permanent) : refusals
+  return Math.max(...told.map(({ verdict }) => verdict.retryAfterMs))
+}
+
+function isBan({ verdict }: QuotaVerdict): boolean {
+  return verdict.banned !== undefined
+}
+
 /** What is said of a refusal, before it is put in words. */
 export function denialOf(request: RequestContext, told: readonly QuotaVerdict[]): Denial {
   const violated = told.filter(refuses)
   const out = violated.every(({ verdict }) => verdict.via === 'closed')
-  const permanent = violated.some(({ verdict }) => verdict.permanent)
+  const banned = violated.some(isBan)
+  const permanent = !banned && violated.some(({ verdict }) => verdict.permanent)
   return {
     request,
     status: out ? 503 : 429,
-    violated: violated.map(({ quota }) => quota.name),
+    // A ban has the name of its policy, whose quota may be used up besides.
+    violated: [...new Set(violated.map(({ quota }) => quota.name))],
     permanent,
-    retryAfterMs: Math.max(...violated.map(({ verdict }) => verdict.retryAfterMs)),
+    banned,
+    retryAfterMs: waitOf(violated),
     verdicts: told.map(({ quota, verdict }) => ({ policy: quota.name, verdict })),
   }
 }
 
 /**
- * The refusal: 429 (RFC 6585 §4) as `quota-exceeded`, or as {@link costAboveLimit}; 403 where a list names the client; 503 as `temporary-reduced-capacity`
+ * The refusal: 429 (RFC 6585 §4) as `quota-exceeded`, as {@link costAboveLimit}, or as `abnormal-usage-detected` of whoever is shut out; 403 where a list names the client; 503 as `temporary-reduced-capacity`
  * where only a store that is out is to blame. Never stored by any cache.
  *
  * @param body - in place of the problem; `status`: in place of the denial's
@@ -120,6 +136,10 @@ export function problemOf(denial: Denial) {
     return { type: ianaProblem('temporary-reduced-capacity'), title, status }
   }
   if (status === 403) return { title: 'Forbidden', status, 'violated-policies': violated }
+  if (denial.banned) {
+    const title = 'Request not satisfied due to detection of abnormal request pattern'
+    return { type: ianaProblem('abnormal-usage-detected'), title, status, 'violated-policies': violated }
+  }
   const type = denial.permanent ? costAboveLimit : ianaProblem('quota-exceeded')
   const title = denial.permanent
     ? 'Request cannot be satisfied as it costs more than the whole quota'

@@ -12,7 +12,7 @@ import type { Verdict } from '../store/store.ts'
 import type { Subject } from '../subject/subjects.ts'
 import type { Watch } from '../subject/watch.ts'
 import { quotaVerdicts } from './charger.ts'
-import type { Charging, PolicyCharge } from './charges.ts'
+import { type Charging, type PolicyCharge, withoutMade } from './charges.ts'
 import type { LimiterParts } from './parts.ts'
 import { reportDecision, reportDenied } from './report.ts'
 import { type Mark, RequestMarks } from './request-marks.ts'
@@ -159,7 +159,7 @@ export class Admission implements Charging {
   /** A bucket that an earlier limiter has charged for this request is not charged again. */
   private uncharged(charges: readonly PolicyCharge[]): readonly PolicyCharge[] {
     const mark = this.mark
-    return mark ? charges.filter(({ key }) => !mark.made.some(({ charge }) => charge.key === key)) : charges
+    return mark ? withoutMade(charges, mark.made) : charges
   }
 
   private answer(): MaybePromise<Opening> {
@@ -203,19 +203,21 @@ export class Admission implements Charging {
     if (mark) this.parts.charger.giveBack(mark.made.splice(0))
     const violated = policies.map(({ name }) => name)
     const retryAfterMs = Number.POSITIVE_INFINITY
-    const denial = { request: this.request, status: 403, violated, permanent: true, retryAfterMs, verdicts: [] }
-    return this.refuseUncharged(policies, denial)
+    return this.refuseUncharged(policies, { status: 403, violated, permanent: true, retryAfterMs })
   }
 
   /** A policy whose rate is not known is like one whose store is out and that says `closed`: never no limit. */
   private unpriced(policies: readonly Policy[]): MaybePromise<Opening> {
     reportDenied(this.parts, policies, this.request)
     const violated = policies.map(({ name }) => name)
-    const denial = { request: this.request, status: 503, violated, permanent: false, retryAfterMs: 1_000, verdicts: [] }
-    return this.refuseUncharged(policies, denial)
+    return this.refuseUncharged(policies, { status: 503, violated, permanent: false, retryAfterMs: 1_000 })
   }
 
-  private refuseUncharged(policies: readonly Policy[], denial: Denial): MaybePromise<Opening> {
+  private refuseUncharged(
+    policies: readonly Policy[],
+    why: Pick<Denial, 'status' | 'violated' | 'permanent' | 'retryAfterMs'>,
+  ): MaybePromise<Opening> {
+    const denial = { ...why, request: this.request, banned: false, verdicts: [] }
     return refusalOf(this.parts, { denial, told: none, policy: policies.find(({ refusing }) => refusing) })
   }
 }

@@ -1,5 +1,5 @@
 import { chain, isPromise, type MaybePromise } from '../../base/maybe-promise.ts'
-import { type QuotaVerdict, refuses } from '../answer/answer.ts'
+import { type QuotaVerdict, refuses, waitOf } from '../answer/answer.ts'
 import type { Policy } from '../policy/policy.ts'
 import type { LimitStore, Verdict } from '../store/store.ts'
 import type { Charging, Made, PolicyCharge } from './charges.ts'
@@ -135,19 +135,29 @@ export class Charger {
   }
 }
 
-/** What was decided, as answers tell of it. */
-export function quotaVerdicts({ charges, verdicts }: Charging): QuotaVerdict[] {
-  if (charges.length === 1) return verdicts[0] ? [{ quota: charges[0]!.quota, verdict: verdicts[0] }] : []
+/** What was decided, as answers tell of it: of a ban only where there is one. */
+export function quotaVerdicts({ charges, verdicts }: Pick<Charging, 'charges' | 'verdicts'>): QuotaVerdict[] {
+  if (charges.length === 1)
+    return isTold(charges[0]!, verdicts[0]) ? [{ quota: charges[0]!.quota, verdict: verdicts[0] }] : []
   const told: QuotaVerdict[] = []
   for (let i = 0; i < charges.length; i++) {
     const verdict = verdicts[i]
-    if (verdict) told.push({ quota: charges[i]!.quota, verdict })
+    if (isTold(charges[i]!, verdict)) told.push({ quota: charges[i]!.quota, verdict })
   }
   return told
 }
 
-/** The verdict that stands for several: the refusal with the longest wait, else the one with the least left. */
+function isTold({ quota, policy }: PolicyCharge, verdict: Verdict | undefined): verdict is Verdict {
+  return verdict !== undefined && !(quota === policy.ban && verdict.allowed)
+}
+
+/**
+ * The verdict that stands for several: of a ban with the longest wait there is, else the refusal with the longest wait, else the one
+ * with the least left.
+ */
 export function strictest(told: readonly QuotaVerdict[]): QuotaVerdict {
+  const ban = told.find((one) => one.verdict.banned && refuses(one))
+  if (ban) return { ...ban, verdict: { ...ban.verdict, retryAfterMs: waitOf(told.filter(refuses)) } }
   return told.reduce((a, b) => {
     if (refuses(a) !== refuses(b)) return refuses(a) ? a : b
     if (refuses(a)) return b.verdict.retryAfterMs > a.verdict.retryAfterMs ? b : a

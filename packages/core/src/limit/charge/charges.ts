@@ -41,6 +41,12 @@ export class Charges {
   }
 
   of(policy: Policy, subject: Subject, price: Price): readonly PolicyCharge[] {
+    return subject.ban === ''
+      ? this.#counted(policy, subject, price)
+      : [...this.#counted(policy, subject, price), banOf(policy, subject)]
+  }
+
+  #counted(policy: Policy, subject: Subject, price: Price): readonly PolicyCharge[] {
     // Nearly always one: a list that grows takes 150 bytes before it holds anything.
     if (price.quotas.length === 1) return [this.first(policy, subject, price)]
     const { cost } = price
@@ -65,6 +71,21 @@ export class Charges {
   #permit(quota: AnsweringQuota): string {
     return quota.algorithm.kind === 'concurrent' ? `${this.#permitPrefix}${this.#permits++}` : ''
   }
+}
+
+/** What asks whether the subject is shut out of the policy, and tells of its refusals. Takes nothing. */
+export function banOf(policy: Policy, subject: Pick<Subject, 'ban'>): PolicyCharge {
+  return { quota: policy.ban!, key: subject.ban, cost: 0, permit: '', policy }
+}
+
+/** Without those that were made for the same request before. A ban goes with the last of the quotas whose refusals it counts. */
+export function withoutMade(charges: readonly PolicyCharge[], made: readonly Made[]): readonly PolicyCharge[] {
+  const before = new Set(made.map(({ charge }) => charge.key))
+  return charges.filter(({ key, quota, policy }) => {
+    if (quota !== policy.ban) return !before.has(key)
+    const own = charges.filter((other) => other.policy === policy && other.quota !== quota)
+    return own.length === 0 || own.some((other) => !before.has(other.key))
+  })
 }
 
 function keyOf(quota: AnsweringQuota, { hash, suffix }: Subject): string {

@@ -1,13 +1,15 @@
+import type { Clock } from '../../base/clock.ts'
 import { refuses } from '../answer/answer.ts'
 import { crosses } from '../answer/near-limit.ts'
 import type { LimitSink } from '../events.ts'
 import type { LimitCounters } from '../limiter-stats.ts'
 import type { Policy } from '../policy/policy.ts'
-import type { Verdict } from '../store/store.ts'
+import { subjectLength, type Verdict } from '../store/store.ts'
 import { quotaVerdicts } from './charger.ts'
 import type { Charging, PolicyCharge } from './charges.ts'
 
 interface Reporting {
+  readonly clock: Pick<Clock, 'wall'>
   readonly sink: LimitSink
   readonly counters: LimitCounters
 }
@@ -20,6 +22,12 @@ export function reportDecision(to: Reporting, decided: Charging, about?: { reado
     const { quota, policy } = decided.charges[i]!
     const verdict = decided.verdicts[i]
     if (!verdict) continue
+    if (quota === policy.ban) {
+      if (!verdict.banned) continue
+      reportBan(to, decided, i)
+      if (quota.shadow && !shadowed?.includes(quota.name)) shadowed = [...(shadowed ?? []), quota.name]
+      continue
+    }
     if (verdict.allowed) {
       if (!decided.allowed) continue
       policy.counters.allowed++
@@ -39,7 +47,7 @@ export function reportDecision(to: Reporting, decided: Charging, about?: { reado
   if (!sink.wants(name)) return
   const told = quotaVerdicts(decided)
   const policies = told.map(({ quota, verdict }) => ({ policy: quota.name, verdict }))
-  const violated = told.filter(refuses).map(({ quota }) => quota.name)
+  const violated = [...new Set(told.filter(refuses).map(({ quota }) => quota.name))]
   if (decided.allowed) sink.emit('allowed', { route: about?.route, policies })
   else sink.emit('denied', { route: about?.route, policies, violated })
 }
@@ -55,6 +63,25 @@ function warn(
   policy.counters.nearLimit++
   counters.nearLimit++
   if (sink.wants('near-limit')) sink.emit('near-limit', { route, policy: quota.name, verdict })
+}
+
+/** Counts a refusal by a ban, and tells of one that begins. */
+function reportBan({ clock, counters, sink }: Reporting, { charges, verdicts }: Charging, i: number): void {
+  const { key, quota, policy } = charges[i]!
+  const { banned, retryAfterMs } = verdicts[i]!
+  const { begins, times } = banned!
+  // A quota that refuses too has counted the request already.
+  const alone = charges.every((one, n) => one.policy !== policy || n === i || verdicts[n]?.allowed !== false)
+  if (alone) policy.counters[quota.shadow ? 'shadowDenied' : 'denied']++
+  policy.counters.banDenied++
+  if (begins) policy.counters.bans++
+  if (quota.shadow) return
+  counters.banDenied++
+  if (!begins) return
+  counters.bans++
+  if (!sink.wants('banned')) return
+  const until = new Date(clock.wall() + retryAfterMs)
+  sink.emit('banned', { policy: policy.name, subject: key.slice(0, subjectLength), until, times, byHand: false })
 }
 
 /** Counts and events of a request that policies refuse without a charge: their lists name the client, or they have no price. */

@@ -36,7 +36,8 @@ export class RequestMarks {
     }
     charges.forEach((charge, i) => {
       const verdict = verdicts[i]
-      if (verdict) mark.made.push({ charge, verdict })
+      // Nothing was made where a ban was asked about.
+      if (verdict && charge.quota !== charge.policy.ban) mark.made.push({ charge, verdict })
     })
   }
 

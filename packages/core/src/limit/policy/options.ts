@@ -6,6 +6,7 @@ import type { AddressList } from '../../exchange/client/address-list.ts'
 import type { KeyFunction } from '../../exchange/client/by.ts'
 import type { RequestContext, ResponseContext } from '../../exchange/context.ts'
 import type { AlgorithmKind } from '../algorithms/algorithm.ts'
+import type { BanOptions } from '../bans/options.ts'
 import type { LimitStore, Verdict } from '../store/store.ts'
 import type { SlowDownOptions } from './slow-down.ts'
 
@@ -100,6 +101,19 @@ export interface PolicyOptions {
    * is known (the shared bucket, a cost of 1, the `defaultRate`, not skipped). Default 1 s.
    */
   readonly deadline?: Duration | undefined
+  /**
+   * Shuts a key out that this policy refuses again and again: `{ after: 10, within: '10m', for: '15m', factor: 2, max: '1d',
+   * forget: '7d' }`, of which `after` and `for` must be given. While it is shut out it is answered 429 as
+   * `abnormal-usage-detected` (draft-ietf-httpapi-ratelimit-headers-11 §5.3), and nothing is charged in any policy. A ban is for the
+   * key in this policy: all its rates, all its routes. `by-hand`: only `sluice.ban(…)` shuts out. Not with `lease`, nor on a store
+   * that keeps no bans. Default: nobody is shut out, and `sluice.ban(…)` refuses to.
+   *
+   * @example
+   * ```ts
+   * createSluice({ limits: { login: { rate: '5/min', ban: { after: 10, for: '15m' } } } })
+   * ```
+   */
+  readonly ban?: BanOptions | 'by-hand' | undefined
   /** Replaces the body of a refusal. Status and fields stay. Where it throws, the standard body is sent. */
   readonly respond?: ((denial: Denial) => MaybePromise<DenialBody>) | undefined
   /**
@@ -183,6 +197,8 @@ export interface Denial {
   readonly violated: readonly string[]
   /** The cost is above a limit, or the client is denied: no waiting helps. */
   readonly permanent: boolean
+  /** The client is shut out for having been refused too often, or by hand: see `ban`. */
+  readonly banned: boolean
   /** Milliseconds; `Infinity` where permanent. */
   readonly retryAfterMs: number
   readonly verdicts: readonly { readonly policy: string; readonly verdict: Verdict }[]
@@ -227,6 +243,7 @@ export function checkPolicy(where: string, options: PolicyOptions): void {
     share: rule.fraction,
     headers: headerStyles,
     deadline: rule.readableBy(deadlineMs, `${where}.deadline`),
+    ban: rule.either(rule.oneOf('by-hand'), rule.object),
     respond: rule.function,
     refuse: rule.oneOf('reply', 'error'),
     status: rule.either(rule.positiveInteger, rule.function),

@@ -64,7 +64,7 @@ function same(a: PolicyInput, b: PolicyInput): boolean {
   const keys = new Set([...Object.keys(left!), ...Object.keys(right!)]) as Set<keyof PolicyOptions>
   for (const key of keys) {
     const [x, y] = [left![key], right![key]]
-    if (x === y) continue
+    if (x === y || (key === 'ban' && JSON.stringify(x) === JSON.stringify(y))) continue
     if (key !== 'rate' || typeof x !== 'string' || typeof y !== 'string') return false
     if (rateText(parseRate('rate', x)) !== rateText(parseRate('rate', y))) return false
   }

@@ -4,6 +4,7 @@ import { type AddressList, addressList } from '../../exchange/client/address-lis
 import { by, type KeyFunction, readsLate } from '../../exchange/client/by.ts'
 import { sfInteger, sfString } from '../../http/structured/serialise.ts'
 import { algorithmFor } from '../algorithms/algorithm-for.ts'
+import { banQuota } from '../bans/quota.ts'
 import type { PolicyCounters } from '../limiter-stats.ts'
 import type { LimitStore, Quota } from '../store/store.ts'
 import type { Labels } from './labels.ts'
@@ -52,6 +53,8 @@ export interface Policy extends Pick<PolicyOptions, 'countIf' | 'skip'> {
   readonly defaultQuotas: readonly AnsweringQuota[] | undefined
   /** What every request is charged; `undefined` where rate or cost is a function. */
   readonly price: Price | undefined
+  /** What shuts keys out that are refused again and again: charged behind the quotas, at no cost. */
+  readonly ban: AnsweringQuota | undefined
   /** The quotas of a rate that was found out at a request. */
   readonly quotasOf: (rate: unknown) => readonly AnsweringQuota[]
   readonly key: KeyFunction
@@ -136,6 +139,7 @@ export function resolvePolicy(name: string | undefined, input: PolicyInput, defa
     rate: typeof options.rate === 'function' ? options.rate : undefined,
     defaultQuotas: options.defaultRate === undefined ? undefined : quotasOf(options.defaultRate),
     quotasOf,
+    ban: silent(banQuota(called, where, options, store)),
     key,
     byIp: key === by.ip,
     ipv6Prefix: options.ipv6Prefix ?? 64,
@@ -151,10 +155,25 @@ export function resolvePolicy(name: string | undefined, input: PolicyInput, defa
     phase: options.phase ?? (readsLate(key) ? 'preHandler' : 'onRequest'),
     phaseGiven: options.phase !== undefined,
     store: options.store,
-    counters: { allowed: 0, denied: 0, shadowDenied: 0, nearLimit: 0 },
+    counters: { allowed: 0, denied: 0, shadowDenied: 0, nearLimit: 0, bans: 0, banDenied: 0 },
     refusing: refusingOf(where, options),
     slowDown: options.shadow ? undefined : slowDown,
   })
+}
+
+/** Whoever is not shut out is told nothing of it, and whoever is by Retry-After. */
+function silent(quota: Quota | undefined): AnsweringQuota | undefined {
+  return (
+    quota &&
+    Object.freeze({
+      ...quota,
+      headers: false,
+      policyMember: '',
+      policyMemberAt: undefined,
+      warnAt: undefined,
+      limitMember: '',
+    })
+  )
 }
 
 function listOf(given: PolicyOptions['allow']): AddressList | undefined {

@@ -2,6 +2,7 @@ import type { Clock } from '../../base/clock.ts'
 import { afterWaiting } from '../../base/deadline.ts'
 import { SluiceError } from '../../base/errors.ts'
 import { chain, isPromise, type MaybePromise } from '../../base/maybe-promise.ts'
+import { asksBan } from '../bans/refusals.ts'
 import { Breaker } from './breaker.ts'
 import { MemoryLimitStore } from './memory-limit-store.ts'
 import type { Charge, LimitStore, LimitStoreUsage, Quota, Settlement, Verdict } from './store.ts'
@@ -27,6 +28,9 @@ class GuardedStore implements LimitStore {
   readonly algorithm
   /** As long as it takes: it is no decision. */
   readonly resetAll?: (policy: string, subject?: string) => MaybePromise<number>
+  readonly ban?: NonNullable<LimitStore['ban']>
+  readonly unban?: NonNullable<LimitStore['unban']>
+  readonly bans?: NonNullable<LimitStore['bans']>
   readonly #store: LimitStore
   readonly #options: GuardOptions
   /** One for each part of the store, which fail one by one. */
@@ -40,11 +44,31 @@ class GuardedStore implements LimitStore {
     this.#local = new MemoryLimitStore(options.clock)
     this.rate = store.rate
     this.algorithm = store.algorithm
+    Object.assign(this, this.#keepsBans(store))
     if (store.resetAll) {
       this.resetAll = (policy, subject) => {
         const here = this.#local.resetAll(policy, subject)
         return chain(store.resetAll!(policy, subject), (there) => Math.max(here, there))
       }
+    }
+  }
+
+  #keepsBans({ ban, unban, bans }: LimitStore): Pick<LimitStore, 'ban' | 'unban' | 'bans'> {
+    if (!ban || !unban || !bans) return {}
+    const store = this.#store
+    return {
+      ban: (charge, by) => {
+        const made = this.#orThrow(() => ban.call(store, charge, by), [charge])
+        return chain(made, (times) => {
+          this.#learn(charge, { banned: { begins: true, times }, retryAfterMs: by.forMs })
+          return times
+        })
+      },
+      unban: (charge) => {
+        this.#local.unban(charge)
+        return this.#orThrow(() => unban.call(store, charge), [charge])
+      },
+      bans: (policies) => bans.call(store, policies),
     }
   }
 
@@ -68,11 +92,35 @@ class GuardedStore implements LimitStore {
     const decided = this.#store.decided?.(charges)
     if (decided) return decided
     return this.#asked(
-      () => this.#store.consume(charges),
+      () => this.#learning(charges, this.#store.consume(charges)),
       (breaker) => this.#instead(charges, true, breaker),
       charges,
       (late, decided) => this.#undo(charges, late, decided),
     )
+  }
+
+  #learning(charges: readonly Charge[], answer: MaybePromise<readonly Verdict[]>): MaybePromise<readonly Verdict[]> {
+    if (!charges.some(asksBan)) return answer
+    return chain(answer, (verdicts) => {
+      charges.forEach((charge, i) => {
+        if (asksBan(charge)) this.#learn(charge, verdicts[i]!)
+      })
+      return verdicts
+    })
+  }
+
+  /** A ban holds in this process while the store is out, as far as it is known here. */
+  #learn(charge: Charge, { banned, retryAfterMs }: Pick<Verdict, 'banned' | 'retryAfterMs'>): void {
+    const known = !this.#local.peek([charge])[0]!.allowed
+    if (!banned) {
+      if (known) this.#local.unban(charge)
+      return
+    }
+    try {
+      this.#local.ban(charge, { forMs: retryAfterMs, reason: '' })
+    } catch {
+      // No room: it is known to the store, which will be back.
+    }
   }
 
   peek(charges: readonly Charge[]): MaybePromise<readonly Verdict[]> {
@@ -243,28 +291,28 @@ class GuardedStore implements LimitStore {
   }
 
   /** For what the application asked for itself: it is told of a failure, and not kept waiting either. */
-  #orThrow(ask: () => MaybePromise<void>, charges: readonly Charge[]): MaybePromise<void> {
+  #orThrow<T>(ask: () => MaybePromise<T>, charges: readonly Charge[]): MaybePromise<T> {
     let thrown: unknown
     const out = new SluiceError('ERR_SLUICE_STORE', 'The limit store is out. Try again when it is back.')
-    const outcome = this.#asked<'done' | 'failed'>(
+    const outcome = this.#asked<{ readonly value: T } | undefined>(
       () => {
         const done = ask()
-        if (!isPromise(done)) return 'done'
+        if (!isPromise(done)) return { value: done }
         return done.then(
-          () => 'done',
+          (value) => ({ value }),
           (error) => {
             thrown = error
             throw error
           },
         )
       },
-      () => 'failed',
+      () => undefined,
       charges,
     )
-    const settled = (how: 'done' | 'failed'): void => {
-      if (how === 'failed') throw thrown === undefined ? out : new SluiceError(out.code, out.message, { cause: thrown })
-    }
-    return isPromise(outcome) ? outcome.then(settled) : settled(outcome)
+    return chain(outcome, (done) => {
+      if (!done) throw thrown === undefined ? out : new SluiceError(out.code, out.message, { cause: thrown })
+      return done.value
+    })
   }
 
   usage(): LimitStoreUsage {

@@ -1,14 +1,19 @@
 import type { Clock } from '../../base/clock.ts'
+import { SluiceError } from '../../base/errors.ts'
 import { checkOptions, rule } from '../../base/options.ts'
 import { type GivenBack, type Verdict, verdictOf } from '../algorithms/algorithm.ts'
 import type { AnyAlgorithm, LimitState } from '../algorithms/algorithm-for.ts'
 import { alike, carried } from '../algorithms/carry.ts'
 import type { ConcurrentAlgorithm, PermitState } from '../algorithms/concurrent.ts'
 import { missingAfter } from '../algorithms/token-bucket.ts'
+import type { BanState, ByHand } from '../bans/ban.ts'
+import { algorithmOf, banVerdict, heldBans, type Together, tellBans } from '../bans/in-memory.ts'
+import { asksBan } from '../bans/refusals.ts'
 import { type HeapEntry, IdleHeap } from './idle-heap.ts'
 import { Reserve } from './reserve.ts'
 import {
   type Charge,
+  type HeldBan,
   type LimitStore,
   type LimitStoreUsage,
   type Quota,
@@ -50,7 +55,7 @@ const sample = 8
  *
  * Nothing is timed and nothing is scanned: with each new key a few of those leave whose quota is full again. When the
  * store is full of keys in use, a few of them are compared and the one leaves that has most of its quota left, if that is
- * at least half: so a flood of new keys buys an attacker at most half a quota, and a key that is blocked never leaves.
+ * at least half: so a flood of new keys buys an attacker at most half a quota, and a key that is blocked or banned never leaves.
  * Where none may leave, newcomers have a {@link Reserve} for themselves. When that is full of such keys too, the store is
  * saturated: keys it does not know share one overflow bucket per quota until there is room.
  */
@@ -82,7 +87,9 @@ export class MemoryLimitStore implements LimitStore {
   consumeOne(charge: Charge): Verdict {
     const now = Math.floor(this.#clock.now())
     const { algorithm } = charge.quota
-    if (charge.cost > algorithm.limit || charge.cost === 0) return this.#look(charge, now)
+    if (charge.cost > algorithm.limit || charge.cost === 0) {
+      return asksBan(charge) ? this.#together([charge], now)[0]! : this.#look(charge, now)
+    }
     const entry = this.#entryFor(charge, now)
     const state = this.#stateIn(entry, charge.quota, now)
     const waitMs = algorithm.waitMs(state, charge.cost, now)
@@ -96,9 +103,11 @@ export class MemoryLimitStore implements LimitStore {
     const waits: number[] = []
     const verdicts: Verdict[] = []
     let all = true
+    let bans = false
     for (let i = 0; i < charges.length; i++) {
       const charge = charges[i]!
       const { quota, cost } = charge
+      if (cost === 0 && asksBan(charge)) bans = true
       const possible = cost <= quota.algorithm.limit
       const entry = possible && cost > 0 ? this.#entryFor(charge, now) : this.#find(charge.key)
       const state = entry ? this.#stateIn(entry, quota, now) : quota.algorithm.fresh()
@@ -109,6 +118,7 @@ export class MemoryLimitStore implements LimitStore {
       states.push(state)
       waits.push(waitMs)
     }
+    const before = bans ? this.#tellBans(charges, { entries, states, waits }, now) : waits
     for (let i = 0; i < charges.length; i++) {
       const charge = charges[i]!
       const entry = entries[i]
@@ -116,9 +126,15 @@ export class MemoryLimitStore implements LimitStore {
         entry.pinned = false
         if (all && waits[i] === 0 && charge.cost > 0) this.#charge(entry, states[i]!, charge, now)
       }
-      verdicts.push(verdictOf(charge.quota.algorithm, states[i]!, waits[i]!, now, entry ? viaOf(entry) : 'store'))
+      const verdict = verdictOf(charge.quota.algorithm, states[i]!, waits[i]!, now, entry ? viaOf(entry) : 'store')
+      verdicts.push(bans && asksBan(charge) ? banVerdict(verdict, states[i]!, before[i] === 0) : verdict)
     }
     return verdicts
+  }
+
+  #tellBans(charges: readonly Charge[], found: Pick<Together, 'entries' | 'states' | 'waits'>, now: number) {
+    const shared = (entry: { key: string }): boolean => entry.key === ''
+    return tellBans({ charges, ...found, shared, placeFor: (charge) => this.#placeFor(charge, now) }, now)
   }
 
   /** What was used of a key, as this quota counts it. */
@@ -144,7 +160,8 @@ export class MemoryLimitStore implements LimitStore {
     const { algorithm } = quota
     const entry = this.#find(key)
     const state = entry ? this.#stateIn(entry, quota, now) : algorithm.fresh()
-    return verdictOf(algorithm, state, algorithm.waitMs(state, cost, now), now)
+    const verdict = verdictOf(algorithm, state, algorithm.waitMs(state, cost, now), now)
+    return algorithm.kind === 'ban' ? banVerdict(verdict, state, false) : verdict
   }
 
   settle(settlements: readonly Settlement[]): void {
@@ -200,7 +217,7 @@ export class MemoryLimitStore implements LimitStore {
     for (const entries of [...this.#maps, this.#reserve]) {
       for (const entry of entries.values()) {
         const { key, quota, state } = entry
-        if (quota.policy !== policy || !key.startsWith(subject)) continue
+        if (quota.policy !== policy || !key.startsWith(subject) || quota.algorithm.kind === 'ban') continue
         if (quota.algorithm.fullMs(state, now) > 0) subjects.add(key.slice(0, subjectLength))
         this.#remove(entry)
       }
@@ -208,6 +225,30 @@ export class MemoryLimitStore implements LimitStore {
     if (subject !== '') return subjects.size
     for (const [name, { quota }] of this.#overflow) if (quota.policy === policy) this.#overflow.delete(name)
     return subjects.size
+  }
+
+  ban(charge: Charge, by: ByHand): number {
+    const now = Math.floor(this.#clock.now())
+    const entry = this.#placeFor(charge, now)
+    if (!entry) throw new SluiceError('ERR_SLUICE_STORE', 'There is no room for a ban: all keys in memory are in use.')
+    const state = this.#stateIn(entry, charge.quota, now) as BanState
+    algorithmOf(charge).shut(state, by, now)
+    entry.quota = charge.quota
+    entry.state = state
+    return state.times
+  }
+
+  unban({ key }: Charge): boolean {
+    const entry = this.#find(key)
+    if (!entry) return false
+    const now = Math.floor(this.#clock.now())
+    this.#remove(entry)
+    return entry.quota.algorithm.waitMs(entry.state, 0, now) > 0
+  }
+
+  bans(policies: readonly string[]): readonly HeldBan[] {
+    const now = Math.floor(this.#clock.now())
+    return [...this.#maps, this.#reserve].flatMap((entries) => heldBans(entries.values(), policies, now))
   }
 
   usage(): LimitStoreUsage {
@@ -229,14 +270,19 @@ export class MemoryLimitStore implements LimitStore {
     return this.#map(key).get(key) ?? this.#reserve.find(key)
   }
 
-  #entryFor({ key, quota }: Charge, now: number): Entry {
+  #entryFor(charge: Charge, now: number): Entry {
+    return this.#placeFor(charge, now) ?? this.#overflowEntry(charge.quota)
+  }
+
+  /** The key's entry, which may be new; `undefined` where there is no room for one. */
+  #placeFor({ key, quota }: Charge, now: number): Entry | undefined {
     const known = this.#find(key)
     if (known) {
       if (known.index < 0) this.#reserve.touch(known)
       return known
     }
     const room = this.#makeRoom(now)
-    if (!room && !this.#reserve.makeRoom(now)) return this.#overflowEntry(quota)
+    if (!room && !this.#reserve.makeRoom(now)) return undefined
     const entry: Entry = { key, quota, state: quota.algorithm.fresh(), index: -1, idleAtMs: now, pinned: false }
     if (room) {
       this.#entries.add(entry)

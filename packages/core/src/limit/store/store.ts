@@ -1,6 +1,7 @@
 import type { MaybePromise } from '../../base/maybe-promise.ts'
 import type { AlgorithmKind, Verdict } from '../algorithms/algorithm.ts'
 import type { AnyAlgorithm } from '../algorithms/algorithm-for.ts'
+import type { ByHand } from '../bans/ban.ts'
 import type { Rate } from '../policy/rate.ts'
 
 export type { Verdict } from '../algorithms/algorithm.ts'
@@ -32,7 +33,7 @@ export interface Charge {
   readonly quota: Quota
   /** {@link subjectLength} characters that stand for the subject (a keyed hash), then what tells the quota. */
   readonly key: string
-  /** A whole number, 0 or more. */
+  /** A whole number, 0 or more; 0 where a ban is asked about, behind the charges of its policy. */
   readonly cost: number
   /** The name of a concurrent permit, unique among all processes; `''` for quotas of other kinds. */
   readonly permit: string
@@ -40,6 +41,18 @@ export interface Charge {
 
 /** The length of a subject's hash: 22 characters of base64url, 132 bits. Keys of one subject begin alike. */
 export const subjectLength = 22
+
+/** A ban that holds. */
+export interface HeldBan {
+  readonly policy: string
+  /** {@link subjectLength} characters that stand for the subject. */
+  readonly subject: string
+  readonly endsInMs: number
+  readonly times: number
+  readonly byHand: boolean
+  /** What was said where it was made by hand, else `''`. */
+  readonly reason: string
+}
 
 /** A charge that was made, and how much of it to give back (all of it, for a concurrent permit). */
 export interface Settlement {
@@ -106,6 +119,15 @@ export interface LimitStore {
    * first {@link subjectLength} characters of its keys, to forget those of one subject only.
    */
   resetAll?(policy: string, subject?: string): MaybePromise<number>
+  /**
+   * Shuts the key of a ban out by hand, in all processes, in place of a ban that holds; for how many times it was by now.
+   * Stores without these three keep no bans, and policies on them can have none.
+   */
+  ban?(charge: Charge, by: ByHand): MaybePromise<number>
+  /** Forgets all about the key of a ban, in all processes; whether it was shut out. */
+  unban?(charge: Charge): MaybePromise<boolean>
+  /** The bans of these policies that hold now. Never keeps decisions waiting for as long as that takes. */
+  bans?(policies: readonly string[]): MaybePromise<readonly HeldBan[]>
   /** For `stats()`. */
   usage(): LimitStoreUsage
   close(): MaybePromise<void>

@@ -47,7 +47,7 @@ export class Naming {
   #subjectsOf(policy: Policy): Subjects {
     let subjects = this.#subjects.get(policy.name)
     if (!subjects) {
-      subjects = new Subjects(this.#hash, policy.quotas)
+      subjects = new Subjects(this.#hash, policy.quotas, policy.ban)
       this.#subjects.set(policy.name, subjects)
     }
     return subjects

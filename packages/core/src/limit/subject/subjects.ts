@@ -16,21 +16,28 @@ export interface Subject {
   readonly suffix: string
   /** One key per fixed quota. */
   readonly keys: readonly string[]
+  /**
+   * The key of the policy's ban, one for all rates and routes; `''` where it has none, and of the subject that all share of whom
+   * it cannot be told who they are: nobody is shut out for what strangers did.
+   */
+  readonly ban: string
 }
 
 /** Turns whatever a key function answers into keys of fixed length that tell nobody what they were made from. */
 export class Subjects {
   readonly #hash: (text: string) => string
   readonly #quotas: readonly Quota[]
+  readonly #ban: Quota | undefined
   // Three tables: what a client sends as its key must never pass for the name of something else.
   readonly #keys = new Recent<Subject>()
   readonly #routes = new Recent<Subject>()
   readonly #addresses = new Recent<Subject>()
   #unknown: Subject | undefined
 
-  constructor(hash: (text: string) => string, quotas: readonly Quota[]) {
+  constructor(hash: (text: string) => string, quotas: readonly Quota[], ban: Quota | undefined) {
     this.#hash = hash
     this.#quotas = quotas
+    this.#ban = ban
   }
 
   /**
@@ -65,7 +72,8 @@ export class Subjects {
     // 'k' and 'u' keep a client that calls itself by the name of the shared bucket out of it.
     const hash = this.#hash(key === undefined ? 'u' : `k${key}`)
     const suffix = route === undefined ? '' : `:${this.#hash(`r${route}`)}`
-    return { hash, suffix, keys: this.#quotas.map((quota) => `${hash}${quota.id}${suffix}`) }
+    const ban = this.#ban && key !== undefined ? `${hash}${this.#ban.id}` : ''
+    return { hash, suffix, ban, keys: this.#quotas.map((quota) => `${hash}${quota.id}${suffix}`) }
   }
 
   /** The subject of an address as the framework has it, where it was seen: spares finding out which address it is. */

@@ -1,4 +1,4 @@
-import type { Charge, Clock, Verdict } from '@sluice/core'
+import { asksBan, type Charge, type Clock, type Verdict } from '@sluice/core'
 import type { ReleaseMessages } from './messages.ts'
 import { Releases } from './releases.ts'
 
@@ -18,6 +18,8 @@ interface Refusal {
   readonly arrivedMs: number
   /** Until when it is repeated whoever may have been missed. */
   readonly unconfirmedUntilMs: number
+  /** The key is shut out, whatever else is asked of it. */
+  readonly banned: boolean
   untilMs: number
 }
 
@@ -45,6 +47,9 @@ export interface Asked {
  * Only what is certain is told: a key of which nothing at all was left has nothing until some comes back by
  * itself, at a time that Redis has said, or is given back, of which there is a message. What was counted in other keys of the
  * same request may be as old as the refusal. Concurrent permits come back at any time, so they are never blocked.
+ *
+ * Where a policy has a ban its refusals are counted, in Redis and for all processes: none is repeated before the ban has begun.
+ * From then on nothing is counted, and whoever is shut out costs Redis nothing.
  */
 export class Blocked {
   readonly #clock: Clock
@@ -72,10 +77,10 @@ export class Blocked {
     if (this.#refusals.size === 0) return undefined
     for (let i = 0; i < charges.length; i++) {
       const refusal = this.#refusals.get(charges[i]!.key)
-      if (!refusal || !same(refusal.charges, charges)) continue
+      if (!refusal || !(refusal.banned || same(refusal.charges, charges))) continue
       const now = this.#clock.now()
       if (now < refusal.untilMs && (now < refusal.unconfirmedUntilMs || now < this.#messages!.reliableUntilMs)) {
-        return later(refusal, Math.floor(now - refusal.arrivedMs))
+        return later(refusal, charges, Math.floor(now - refusal.arrivedMs))
       }
       this.#drop(charges[i]!.key)
     }
@@ -89,10 +94,12 @@ export class Blocked {
 
   note(charges: readonly Charge[], verdicts: readonly Verdict[], { sentMs, moment }: Asked): void {
     if (this.#unconfirmedMs === 0) return
+    const bans = charges.some(asksBan)
     for (let i = 0; i < charges.length; i++) {
       const charge = charges[i]!
       const { quota, key } = charge
-      const { allowed, permanent, remaining, resetMs } = verdicts[i]!
+      const { allowed, permanent, remaining, resetMs, banned } = verdicts[i]!
+      if (bans && !banned) continue
       if (allowed || permanent || quota.shadow || remaining > 0 || quota.algorithm.kind === 'concurrent') continue
       const name = this.#nameOf(charge)
       // The answer may be from before what was heard of meanwhile.
@@ -102,7 +109,8 @@ export class Blocked {
       const unconfirmedUntilMs = sentMs + Math.min(resetMs, this.#unconfirmedMs)
       const untilMs = this.#hears(resetMs, sentMs) ? sentMs + resetMs : unconfirmedUntilMs
       const arrivedMs = this.#clock.now()
-      this.#refusals.set(key, { name, charges, verdicts, arrivedMs, unconfirmedUntilMs, untilMs })
+      const known = bans ? verdicts.map(begun) : verdicts
+      this.#refusals.set(key, { name, charges, verdicts: known, arrivedMs, unconfirmedUntilMs, untilMs, banned: bans })
       this.#keys.set(name, key)
       return
     }
@@ -150,12 +158,39 @@ function sameCharge(a: Charge, b: Charge): boolean {
   return a.key === b.key && a.cost === b.cost && a.quota === b.quota
 }
 
-function later({ verdicts }: Refusal, elapsedMs: number): readonly Verdict[] {
+function later({ charges: asked, verdicts }: Refusal, charges: readonly Charge[], elapsedMs: number) {
   const since = (ms: number): number => (ms === 0 ? 0 : Math.max(1, ms - elapsedMs))
-  return verdicts.map((verdict) => ({
-    ...verdict,
-    retryAfterMs: since(verdict.retryAfterMs),
-    resetMs: since(verdict.resetMs),
-    atMs: verdict.atMs + elapsedMs,
-  }))
+  return charges.map((charge, i) => {
+    const place =
+      asked === charges || (asked[i] && sameCharge(asked[i], charge))
+        ? i
+        : asked.findIndex((one) => sameCharge(one, charge))
+    const verdict = verdicts[place] ?? unasked(charge, verdicts[0]!.atMs)
+    return {
+      ...verdict,
+      retryAfterMs: since(verdict.retryAfterMs),
+      resetMs: since(verdict.resetMs),
+      atMs: verdict.atMs + elapsedMs,
+    }
+  })
+}
+
+/** A ban that was told of once has begun. */
+function begun(verdict: Verdict): Verdict {
+  return verdict.banned?.begins ? { ...verdict, banned: { ...verdict.banned, begins: false } } : verdict
+}
+
+/** Of a quota nobody was asked about, because the client is shut out anyway. */
+function unasked({ quota: { algorithm }, cost }: Charge, atMs: number): Verdict {
+  const permanent = cost > algorithm.limit
+  return {
+    allowed: !permanent,
+    limit: algorithm.limit,
+    remaining: 0,
+    retryAfterMs: permanent ? Number.POSITIVE_INFINITY : 0,
+    resetMs: 0,
+    permanent,
+    atMs,
+    via: 'store',
+  }
 }

@@ -1,4 +1,4 @@
-import type { Charge } from '@sluice/core'
+import { asksBan, type Charge } from '@sluice/core'
 import { Batcher } from '../../connection/batcher.ts'
 import type { Link } from '../../connection/link.ts'
 import type { Letter, LimitScripts } from '../store/scripts.ts'
@@ -93,7 +93,7 @@ export class Decisions {
           specs.push(spec)
         }
         const { cost, permit } = decision.charges[i]!
-        const more = permit === '' ? (decision.extras?.[i] ?? 0) : JSON.stringify(permit)
+        const more = permit === '' ? this.#more(decision, i) : JSON.stringify(permit)
         list += `,${number},${cost},${more}`
         keys.push(decision.keys[i]!)
       }
@@ -103,5 +103,14 @@ export class Decisions {
     return periods.ask(specs, keys.length, (texts) =>
       link.run({ script, keys, args: [now(), mode, `[${list.slice(1)}]`, ...texts] }),
     )
+  }
+
+  /** Units to take beyond the cost; of a ban how many charges before it are of its policy. */
+  #more({ charges, extras }: Decision, i: number): number {
+    const charge = charges[i]!
+    if (!asksBan(charge)) return extras?.[i] ?? 0
+    let own = 0
+    while (own < i && charges[i - own - 1]!.quota.policy === charge.quota.policy) own++
+    return own
   }
 }

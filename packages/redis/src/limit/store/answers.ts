@@ -14,7 +14,11 @@ export function answersIn(numbers: readonly unknown[], at: number, specs: readon
   return specs.map((spec, i) => {
     // Numbers, unless the client leaves them as text.
     const of = (n: number): number => Number(numbers[at + 4 * i + n])
-    return { verdict: verdictFor(spec, now, [of(0), of(1), of(2)]), extra: of(3) }
+    const verdict = verdictFor(spec, now, [of(0), of(1), of(2)])
+    if (spec.letter !== 'x') return { verdict, extra: of(3) }
+    const times = of(3)
+    const banned = times === 0 ? undefined : { begins: times > 0, times: Math.abs(times) }
+    return { verdict: banned ? { ...verdict, banned } : verdict, extra: 0 }
   })
 }
 

@@ -40,7 +40,20 @@ export class LimitKeys {
   /** @param leased - units of it are taken in advance, and are counted differently */
   of({ key, quota }: Charge, leased: boolean): string {
     const hash = this.#policies.get(quota.policy) + this.#quotas.get(key.slice(subjectLength))
-    return `${this.#prefix}${key.slice(0, subjectLength)}}${leased ? 'a' : 'e'}${hash}`
+    const letter = quota.algorithm.kind === 'ban' ? 'b' : leased ? 'a' : 'e'
+    return `${this.#prefix}${key.slice(0, subjectLength)}}${letter}${hash}`
+  }
+
+  /** What the bans of all subjects look like (Redis's glob), of one policy or of all, before a client's prefix. */
+  bansOf(policies: readonly string[]): string {
+    const policy = policies.length === 1 ? this.#policies.get(policies[0]!) : '?'.repeat(hashLength)
+    return `${escaped(this.#prefix)}${'?'.repeat(subjectLength)}}b${policy}${'?'.repeat(hashLength)}`
+  }
+
+  /** Which of these policies a ban's key belongs to. */
+  policyOf(key: string, policies: readonly string[]): string | undefined {
+    const hash = key.slice(-2 * hashLength, -hashLength)
+    return policies.find((policy) => this.#policies.get(policy) === hash)
   }
 
   /** What the keys of a policy look like, of all subjects or of one (Redis's glob), before a client's prefix. */

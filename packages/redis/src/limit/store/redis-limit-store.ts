@@ -9,10 +9,12 @@ import { Decisions } from '../charge/decisions.ts'
 import { ReleaseMessages } from '../charge/messages.ts'
 import { Periods } from '../charge/periods.ts'
 import { answersIn, type KeyAnswer, verdictFor } from './answers.ts'
-import { escaped, LimitKeys, nameOf, strictestFirst, subjectIn, subjectOf } from './keys.ts'
+import { RedisBans } from './bans.ts'
+import { forgetAll } from './forget-all.ts'
+import { LimitKeys, nameOf, strictestFirst, subjectOf } from './keys.ts'
 import { nodesOf } from './nodes.ts'
 import type { RedisLimitStoreOptions } from './options.ts'
-import { inCalls, keysLike, keysPerCall } from './scan.ts'
+import { keysPerCall } from './scan.ts'
 import { forget, type Letter, LimitScripts } from './scripts.ts'
 import { missingOf, type Spec, Specs } from './spec.ts'
 
@@ -38,6 +40,9 @@ export class RedisLimitStore implements LimitStore {
   readonly #blocked: Blocked
   readonly #messages: ReleaseMessages | undefined
   readonly #batches: Batches
+  readonly ban: NonNullable<LimitStore['ban']>
+  readonly unban: NonNullable<LimitStore['unban']>
+  readonly bans: NonNullable<LimitStore['bans']>
   #closed = false
 
   constructor(options: RedisLimitStoreOptions) {
@@ -65,6 +70,22 @@ export class RedisLimitStore implements LimitStore {
       clock,
       giveBack: (unused) => void this.#return(unused),
       takeMore: (charge, { take }) => this.#takeMore(charge, take),
+    })
+    const bans = this.#bans()
+    this.ban = (charge, by) => bans.ban(charge, by)
+    this.unban = (charge) => bans.unban(charge)
+    this.bans = (policies) => bans.list(policies)
+  }
+
+  #bans(): RedisBans {
+    return new RedisBans({
+      link: this.#link,
+      clock: this.#clock,
+      keys: this.#keys,
+      scripts: this.#scripts,
+      specs: this.#specs,
+      now: () => this.#now(),
+      released: (charge) => this.#blocked.released(this.#nameOf(charge)),
     })
   }
 
@@ -267,23 +288,10 @@ export class RedisLimitStore implements LimitStore {
     })
   }
 
-  /** Looks through all keys of the server, in pieces that hold nobody up: for the hand of an operator. */
-  async resetAll(policy: string, subject?: string): Promise<number> {
-    const subjects = new Set<string>()
-    const { client } = this.#link
+  resetAll(policy: string, subject?: string): Promise<number> {
     this.#batches.dropAll(policy, subject)
-    for await (const keys of keysLike(
-      client,
-      escaped(client.options?.keyPrefix ?? '') + this.#keys.allOf(policy, subject),
-    )) {
-      for (const key of keys) this.#blocked.released(nameOf(key))
-      for (const part of inCalls(keys, client.isCluster === true)) {
-        const call = { script: forget, keys: part, args: [this.#keys.channel] }
-        const gone = await withDeadline(this.#clock, quietMs, 'reset', this.#link.run(call))
-        if (Number(gone) > 0) for (const key of part) subjects.add(subjectIn(key))
-      }
-    }
-    return subjects.size
+    const released = (key: string): void => this.#blocked.released(nameOf(key))
+    return forgetAll({ link: this.#link, clock: this.#clock, keys: this.#keys, released }, policy, subject)
   }
 
   /** Redis knows how many keys there are; a process does not. */

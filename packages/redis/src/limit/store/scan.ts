@@ -16,14 +16,20 @@ interface Scanning extends ScriptClient {
 /**
  * The keys that look like `glob`, in pieces, without the client's own prefix: of all masters of a Cluster. One that is there
  * from beginning to end comes at least once.
+ *
+ * @param inTime - what each piece has to be fetched in
  */
-export async function* keysLike(client: ScriptClient, glob: string): AsyncGenerator<readonly string[]> {
+export async function* keysLike(
+  client: ScriptClient,
+  glob: string,
+  inTime: <T>(answer: Promise<T>) => Promise<T>,
+): AsyncGenerator<readonly string[]> {
   const prefix = client.options?.keyPrefix ?? ''
   const servers = client.isCluster ? (client as Scanning).nodes!('master') : [client as Scanning]
   for (const server of servers) {
     let cursor = '0'
     do {
-      const [next, keys] = await server.scan(cursor, 'MATCH', glob, 'COUNT', String(keysPerPiece))
+      const [next, keys] = await inTime(server.scan(cursor, 'MATCH', glob, 'COUNT', String(keysPerPiece)))
       if (keys.length > 0) yield keys.map((key) => key.slice(prefix.length))
       cursor = next
     } while (cursor !== '0')

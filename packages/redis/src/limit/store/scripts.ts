@@ -1,5 +1,6 @@
-import type { AlgorithmKind } from '@sluice/core'
+import type { StateKind } from '@sluice/core'
 import { type Script, script } from '../../connection/script.ts'
+import { ban } from '../algorithms/ban.ts'
 import { buckets } from '../algorithms/buckets.ts'
 import { calendarWindow } from '../algorithms/calendar-window.ts'
 import { concurrent } from '../algorithms/concurrent.ts'
@@ -8,18 +9,19 @@ import { tokenBucket } from '../algorithms/token-bucket.ts'
 import { used } from '../algorithms/used.ts'
 import { nameLength } from './keys.ts'
 
-/** The algorithms by the letter they have in scripts and specs. Two of the six are one. */
-const algorithms = { s: buckets, b: tokenBucket, f: fixedWindow, k: calendarWindow, c: concurrent } as const
+/** The algorithms by the letter they have in scripts and specs. Two of the six are one, and the ban counts by it. */
+const algorithms = { s: buckets, b: tokenBucket, f: fixedWindow, k: calendarWindow, c: concurrent, x: ban } as const
 
 export type Letter = keyof typeof algorithms
 
-export const letterOf: Readonly<Record<AlgorithmKind, Letter>> = Object.freeze({
+export const letterOf: Readonly<Record<StateKind, Letter>> = Object.freeze({
   'sliding-window': 's',
   'sliding-log': 's',
   'token-bucket': 'b',
   'fixed-window': 'f',
   'calendar-window': 'k',
   concurrent: 'c',
+  ban: 'x',
 })
 
 /**
@@ -30,8 +32,9 @@ export const letterOf: Readonly<Record<AlgorithmKind, Letter>> = Object.freeze({
  *
  * ARGV[1] is the time, empty for the server's own. A *spec* is a JSON array `[letter, shadow, ...parameters]`; behind that of a
  * calendar, and a space, are the periods it may be about, which are not kept. Where time is in none of them nothing is written,
- * and the answer is two numbers: the time, and the one that is missing. An answer about a key is four numbers: how long to wait (-1: for ever), what remains, when there is more, what was taken beyond
- * the cost.
+ * and the answer is two numbers: the time, and the one that is missing. An answer about a key is four numbers: how long to wait (-1:
+ * for ever), what remains, when there is more, what was taken beyond the cost; of a ban in its place how often there was one by
+ * now, below 0 where it has not just begun.
  */
 const prelude = `
 local A = {}
@@ -77,10 +80,13 @@ end
 /**
  * Decides about several requests, one after the other, each all or nothing. KEYS: one per charge. ARGV: time, `c` to
  * charge or `p` to look, the requests as a JSON array, flat: for each how many charges it has, and for each charge the number
- * of its spec, its cost, and one more: the permit of a concurrency; else how many units to take beyond the cost, where there
- * are so many. Then the specs.
+ * of its spec, its cost, and one more: the permit of a concurrency; of a ban how many charges before it are of its policy; else
+ * how many units to take beyond the cost, where there are so many. Then the specs.
+ *
+ * @param told - what tells bans of refusals, in scripts that have bans
+ * @param begun - the fourth number of a ban's answer
  */
-const consume = `
+const consumeWith = (told: string, begun: string): string => `
 local list, texts, specs = cjson.decode(ARGV[3]), {}, {}
 for i = 4, #ARGV do texts[i - 3], specs[i - 3] = specOf(ARGV[i]) end
 local charging = ARGV[2] == 'c'
@@ -103,11 +109,11 @@ while at <= #list do
     if wait ~= 0 and p[2] == 0 then all = false end
     states[i], waits[i] = s, wait
   end
-  for i = 1, n do
+${told}  for i = 1, n do
     local spec, cost, more = list[at + 3 * i - 2], list[at + 3 * i - 1], list[at + 3 * i]
     local s, p = states[i], specs[spec]
     local a, extra = A[p[1]], 0
-    local charged = all and waits[i] == 0 and cost > 0
+${begun}    local charged = all and waits[i] == 0 and cost > 0
     if charged then a.charge(s, p, cost, now, more) end
     local remaining, reset, full = a.left(s, p, now)
     if charged then
@@ -129,6 +135,34 @@ end
 if outside then return { now, outside } end
 for name, full in pairs(changed) do store(name, byKey[name], full) end
 return reply
+`
+
+/** As in core's `bansToTell`, which says why. */
+const tellBans = `
+  local barred, before = false, {}
+  for i = 1, n do
+    local p = specs[list[at + 3 * i - 2]]
+    if p[1] == 'x' and p[2] == 0 and waits[i] ~= 0 then barred = true end
+    before[i] = waits[i]
+  end
+  for i = 1, charging and n or 0 do
+    local spec = list[at + 3 * i - 2]
+    local p, s = specs[spec], states[i]
+    if p[1] == 'x' then
+      local refuses = before[i] ~= 0
+      if not refuses and not barred then
+        for j = i - list[at + 3 * i], i - 1 do refuses = refuses or before[j] ~= 0 end
+      end
+      if refuses and A.x.refused(s, p, now) then
+        local _, _, full = A.x.left(s, p, now)
+        byKey[KEYS[key + i]], changed[KEYS[key + i]] = { s = s, text = texts[spec], p = p }, full
+        waits[i] = A.x.wait(s, p, 0, now)
+      end
+    end
+  end
+`
+
+const banBegun = `    if p[1] == 'x' and waits[i] ~= 0 then extra = before[i] == 0 and s[3] or -s[3] end
 `
 
 /**
@@ -177,23 +211,74 @@ for i = 1, #KEYS do
 end
 `
 
-const bodies = { consume, giveBack, renew } as const
+/** KEYS: of a ban. ARGV: time, spec, how long, why, channel. Others may be refusing it for as long as it would have lasted. */
+const shutOut = `
+local p, held = cjson.decode(ARGV[2]), redis.call('GET', KEYS[1])
+local s = stateOf(open(held, ARGV[2], p), ARGV[2], p)
+A.x.shut(s, p, now, tonumber(ARGV[3]), ARGV[4])
+local _, _, full = A.x.left(s, p, now)
+store(KEYS[1], { s = s, text = ARGV[2], p = p }, full)
+redis.pcall('PUBLISH', ARGV[5], string.sub(KEYS[1], -${nameLength}))
+return s[3]
+`
+
+/** KEYS: of a ban. ARGV: time, spec, channel. Whether it held. */
+const letIn = `
+local p, held = cjson.decode(ARGV[2]), redis.call('GET', KEYS[1])
+if not held then return 0 end
+local wait = A.x.wait(open(held, ARGV[2], p).s, p, 0, now)
+redis.call('DEL', KEYS[1])
+redis.pcall('PUBLISH', ARGV[3], string.sub(KEYS[1], -${nameLength}))
+return wait > 0 and 1 or 0
+`
+
+/** KEYS: of bans. ARGV: time. For each that holds: which it is, how long, how often, whether by hand, and why. */
+const listBans = `
+local reply, n = {}, 0
+for i, held in ipairs(redis.call('MGET', unpack(KEYS))) do
+  if held then
+    local s = open(held, '', {}).s
+    local wait = A.x.wait(s, nil, 0, now)
+    if wait > 0 then
+      reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4], reply[n + 5] = i, wait, s[3], s[5], s[6]
+      n = n + 5
+    end
+  end
+end
+return reply
+`
+
+const bodies = {
+  consume: consumeWith('', ''),
+  consumeBans: consumeWith(tellBans, banBegun),
+  giveBack,
+  renew,
+  shutOut,
+  letIn,
+  listBans,
+} as const
 
 /** The scripts with just the algorithms they need: Lua would define the others anew at every call, for nothing. */
 export class LimitScripts {
   readonly #made = new Map<string, Script>()
 
   /** @param letters - of the algorithms needed; may repeat */
-  get(body: keyof typeof bodies, letters: readonly Letter[]): Script {
-    const needed = letters.length === 1 ? letters[0]! : [...new Set(letters)].sort().join('')
+  get(body: Exclude<keyof typeof bodies, 'consumeBans'>, letters: readonly Letter[]): Script {
+    const needed = letters.length === 1 && letters[0] !== 'x' ? letters[0]! : lettersOf(letters)
     const name = body + needed
     let made = this.#made.get(name)
     if (!made) {
-      made = script(prelude, ...([...needed] as Letter[]).map((letter) => algorithms[letter]), bodies[body])
+      const text = bodies[body === 'consume' && needed.endsWith('x') ? 'consumeBans' : body]
+      made = script(prelude, ...([...needed] as Letter[]).map((letter) => algorithms[letter]), text)
       this.#made.set(name, made)
     }
     return made
   }
+}
+
+/** Each once, in order. A ban counts by buckets. */
+function lettersOf(letters: readonly Letter[]): string {
+  return [...new Set(letters.includes('x') ? [...letters, 's'] : letters)].sort().join('')
 }
 
 /** KEYS: what to forget. ARGV: the channel on which to say so, whatever was there. */
