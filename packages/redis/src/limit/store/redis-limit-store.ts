@@ -14,7 +14,7 @@ import { forgetAll } from './forget-all.ts'
 import { LimitKeys, nameOf, strictestFirst, subjectOf } from './keys.ts'
 import { nodesOf } from './nodes.ts'
 import type { RedisLimitStoreOptions } from './options.ts'
-import { keysPerCall } from './scan.ts'
+import { inParts } from './parts.ts'
 import { forget, type Letter, LimitScripts } from './scripts.ts'
 import { missingOf, type Spec, Specs } from './spec.ts'
 
@@ -340,24 +340,8 @@ export class RedisLimitStore implements LimitStore {
     return withDeadline(this.#clock, quietMs, 'take units back', this.#link.run(call))
   }
 
-  /** In parts a script can do at once: of one slot in a Cluster, and not too many. Answers in the charges' order. */
-  async #each<T>(charges: readonly Charge[], run: (part: readonly Charge[]) => Promise<readonly T[]>): Promise<T[]> {
-    const groups = this.#link.client.isCluster ? strictestFirst(charges) : [charges.map((_, i) => i)]
-    const answers: T[] = []
-    const parts = groups.flatMap((group) =>
-      Array.from({ length: Math.ceil(group.length / keysPerCall) }, (_, n) =>
-        group.slice(n * keysPerCall, (n + 1) * keysPerCall),
-      ),
-    )
-    await Promise.all(
-      parts.map(async (part) => {
-        const answer = await run(part.map((i) => charges[i]!))
-        part.forEach((i, n) => {
-          answers[i] = answer[n]!
-        })
-      }),
-    )
-    return answers
+  #each<T>(charges: readonly Charge[], run: (part: readonly Charge[]) => Promise<readonly T[]>): Promise<T[]> {
+    return inParts(charges, this.#link.client.isCluster, run)
   }
 
   #ask(mode: 'c' | 'p', charges: readonly Charge[], extras?: readonly number[]): Promise<readonly KeyAnswer[]> {
