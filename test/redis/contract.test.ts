@@ -4,10 +4,10 @@ import Redis5 from 'ioredis5'
 import { MemoryCacheStore } from '../../packages/core/src/cache/store/memory-store.ts'
 import type { CacheStore } from '../../packages/core/src/cache/store/store.ts'
 import { TieredCacheStore } from '../../packages/redis/src/cache/store/tiered-store.ts'
-import type { ScriptClient } from '../../packages/redis/src/connection/client.ts'
 import { describeCacheStore } from '../cache-store/contract.ts'
 import { type RedisServer, startRedis, until } from '../support/redis-server.ts'
 import { type SentinelServer, startSentinel, startTls, type TlsServer } from '../support/redis-ways.ts'
+import { wired } from './library.ts'
 import { freshName, storeOn } from './support.ts'
 
 /** A server that is there already, of any kind and anywhere: `rediss://…` for TLS, with a password, a database. */
@@ -78,8 +78,8 @@ describeCacheStore('memory in front of Redis', async (clock, options) => {
   const redis = storeOn(client, { name, clock, time: 'clock', ...options })
   const memory = new MemoryCacheStore({ clock, maxBytes: 2 ** 22, ...options })
   const bus = {
-    client: client as unknown as ScriptClient,
-    listener: listener as unknown as ScriptClient,
+    client: wired(client),
+    listener: wired(listener),
     changed: () => {},
     leaseMs: 600,
   }

@@ -3,19 +3,18 @@ import type { AddressInfo } from 'node:net'
 import { gunzipSync } from 'node:zlib'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { createSluice } from '@sluice/node'
-import { redis } from '@sluice/redis'
 import type { CacheRecord, StoredForm } from '../../packages/core/src/cache/entry/record.ts'
 import { everythingTag, userTag } from '../../packages/core/src/cache/entry/record-tags.ts'
 import { Forms } from '../../packages/core/src/cache/forms/forms.ts'
 import type { CacheStore, Vacancy, VariantSelector } from '../../packages/core/src/cache/store/store.ts'
 import type { RedisCacheStore } from '../../packages/redis/src/cache/store/redis-store.ts'
 import { replaceFrame } from '../../packages/redis/src/cache/store/scripts.ts'
-import type { ScriptClient } from '../../packages/redis/src/connection/client.ts'
 import { type Call, Link } from '../../packages/redis/src/connection/link.ts'
 import { clientOf, codingsOf, countingRecipe, selected } from '../cache-store/encoders.ts'
 import { bodyOf, makeRecord, plain, requestWith, variantFor } from '../cache-store/fixtures.ts'
 import { timed } from '../support/lateness.ts'
 import { until } from '../support/redis-server.ts'
+import { redis, wired } from './library.ts'
 import { freshName, storeOn } from './support.ts'
 import { clock, one, other, pair, put, server } from './two-processes.ts'
 
@@ -52,7 +51,7 @@ class Interrupted extends Link {
 
 function interrupted(over: Parameters<typeof storeOn>[1] = {}) {
   const name = freshName()
-  const link = new Interrupted(one as unknown as ScriptClient)
+  const link = new Interrupted(wired(one))
   return { link, a: storeOn(one, { name, ...over, link }), b: storeOn(other, { name, ...over }) }
 }
 

@@ -41,13 +41,13 @@ async function open(port = server.port): Promise<Redis> {
 
 /** One process: its client, its limits, and the connections it listens over. */
 function processOn(client: unknown, namespace: string, listensOver: unknown = client) {
-  const connections = new Connection(listensOver as ScriptClient, () => {})
+  const connections = new Connection(likewise(listensOver), () => {})
   const listeners: ScriptClient[] = []
   const store = limitsOn(client, {
     namespace,
     unconfirmedMs,
     open: (node) => {
-      const listener = connections.another(listensOver === client ? node : undefined)
+      const listener = connections.listener(listensOver === client ? node : undefined)
       listeners.push(listener)
       return listener
     },
@@ -312,7 +312,7 @@ describe('a listener', () => {
     const { ms } = await timed(() => store.close())
     frozen.thaw()
     expect(ms).toBeLessThan(graceMs)
-    await until(() => listeners[0]!.status === 'end')
+    await until(() => listeners[0]!.state === 'ended')
   })
 
   test('belongs to the backend, and is gone with it', async () => {

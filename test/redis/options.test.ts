@@ -7,9 +7,9 @@ import { systemClock } from '../../packages/core/src/base/clock.ts'
 import type { RedisCacheStore } from '../../packages/redis/src/cache/store/redis-store.ts'
 import { resolveOptions } from '../../packages/redis/src/options.ts'
 
-const clients: { disconnect(): void }[] = []
+const clients: unknown[] = []
 afterEach(() => {
-  for (const client of clients.splice(0)) client.disconnect()
+  for (const client of clients.splice(0)) (client as { disconnect(): void }).disconnect()
 })
 
 describe('what redis() is given', () => {

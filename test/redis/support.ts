@@ -3,8 +3,8 @@ import type { Clock } from '../../packages/core/src/base/clock.ts'
 import { systemClock } from '../../packages/core/src/base/clock.ts'
 import { Lanes } from '../../packages/redis/src/cache/store/lanes.ts'
 import { RedisCacheStore, type RedisCacheStoreOptions } from '../../packages/redis/src/cache/store/redis-store.ts'
-import type { ScriptClient } from '../../packages/redis/src/connection/client.ts'
 import { Link } from '../../packages/redis/src/connection/link.ts'
+import { wired } from './library.ts'
 
 let names = 0
 
@@ -26,7 +26,7 @@ export function storeOn(
 ): RedisCacheStore {
   const { name = freshName(), laneCount = 4, ...rest } = over
   return new RedisCacheStore({
-    link: new Link(client as ScriptClient),
+    link: new Link(wired(client)),
     clock: systemClock(),
     lanes: new Lanes(name, laneCount),
     maxEntryBytes: 2 ** 20,

@@ -8,9 +8,9 @@ import { MemoryCacheStore } from '../../packages/core/src/cache/store/memory-sto
 import type { Vacancy } from '../../packages/core/src/cache/store/store.ts'
 import { hold, member, members } from '../../packages/redis/src/cache/invalidation/scripts.ts'
 import { TieredCacheStore } from '../../packages/redis/src/cache/store/tiered-store.ts'
-import type { ScriptClient } from '../../packages/redis/src/connection/client.ts'
 import { bodyOf, makeRecord, plain, requestWith, variantFor } from '../cache-store/fixtures.ts'
 import { type RedisServer, startRedis, until } from '../support/redis-server.ts'
+import { wired } from './library.ts'
 import { connect, freshName, storeOn } from './support.ts'
 
 let server: RedisServer
@@ -40,8 +40,8 @@ async function processOn(name: string, { beatMs = 100, maxTtlMs = 60_000, leaseM
   const memory = new MemoryCacheStore({ clock, maxBytes: 2 ** 20 })
   const changes: boolean[] = []
   const bus = {
-    client: client as unknown as ScriptClient,
-    listener: listener as unknown as ScriptClient,
+    client: wired(client),
+    listener: wired(listener),
     changed: (live: boolean) => changes.push(live),
     leaseMs,
     beatMs,

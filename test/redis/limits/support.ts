@@ -4,16 +4,16 @@ import type { AlgorithmKind } from '../../../packages/core/src/limit/algorithms/
 import { algorithmFor } from '../../../packages/core/src/limit/algorithms/algorithm-for.ts'
 import { parseRate } from '../../../packages/core/src/limit/policy/rate.ts'
 import { type Charge, type Quota, subjectLength } from '../../../packages/core/src/limit/store/store.ts'
-import type { RedisClient } from '../../../packages/redis/src/connection/client.ts'
 import { Link } from '../../../packages/redis/src/connection/link.ts'
 import type { RedisLimitStoreOptions } from '../../../packages/redis/src/limit/store/options.ts'
 import { RedisLimitStore } from '../../../packages/redis/src/limit/store/redis-limit-store.ts'
+import { wired } from '../library.ts'
 import { freshName } from '../support.ts'
 
 /** A store as one process has it; several under one namespace are several processes. */
 export function limitsOn(client: unknown, over: Partial<RedisLimitStoreOptions> = {}): RedisLimitStore {
   return new RedisLimitStore({
-    link: new Link(client as RedisClient),
+    link: new Link(wired(client)),
     clock: systemClock(),
     namespace: freshName(),
     ...over,

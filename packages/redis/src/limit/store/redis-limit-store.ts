@@ -49,7 +49,7 @@ export class RedisLimitStore implements LimitStore {
     this.secret = `sluice:${namespace}`
     this.#keys = new LimitKeys(namespace, client)
     this.#decisions = new Decisions({ link, scripts: this.#scripts, now: () => this.#now() })
-    const { channel } = this.#keys
+    const channel = (): string => this.#keys.channel
     const released = (name: string): void => this.#blocked.released(name)
     this.#messages =
       open && new ReleaseMessages({ clock, client, channel, open, released, lost: () => this.#blocked.doubt() })
@@ -267,12 +267,9 @@ export class RedisLimitStore implements LimitStore {
     const subjects = new Set<string>()
     const { client } = this.#link
     this.#batches.dropAll(policy, subject)
-    for await (const keys of keysLike(
-      client,
-      escaped(client.options?.keyPrefix ?? '') + this.#keys.allOf(policy, subject),
-    )) {
+    for await (const keys of keysLike(client, escaped(client.keyPrefix) + this.#keys.allOf(policy, subject))) {
       for (const key of keys) this.#blocked.released(nameOf(key))
-      for (const part of inCalls(keys, client.isCluster === true)) {
+      for (const part of inCalls(keys, client.isCluster)) {
         const call = { script: forget, keys: part, args: [this.#keys.channel] }
         const gone = await withDeadline(this.#clock, quietMs, 'reset', this.#link.run(call))
         if (Number(gone) > 0) for (const key of part) subjects.add(subjectIn(key))
