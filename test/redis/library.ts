@@ -1,7 +1,5 @@
 import { type RedisClient, type RedisOptions, redis as redisOn } from '@sluice/redis'
 import type { Cluster, Redis } from 'ioredis'
-import { createClient, createCluster, createSentinel } from 'redis'
-import * as redis6 from 'redis-6'
 import type { ScriptClient } from '../../packages/redis/src/connection/client.ts'
 import { adapt } from '../../packages/redis/src/connection/clients/adapt.ts'
 import { kindOf } from '../../packages/redis/src/connection/target.ts'
@@ -9,19 +7,18 @@ import { kindOf } from '../../packages/redis/src/connection/target.ts'
 /** Of which library the clients are that Sluice is given: `ioredis`, `node-redis` (5) or `node-redis-6`. */
 export const library = process.env.SLUICE_TEST_CLIENT || 'ioredis'
 
-const versions = {
-  'node-redis': { createClient, createCluster, createSentinel },
-  'node-redis-6': redis6 as unknown as { createClient: typeof createClient } & {
-    createCluster: typeof createCluster
-    createSentinel: typeof createSentinel
-  },
+type NodeRedis = Pick<typeof import('redis'), 'createClient' | 'createCluster' | 'createSentinel'>
+
+const packages: Readonly<Record<string, string>> = { 'node-redis': 'redis', 'node-redis-6': 'redis-6' }
+
+/** Loaded where it is used: processes that only count should start fast. */
+export async function nodeRedis(name: string): Promise<NodeRedis> {
+  const found = packages[name]
+  if (!found) throw new Error(`SLUICE_TEST_CLIENT is ioredis, node-redis or node-redis-6, not ${name}`)
+  return (await import(found)) as NodeRedis
 }
 
-export const nodeRedis = (name: string): (typeof versions)['node-redis'] => {
-  const found = versions[name as keyof typeof versions]
-  if (!found) throw new Error(`SLUICE_TEST_CLIENT is ioredis, node-redis or node-redis-6, not ${name}`)
-  return found
-}
+const tested = library === 'ioredis' ? undefined : await nodeRedis(library)
 
 /** Soon again, as test servers come back soon. */
 const reconnectStrategy = (): number => 50
@@ -61,14 +58,14 @@ function serverLike({ options }: Redis): RedisClient {
   const common = { ...login, ...(db ? { database: db } : {}) }
   const secured = tls ? { ...tls, tls: true } : {}
   if (sentinels) {
-    return nodeRedis(library).createSentinel({
+    return tested!.createSentinel({
       name: name!,
       sentinelRootNodes: sentinels.map((one) => ({ host: one.host ?? '127.0.0.1', port: one.port ?? 26379 })),
       nodeClientOptions: { ...common, socket: { reconnectStrategy } },
     }) as unknown as RedisClient
   }
   const address = path ? { path } : { host: host ?? '127.0.0.1', port: port ?? 6379 }
-  return nodeRedis(library).createClient({
+  return tested!.createClient({
     ...common,
     ...(keyPrefix ? { keyPrefix } : {}),
     socket: { ...address, ...secured, reconnectStrategy } as object,
@@ -78,7 +75,7 @@ function serverLike({ options }: Redis): RedisClient {
 function clusterLike(cluster: Cluster): RedisClient {
   const { username, password } = cluster.options.redisOptions ?? {}
   const login = { ...(username ? { username } : {}), ...(password ? { password } : {}) }
-  return nodeRedis(library).createCluster({
+  return tested!.createCluster({
     rootNodes: startupNodes(cluster).map(({ host, port }) => ({ socket: { host, port } })),
     defaults: { ...login, disableClientInfo: true, socket: { reconnectStrategy } },
   }) as unknown as RedisClient
@@ -99,7 +96,7 @@ export function redis(target: string | RedisClient, options?: RedisOptions): Ret
   if (typeof target !== 'string') return redisOn(likewise(target), options)
   if (library === 'ioredis') return redisOn(target, options)
   const socket = { reconnectStrategy, connectTimeout: 2_000 }
-  const client = nodeRedis(library).createClient({ url: target, disableClientInfo: true, socket })
+  const client = tested!.createClient({ url: target, disableClientInfo: true, socket })
   client.on('error', () => {})
   const backend = redisOn(client, options)
   return {
