@@ -5,13 +5,11 @@ import { MemoryCacheStore } from '../../packages/core/src/cache/store/memory-sto
 import type { CacheStore } from '../../packages/core/src/cache/store/store.ts'
 import { TieredCacheStore } from '../../packages/redis/src/cache/store/tiered-store.ts'
 import { describeCacheStore } from '../cache-store/contract.ts'
+import { outside } from '../support/outside-redis.ts'
 import { type RedisServer, startRedis, until } from '../support/redis-server.ts'
 import { type SentinelServer, startSentinel, startTls, type TlsServer } from '../support/redis-ways.ts'
 import { wired } from './library.ts'
 import { freshName, storeOn } from './support.ts'
-
-/** A server that is there already, of any kind and anywhere: `rediss://…` for TLS, with a password, a database. */
-const given = process.env.SLUICE_TEST_REDIS
 
 let server: RedisServer | undefined
 let secured: TlsServer | undefined
@@ -19,7 +17,7 @@ let watched: SentinelServer | undefined
 const clients: { disconnect(): void }[] = []
 
 beforeAll(async () => {
-  if (given) return
+  if (outside) return
   server = await startRedis()
   secured = await startTls()
   watched = await startSentinel(server.port)
@@ -29,7 +27,7 @@ afterAll(async () => {
   await Promise.all([server?.stop(), secured?.stop(), watched?.stop()])
 })
 
-const address = (): string => given ?? server!.url
+const address = (): string => outside ?? server!.url
 
 for (const [version, Client] of [
   ['ioredis 6', Redis],
@@ -49,7 +47,7 @@ for (const [version, Client] of [
 }
 
 /** The ways there are to a server. */
-const ways: readonly (readonly [string, () => Redis])[] = given
+const ways: readonly (readonly [string, () => Redis])[] = outside
   ? []
   : [
       ['a key prefix and a database', () => new Redis({ port: server!.port, db: 7, keyPrefix: 'pre:' })],

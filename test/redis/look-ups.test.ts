@@ -6,6 +6,7 @@ import type { RedisCacheStore } from '../../packages/redis/src/cache/store/redis
 import { lookUp } from '../../packages/redis/src/cache/store/scripts.ts'
 import { Link } from '../../packages/redis/src/connection/link.ts'
 import { bodyOf, makeRecord, plain, requestWith, variantFor } from '../cache-store/fixtures.ts'
+import { onOwnServer } from '../support/outside-redis.ts'
 import { until } from '../support/redis-server.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 import { wired } from './library.ts'
@@ -49,7 +50,7 @@ describe('round trips', () => {
     expect(await trips(() => read(b, 'l', requestWith(english)))).toBe(1)
   })
 
-  test('the two commands of a look-up are on their way together: a slow link is crossed once', async () => {
+  onOwnServer('the two commands of a look-up are on their way together: a slow link is crossed once', async () => {
     const proxy = await new TcpProxy(server.port).start()
     const far = await connect(proxy.port)
     try {

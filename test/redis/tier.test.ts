@@ -9,7 +9,8 @@ import type { Vacancy } from '../../packages/core/src/cache/store/store.ts'
 import { hold, member, members } from '../../packages/redis/src/cache/invalidation/scripts.ts'
 import { TieredCacheStore } from '../../packages/redis/src/cache/store/tiered-store.ts'
 import { bodyOf, makeRecord, plain, requestWith, variantFor } from '../cache-store/fixtures.ts'
-import { type RedisServer, startRedis, until } from '../support/redis-server.ts'
+import { onOwnServer, serverOfTests } from '../support/outside-redis.ts'
+import { type RedisServer, until } from '../support/redis-server.ts'
 import { wired } from './library.ts'
 import { connect, freshName, storeOn } from './support.ts'
 
@@ -19,7 +20,7 @@ const closing: (() => unknown)[] = []
 const clock = systemClock()
 
 beforeAll(async () => {
-  server = await startRedis()
+  server = await serverOfTests()
 })
 afterEach(async () => {
   for (const close of closing.splice(0)) await close()
@@ -407,7 +408,7 @@ describe('a bus that may have missed something', () => {
     expect(await b.read('k')).toBe('vacancy:key')
   })
 
-  test('while Redis is frozen, memory is not believed for longer than a beat', async () => {
+  onOwnServer('while Redis is frozen, memory is not believed for longer than a beat', async () => {
     const b = await processOn(freshName())
     await b.put('k', 'one')
     server.freeze()

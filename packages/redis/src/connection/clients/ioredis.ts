@@ -80,6 +80,11 @@ export class Ioredis implements ScriptClient {
     this.isCluster = this.#client.isCluster === true
   }
 
+  /** As ioredis has it. */
+  get raw(): IoredisClient {
+    return this.#client
+  }
+
   get state(): ScriptClient['state'] {
     const { status } = this.#client
     if (status === 'ready') return 'ready'
