@@ -8,7 +8,7 @@ import { describeCacheStore } from '../cache-store/contract.ts'
 import { outside } from '../support/outside-redis.ts'
 import { type RedisServer, startRedis, until } from '../support/redis-server.ts'
 import { type SentinelServer, startSentinel, startTls, type TlsServer } from '../support/redis-ways.ts'
-import { wired } from './library.ts'
+import { nodeRedis, wired } from './library.ts'
 import { freshName, storeOn } from './support.ts'
 
 let server: RedisServer | undefined
@@ -43,6 +43,27 @@ for (const [version, Client] of [
     const name = freshName()
     const store = storeOn(shared, { name, clock, time: 'clock', ...options })
     return counting(store, shared, name)
+  })
+}
+
+for (const version of ['node-redis', 'node-redis-6']) {
+  let shared: Awaited<ReturnType<typeof clientOf>> | undefined
+  let plain: Redis | undefined
+  const clientOf = async () => {
+    const { createClient } = await nodeRedis(version)
+    const client = createClient({ url: address() })
+    client.on('error', () => {})
+    clients.push({ disconnect: () => client.destroy() })
+    return client.connect()
+  }
+  describeCacheStore(`Redis, ${version}`, async (clock, options) => {
+    shared ??= await clientOf()
+    if (!plain) {
+      plain = new Redis(address())
+      clients.push(plain)
+    }
+    const name = freshName()
+    return counting(storeOn(shared, { name, clock, time: 'clock', ...options }), plain, name)
   })
 }
 
