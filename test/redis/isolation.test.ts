@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import { Redis } from 'ioredis'
-import { onOwnServer, outside, serverOfTests, visitor } from '../support/outside-redis.ts'
+import { outside, serverOfTests, visitor } from '../support/outside-redis.ts'
 import { type RedisServer, until } from '../support/redis-server.ts'
+import { onOwnServer } from './skips.ts'
 import { freshName } from './support.ts'
 import { application as open, useAll } from './whole.ts'
 

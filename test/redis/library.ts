@@ -1,5 +1,6 @@
 import { type RedisClient, type RedisOptions, redis as redisOn } from '@sluice/redis'
 import type { Cluster, Redis } from 'ioredis'
+import { systemClock } from '../../packages/core/src/base/clock.ts'
 import type { ScriptClient } from '../../packages/redis/src/connection/client.ts'
 import { adapt } from '../../packages/redis/src/connection/clients/adapt.ts'
 import { kindOf } from '../../packages/redis/src/connection/target.ts'
@@ -86,10 +87,19 @@ function startupNodes(cluster: Cluster): { host: string; port: number }[] {
   return nodes.map(({ host = '127.0.0.1', port = 6379 }) => ({ host, port }))
 }
 
+/** Tests wait for their own client to be connected; the other one takes a moment more. */
+export const likewiseWaits = library === 'ioredis' ? {} : { clock: systemClock(), waitMs: 2_000 }
+
 /** A client as Sluice asks it, of the library that is tested. */
 export function wired(client: unknown): ScriptClient {
-  return adapt(likewise(client))
+  const known = adapted.get(client as object)
+  if (known) return known
+  const made = adapt(likewise(client))
+  adapted.set(client as object, made)
+  return made
 }
+
+const adapted = new WeakMap<object, ScriptClient>()
 
 /** `redis`, over a client of the library that is tested, also where tests name an address. It is closed with the backend. */
 export function redis(target: string | RedisClient, options?: RedisOptions): ReturnType<typeof redisOn> {

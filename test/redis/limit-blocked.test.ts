@@ -10,8 +10,9 @@ import { nameOf } from '../../packages/redis/src/limit/store/keys.ts'
 import { timed } from '../support/lateness.ts'
 import { type RedisServer, startCluster, startRedis, until } from '../support/redis-server.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
-import { library, likewise, redis } from './library.ts'
+import { likewise, redis } from './library.ts'
 import { chargeOf, limitsOn, quotaOf, StillClock } from './limits/support.ts'
+import { onIoredis } from './skips.ts'
 import { connect, freshName } from './support.ts'
 
 let server: RedisServer
@@ -24,9 +25,6 @@ afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close()
 })
 afterAll(() => server.stop())
-
-// How soon a listener is back cannot be changed in node-redis once there is one.
-const onIoredis = library === 'ioredis' ? test : test.skip
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 const quota = quotaOf('1/h', { algorithm: 'fixed-window' })

@@ -6,10 +6,10 @@ import type { RedisCacheStore } from '../../packages/redis/src/cache/store/redis
 import { lookUp } from '../../packages/redis/src/cache/store/scripts.ts'
 import { Link } from '../../packages/redis/src/connection/link.ts'
 import { bodyOf, makeRecord, plain, requestWith, variantFor } from '../cache-store/fixtures.ts'
-import { onOwnServer } from '../support/outside-redis.ts'
 import { until } from '../support/redis-server.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 import { wired } from './library.ts'
+import { onOwnServer } from './skips.ts'
 import { connect, freshName, storeOn } from './support.ts'
 import { clock, one, other, pair, put, read, server } from './two-processes.ts'
 

@@ -5,7 +5,7 @@ import type { Vacancy } from '../../packages/core/src/cache/store/store.ts'
 import { Lanes } from '../../packages/redis/src/cache/store/lanes.ts'
 import type { RedisCacheStore } from '../../packages/redis/src/cache/store/redis-store.ts'
 import { bodyOf, makeRecord, plain, requestWith, variantFor } from '../cache-store/fixtures.ts'
-import { onOwnServer } from '../support/outside-redis.ts'
+import { onOwnServer } from './skips.ts'
 import { connect, freshName, storeOn } from './support.ts'
 import { clock, one, other, pair, put, read, server } from './two-processes.ts'
 

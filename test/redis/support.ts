@@ -5,7 +5,7 @@ import { Lanes } from '../../packages/redis/src/cache/store/lanes.ts'
 import { RedisCacheStore, type RedisCacheStoreOptions } from '../../packages/redis/src/cache/store/redis-store.ts'
 import { Link } from '../../packages/redis/src/connection/link.ts'
 import { outside, ownMark, visitor } from '../support/outside-redis.ts'
-import { wired } from './library.ts'
+import { likewise, likewiseWaits, wired } from './library.ts'
 
 let names = 0
 
@@ -21,6 +21,7 @@ export async function connect(port: number): Promise<Redis> {
       : new Redis({ port, host: '127.0.0.1', ...patient })
   client.on('error', () => {})
   if (client.status !== 'ready') await new Promise<void>((resolve) => client.once('ready', () => resolve()))
+  likewise(client)
   return client
 }
 
@@ -33,7 +34,7 @@ export function storeOn(
 ): RedisCacheStore {
   const { name = freshName(), laneCount = 4, ...rest } = over
   return new RedisCacheStore({
-    link: new Link(wired(client)),
+    link: new Link(wired(client), likewiseWaits),
     clock: systemClock(),
     lanes: new Lanes(name, laneCount),
     maxEntryBytes: 2 ** 20,

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { test } from '@jest/globals'
 import { Redis, type RedisOptions } from 'ioredis'
 import { type RedisServer, startRedis } from './redis-server.ts'
 
@@ -12,9 +11,6 @@ export const outside = process.env.SLUICE_TEST_REDIS || undefined
 
 /** In the name of everything that the tests of this process write. */
 export const ownMark = `t${process.pid}x${randomBytes(3).toString('hex')}`
-
-/** For what freezes, kills or fills its server, or counts on being alone there. */
-export const onOwnServer = outside ? (test.skip as unknown as typeof test) : test
 
 /** The server of a file: one of its own, or the one that was named. */
 export async function serverOfTests(): Promise<RedisServer> {

@@ -7,13 +7,13 @@ import { type Charge, type Quota, subjectLength } from '../../../packages/core/s
 import { Link } from '../../../packages/redis/src/connection/link.ts'
 import type { RedisLimitStoreOptions } from '../../../packages/redis/src/limit/store/options.ts'
 import { RedisLimitStore } from '../../../packages/redis/src/limit/store/redis-limit-store.ts'
-import { wired } from '../library.ts'
+import { likewiseWaits, wired } from '../library.ts'
 import { freshName } from '../support.ts'
 
 /** A store as one process has it; several under one namespace are several processes. */
 export function limitsOn(client: unknown, over: Partial<RedisLimitStoreOptions> = {}): RedisLimitStore {
   return new RedisLimitStore({
-    link: new Link(wired(client)),
+    link: new Link(wired(client), likewiseWaits),
     clock: systemClock(),
     namespace: freshName(),
     ...over,

@@ -38,7 +38,7 @@ export class NodeRedisServer extends NodeRedis {
   readonly #heard = (message: string, channel: string): void => this.#hear?.(channel, message)
   #hear: ((channel: string, message: string) => void) | undefined
   readonly #listeners = {
-    connect: () => this.#renew(),
+    connect: () => this.#renew(true),
     ready: () => void this.events.emit('ready'),
     reconnecting: () => this.lost(),
     end: () => this.ended(),
@@ -126,7 +126,6 @@ export class NodeRedisServer extends NodeRedis {
 
   close(): void {
     this.leave()
-    this.#renew()
   }
 
   protected send(args: readonly (string | Buffer)[]): Promise<unknown> {
@@ -140,7 +139,7 @@ export class NodeRedisServer extends NodeRedis {
     anchor(client)
     for (const [event, listener] of Object.entries(this.#listeners)) client.on(event, listener)
     if (this.events.listenerCount('error') > 0) client.on('error', this.#failed)
-    this.#renew()
+    this.#renew(false)
   }
 
   /** Takes the listeners off the client. */
@@ -153,12 +152,14 @@ export class NodeRedisServer extends NodeRedis {
   }
 
   protected lost(): void {
-    this.#renew()
+    this.#renew(true)
     this.events.emit('lost')
   }
 
+  /** What was to be written has been refused by then, or is on its way to another node of its Cluster. */
   protected ended(): void {
-    this.lost()
+    this.#renew(false)
+    this.events.emit('lost')
     this.events.emit('end')
   }
 
@@ -166,13 +167,13 @@ export class NodeRedisServer extends NodeRedis {
     this.#client?.[how]('error', this.#failed)
   }
 
-  #renew(): void {
+  #renew(refuse: boolean): void {
     const before = this.#session
     this.#session = new AbortController()
     // As many as there are commands under way.
     setMaxListeners(0, this.#session.signal)
     this.#options = optionsFor(this.#session)
-    before.abort()
+    if (refuse) before.abort()
   }
 }
 
