@@ -5,7 +5,7 @@ import { MemoryCacheStore } from '../../packages/core/src/cache/store/memory-sto
 import type { CacheStore } from '../../packages/core/src/cache/store/store.ts'
 import { TieredCacheStore } from '../../packages/redis/src/cache/store/tiered-store.ts'
 import { describeCacheStore } from '../cache-store/contract.ts'
-import { outside } from '../support/outside-redis.ts'
+import { outside, serverOfTests } from '../support/outside-redis.ts'
 import { type RedisServer, startRedis, until } from '../support/redis-server.ts'
 import { type SentinelServer, startSentinel, startTls, type TlsServer } from '../support/redis-ways.ts'
 import { nodeRedis, wired } from './library.ts'
@@ -23,6 +23,7 @@ beforeAll(async () => {
   watched = await startSentinel(server.port)
 }, 30_000)
 afterAll(async () => {
+  if (outside) await (await serverOfTests()).stop()
   for (const client of clients) client.disconnect()
   await Promise.all([server?.stop(), secured?.stop(), watched?.stop()])
 })

@@ -25,9 +25,12 @@ const application = async (...args: Parameters<typeof open>) => {
 }
 
 function clientWith({ db = 0, keyPrefix = '' }: { db?: number; keyPrefix?: string }): Redis {
-  const client = outside ? visitor(outside, { db, keyPrefix }) : new Redis({ port: server.port, db, keyPrefix })
+  const client = outside ? visitor(databaseOf(db), { keyPrefix }) : new Redis({ port: server.port, db, keyPrefix })
   client.on('error', () => {})
-  closing.push(() => client.disconnect())
+  closing.push(async () => {
+    if (outside) await client.flushall()
+    client.disconnect()
+  })
   return client
 }
 
