@@ -104,7 +104,8 @@ const adapted = new WeakMap<object, ScriptClient>()
 /** `redis`, over a client of the library that is tested, also where tests name an address. It is closed with the backend. */
 export function redis(target: string | RedisClient, options?: RedisOptions): ReturnType<typeof redisOn> {
   if (typeof target !== 'string') return redisOn(likewise(target), options)
-  if (library === 'ioredis') return redisOn(target, options)
+  // What is no URL is Sluice's to refuse.
+  if (library === 'ioredis' || !URL.canParse(target)) return redisOn(target, options)
   const socket = { reconnectStrategy, connectTimeout: 2_000 }
   const client = tested!.createClient({ url: target, disableClientInfo: true, socket })
   client.on('error', () => {})
