@@ -71,6 +71,7 @@ describe('what shares a server and not a database, a prefix or a namespace share
 })
 
 onOwnServer('a database and a prefix: every key and every channel carries them', async () => {
+  await server.cli('FLUSHALL')
   const { sluice, memo, errors } = await application(clientWith({ db: 5, keyPrefix: 'app:' }), { namespace: 'shop' })
   const monitor = await new Redis(server.port).monitor()
   closing.push(() => monitor.disconnect())
