@@ -4,14 +4,12 @@ import Redis5 from 'ioredis5'
 import { MemoryCacheStore } from '../../packages/core/src/cache/store/memory-store.ts'
 import type { CacheStore } from '../../packages/core/src/cache/store/store.ts'
 import { TieredCacheStore } from '../../packages/redis/src/cache/store/tiered-store.ts'
-import type { ScriptClient } from '../../packages/redis/src/connection/client.ts'
 import { describeCacheStore } from '../cache-store/contract.ts'
+import { outside, serverOfTests } from '../support/outside-redis.ts'
 import { type RedisServer, startRedis, until } from '../support/redis-server.ts'
 import { type SentinelServer, startSentinel, startTls, type TlsServer } from '../support/redis-ways.ts'
+import { nodeRedis, wired } from './library.ts'
 import { freshName, storeOn } from './support.ts'
-
-/** A server that is there already, of any kind and anywhere: `rediss://…` for TLS, with a password, a database. */
-const given = process.env.SLUICE_TEST_REDIS
 
 let server: RedisServer | undefined
 let secured: TlsServer | undefined
@@ -19,17 +17,18 @@ let watched: SentinelServer | undefined
 const clients: { disconnect(): void }[] = []
 
 beforeAll(async () => {
-  if (given) return
+  if (outside) return
   server = await startRedis()
   secured = await startTls()
   watched = await startSentinel(server.port)
 }, 30_000)
 afterAll(async () => {
+  if (outside) await (await serverOfTests()).stop()
   for (const client of clients) client.disconnect()
   await Promise.all([server?.stop(), secured?.stop(), watched?.stop()])
 })
 
-const address = (): string => given ?? server!.url
+const address = (): string => outside ?? server!.url
 
 for (const [version, Client] of [
   ['ioredis 6', Redis],
@@ -48,8 +47,29 @@ for (const [version, Client] of [
   })
 }
 
+for (const version of ['node-redis', 'node-redis-6']) {
+  let shared: Awaited<ReturnType<typeof clientOf>> | undefined
+  let plain: Redis | undefined
+  const clientOf = async () => {
+    const { createClient } = await nodeRedis(version)
+    const client = createClient({ url: address() })
+    client.on('error', () => {})
+    clients.push({ disconnect: () => client.destroy() })
+    return client.connect()
+  }
+  describeCacheStore(`Redis, ${version}`, async (clock, options) => {
+    shared ??= await clientOf()
+    if (!plain) {
+      plain = new Redis(address())
+      clients.push(plain)
+    }
+    const name = freshName()
+    return counting(storeOn(shared, { name, clock, time: 'clock', ...options }), plain, name)
+  })
+}
+
 /** The ways there are to a server. */
-const ways: readonly (readonly [string, () => Redis])[] = given
+const ways: readonly (readonly [string, () => Redis])[] = outside
   ? []
   : [
       ['a key prefix and a database', () => new Redis({ port: server!.port, db: 7, keyPrefix: 'pre:' })],
@@ -78,8 +98,8 @@ describeCacheStore('memory in front of Redis', async (clock, options) => {
   const redis = storeOn(client, { name, clock, time: 'clock', ...options })
   const memory = new MemoryCacheStore({ clock, maxBytes: 2 ** 22, ...options })
   const bus = {
-    client: client as unknown as ScriptClient,
-    listener: listener as unknown as ScriptClient,
+    client: wired(client),
+    listener: wired(listener),
     changed: () => {},
     leaseMs: 600,
   }

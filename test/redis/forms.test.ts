@@ -3,19 +3,19 @@ import type { AddressInfo } from 'node:net'
 import { gunzipSync } from 'node:zlib'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { createSluice } from '@sluice/node'
-import { redis } from '@sluice/redis'
 import type { CacheRecord, StoredForm } from '../../packages/core/src/cache/entry/record.ts'
 import { everythingTag, userTag } from '../../packages/core/src/cache/entry/record-tags.ts'
 import { Forms } from '../../packages/core/src/cache/forms/forms.ts'
 import type { CacheStore, Vacancy, VariantSelector } from '../../packages/core/src/cache/store/store.ts'
 import type { RedisCacheStore } from '../../packages/redis/src/cache/store/redis-store.ts'
 import { replaceFrame } from '../../packages/redis/src/cache/store/scripts.ts'
-import type { ScriptClient } from '../../packages/redis/src/connection/client.ts'
 import { type Call, Link } from '../../packages/redis/src/connection/link.ts'
 import { clientOf, codingsOf, countingRecipe, selected } from '../cache-store/encoders.ts'
 import { bodyOf, makeRecord, plain, requestWith, variantFor } from '../cache-store/fixtures.ts'
 import { timed } from '../support/lateness.ts'
 import { until } from '../support/redis-server.ts'
+import { redis, wired } from './library.ts'
+import { onOwnServer } from './skips.ts'
 import { freshName, storeOn } from './support.ts'
 import { clock, one, other, pair, put, server } from './two-processes.ts'
 
@@ -52,7 +52,7 @@ class Interrupted extends Link {
 
 function interrupted(over: Parameters<typeof storeOn>[1] = {}) {
   const name = freshName()
-  const link = new Interrupted(one as unknown as ScriptClient)
+  const link = new Interrupted(wired(one))
   return { link, a: storeOn(one, { name, ...over, link }), b: storeOn(other, { name, ...over }) }
 }
 
@@ -286,7 +286,7 @@ describe('what happens between the moment a form is read for and the moment it i
 })
 
 describe('while Redis is in trouble', () => {
-  test('frozen: the form is given up in time, and the record is what it was', async () => {
+  onOwnServer('frozen: the form is given up in time, and the record is what it was', async () => {
     const deadlines = { readMs: 40, writeMs: 60, purgeMs: 1_000 }
     const [a, b] = pair({ deadlines })
     await put(a, 'k', 'one')
@@ -305,7 +305,7 @@ describe('while Redis is in trouble', () => {
     expect(await found(b)).toEqual(['one', 'gzip'])
   })
 
-  test('known to be out: nothing is sent, and no request has to find out that it is back', async () => {
+  onOwnServer('known to be out: nothing is sent, and no request has to find out that it is back', async () => {
     const [a] = pair({ deadlines: { readMs: 20, writeMs: 20, purgeMs: 1_000 } })
     await put(a, 'k', 'one')
     const record = await held(a)
@@ -322,7 +322,7 @@ describe('while Redis is in trouble', () => {
     await until(async () => (await a.get('k', plain.select)) !== undefined, 2_000)
   })
 
-  test('out of memory: the form is not stored, and the record stays', async () => {
+  onOwnServer('out of memory: the form is not stored, and the record stays', async () => {
     const [a, b] = pair()
     await put(a, 'k', 'one')
     const record = await held(a)
@@ -406,7 +406,7 @@ describe('an application behind a compressor', () => {
     expect((await one.getBuffer((await frames())[0]!))!.equals(written)).toBe(true)
   })
 
-  test('a hit in memory is not held up by a frozen Redis that is to take its form', async () => {
+  onOwnServer('a hit in memory is not held up by a frozen Redis that is to take its form', async () => {
     const a = await application(freshName(), {})
     // Until memory has it, and the right to answer.
     await until(async () => {

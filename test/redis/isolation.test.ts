@@ -1,6 +1,9 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import { Redis } from 'ioredis'
-import { type RedisServer, startRedis, until } from '../support/redis-server.ts'
+import { outside, serverOfTests, visitor } from '../support/outside-redis.ts'
+import { type RedisServer, until } from '../support/redis-server.ts'
+import { onOwnServer } from './skips.ts'
+import { freshName } from './support.ts'
 import { application as open, useAll } from './whole.ts'
 
 jest.setTimeout(40_000)
@@ -8,9 +11,8 @@ jest.setTimeout(40_000)
 let server: RedisServer
 const closing: (() => unknown)[] = []
 beforeAll(async () => {
-  server = await startRedis()
+  server = await serverOfTests()
 })
-beforeEach(() => server.cli('FLUSHALL'))
 afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close()
 })
@@ -23,17 +25,22 @@ const application = async (...args: Parameters<typeof open>) => {
 }
 
 function clientWith({ db = 0, keyPrefix = '' }: { db?: number; keyPrefix?: string }): Redis {
-  const client = new Redis({ port: server.port, db, keyPrefix })
+  const client = outside ? visitor(databaseOf(db), { keyPrefix }) : new Redis({ port: server.port, db, keyPrefix })
   client.on('error', () => {})
-  closing.push(() => client.disconnect())
+  closing.push(async () => {
+    if (outside) await client.flushall()
+    client.disconnect()
+  })
   return client
 }
+
+const databaseOf = (db: number): string => new URL(`/${db}`, server.url).href
 
 type Given = () => Parameters<typeof open>
 
 describe('what shares a server and not a database, a prefix or a namespace shares nothing', () => {
   const apart: readonly (readonly [string, Given, Given])[] = [
-    ['databases in URLs', () => [`${server.url}/0`], () => [`${server.url}/1`]],
+    ['databases in URLs', () => [databaseOf(0)], () => [databaseOf(1)]],
     ['databases of clients', () => [clientWith({ db: 3 })], () => [clientWith({ db: 4 })]],
     ['key prefixes', () => [clientWith({ keyPrefix: 'a:' })], () => [clientWith({ keyPrefix: 'b:' })]],
     ['a prefix and none', () => [clientWith({ keyPrefix: 'a:' })], () => [clientWith({})]],
@@ -41,8 +48,11 @@ describe('what shares a server and not a database, a prefix or a namespace share
   ]
 
   test.each(apart)('%s', async (_, first, second) => {
-    const one = await application(...first())
-    const other = await application(...second())
+    const base = freshName()
+    // Of names nobody else has, and the same for both but where names are to keep them apart.
+    const inside = ([target, { namespace = '' } = {}]: Parameters<typeof open>) =>
+      application(target, { namespace: base + namespace })
+    const [one, other] = [await inside(first()), await inside(second())]
     expect([await one.memo(1), await other.memo(1)]).toEqual(['1 of 1', '1 of 1'])
     for (let i = 0; i < 5; i++) {
       await other.sluice.purge({ all: true })
@@ -60,7 +70,8 @@ describe('what shares a server and not a database, a prefix or a namespace share
   })
 })
 
-test('a database and a prefix: every key and every channel carries them', async () => {
+onOwnServer('a database and a prefix: every key and every channel carries them', async () => {
+  await server.cli('FLUSHALL')
   const { sluice, memo, errors } = await application(clientWith({ db: 5, keyPrefix: 'app:' }), { namespace: 'shop' })
   const monitor = await new Redis(server.port).monitor()
   closing.push(() => monitor.disconnect())

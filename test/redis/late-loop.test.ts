@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { createSluice } from '@sluice/node'
-import { type RedisOptions, redis } from '@sluice/redis'
+import type { RedisOptions } from '@sluice/redis'
 import { startRedis, until } from '../support/redis-server.ts'
+import { redis } from './library.ts'
 
 const closing: (() => unknown)[] = []
 afterEach(async () => {

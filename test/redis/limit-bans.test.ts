@@ -4,7 +4,6 @@ import { systemClock } from '../../packages/core/src/base/clock.ts'
 import type { Ban } from '../../packages/core/src/limit/bans/bans.ts'
 import { createLimiter, type Limiter } from '../../packages/core/src/limit/limiter.ts'
 import type { PolicyInput, PolicyOptions } from '../../packages/core/src/limit/policy/options.ts'
-import type { ScriptClient } from '../../packages/redis/src/connection/client.ts'
 import { Connection } from '../../packages/redis/src/connection/connection.ts'
 import { redis } from '../../packages/redis/src/index.ts'
 import { Client } from '../hosts/harness/client.ts'
@@ -17,6 +16,7 @@ import { nodeHost } from '../hosts/harness/node-host.ts'
 import { timed } from '../support/lateness.ts'
 import { type RedisServer, startCluster, startRedis, until } from '../support/redis-server.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
+import { likewise } from './library.ts'
 import { limitsOn } from './limits/support.ts'
 import { LimitWorker } from './limits/workers.ts'
 import { connect, freshName } from './support.ts'
@@ -45,8 +45,8 @@ async function processOn(
   client: unknown = undefined,
 ): Promise<Limiter> {
   const own = client ?? (await connect(server.port))
-  const connections = new Connection(own as ScriptClient, () => {})
-  const store = limitsOn(own, { namespace, unconfirmedMs, open: (node) => connections.another(node) })
+  const connections = new Connection(likewise(own), () => {})
+  const store = limitsOn(own, { namespace, unconfirmedMs, open: (node) => connections.listener(node) })
   const limiter = createLimiter({ limits, store, deadlineMs: 5_000 })
   closing.push(async () => {
     await limiter.close()

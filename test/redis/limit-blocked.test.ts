@@ -4,14 +4,15 @@ import Redis5 from 'ioredis5'
 import type { LimitStore, Quota } from '../../packages/core/src/limit/store/store.ts'
 import type { ScriptClient } from '../../packages/redis/src/connection/client.ts'
 import { Connection } from '../../packages/redis/src/connection/connection.ts'
-import { redis } from '../../packages/redis/src/index.ts'
 import { Blocked } from '../../packages/redis/src/limit/charge/blocked.ts'
 import { Releases } from '../../packages/redis/src/limit/charge/releases.ts'
 import { nameOf } from '../../packages/redis/src/limit/store/keys.ts'
 import { timed } from '../support/lateness.ts'
 import { type RedisServer, startCluster, startRedis, until } from '../support/redis-server.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
+import { likewise, redis } from './library.ts'
 import { chargeOf, limitsOn, quotaOf, StillClock } from './limits/support.ts'
+import { onIoredis } from './skips.ts'
 import { connect, freshName } from './support.ts'
 
 let server: RedisServer
@@ -41,13 +42,13 @@ async function open(port = server.port): Promise<Redis> {
 
 /** One process: its client, its limits, and the connections it listens over. */
 function processOn(client: unknown, namespace: string, listensOver: unknown = client) {
-  const connections = new Connection(listensOver as ScriptClient, () => {})
+  const connections = new Connection(likewise(listensOver), () => {})
   const listeners: ScriptClient[] = []
   const store = limitsOn(client, {
     namespace,
     unconfirmedMs,
     open: (node) => {
-      const listener = connections.another(listensOver === client ? node : undefined)
+      const listener = connections.listener(listensOver === client ? node : undefined)
       listeners.push(listener)
       return listener
     },
@@ -254,22 +255,30 @@ describe('a listener', () => {
     return { proxy, here, there }
   }
 
-  test('that is killed: what was reset meanwhile is free when that time is over', async () => {
-    const { here, there } = await pair()
-    ;(here.listeners[0] as unknown as Redis).options.retryStrategy = () => 5_000
-    await server.cli('CLIENT', 'KILL', 'TYPE', 'pubsub')
-    await there.store.reset([chargeOf(quota)])
-    expect(await refusedFor(here.store)).toBeLessThan(unconfirmedMs + graceMs)
-  }, 20_000)
+  onIoredis(
+    'that is killed: what was reset meanwhile is free when that time is over',
+    async () => {
+      const { here, there } = await pair()
+      ;(here.listeners[0] as unknown as { raw: Redis }).raw.options.retryStrategy = () => 5_000
+      await server.cli('CLIENT', 'KILL', 'TYPE', 'pubsub')
+      await there.store.reset([chargeOf(quota)])
+      expect(await refusedFor(here.store)).toBeLessThan(unconfirmedMs + graceMs)
+    },
+    20_000,
+  )
 
-  test('that is back at once: refusals from before are not believed again', async () => {
-    const { here, there } = await pair()
-    ;(here.listeners[0] as unknown as Redis).options.retryStrategy = () => 1
-    await server.cli('CLIENT', 'KILL', 'TYPE', 'pubsub')
-    await there.store.reset([chargeOf(quota)])
-    expect(await refusedFor(here.store)).toBeLessThan(1_000 + graceMs)
-    await blocked(here.store)
-  }, 20_000)
+  onIoredis(
+    'that is back at once: refusals from before are not believed again',
+    async () => {
+      const { here, there } = await pair()
+      ;(here.listeners[0] as unknown as { raw: Redis }).raw.options.retryStrategy = () => 1
+      await server.cli('CLIENT', 'KILL', 'TYPE', 'pubsub')
+      await there.store.reset([chargeOf(quota)])
+      expect(await refusedFor(here.store)).toBeLessThan(1_000 + graceMs)
+      await blocked(here.store)
+    },
+    20_000,
+  )
 
   test('whose connections are cut and refused: the same', async () => {
     const { proxy, here, there } = await pair()
@@ -312,7 +321,7 @@ describe('a listener', () => {
     const { ms } = await timed(() => store.close())
     frozen.thaw()
     expect(ms).toBeLessThan(graceMs)
-    await until(() => listeners[0]!.status === 'end')
+    await until(() => listeners[0]!.state === 'ended')
   })
 
   test('belongs to the backend, and is gone with it', async () => {

@@ -1,7 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { systemClock } from '../../packages/core/src/base/clock.ts'
-import { redis } from '../../packages/redis/src/index.ts'
 import { Client } from '../hosts/harness/client.ts'
 import { express5Host } from '../hosts/harness/express-host.ts'
 import { fastifyHost } from '../hosts/harness/fastify-host.ts'
@@ -11,6 +10,7 @@ import { koa3Host } from '../hosts/harness/koa-host.ts'
 import { timed } from '../support/lateness.ts'
 import { until } from '../support/redis-server.ts'
 import { startStage, troubles, urlFor } from '../support/redis-troubles.ts'
+import { redis } from './library.ts'
 import { freshName } from './support.ts'
 
 const graceMs = 50

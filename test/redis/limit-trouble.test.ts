@@ -4,10 +4,10 @@ import { systemClock } from '../../packages/core/src/base/clock.ts'
 import type { CheckResult } from '../../packages/core/src/limit/checks.ts'
 import type { LimitEvents } from '../../packages/core/src/limit/events.ts'
 import { createLimiter, type Limiter } from '../../packages/core/src/limit/limiter.ts'
-import { redis } from '../../packages/redis/src/index.ts'
 import { timed } from '../support/lateness.ts'
 import { startRedis, until } from '../support/redis-server.ts'
 import { startStage, type Trouble, troubles, urlFor } from '../support/redis-troubles.ts'
+import { redis } from './library.ts'
 import { freshName } from './support.ts'
 
 const graceMs = 50

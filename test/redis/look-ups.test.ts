@@ -4,11 +4,12 @@ import { userTag } from '../../packages/core/src/cache/entry/record-tags.ts'
 import type { Vacancy } from '../../packages/core/src/cache/store/store.ts'
 import type { RedisCacheStore } from '../../packages/redis/src/cache/store/redis-store.ts'
 import { lookUp } from '../../packages/redis/src/cache/store/scripts.ts'
-import type { ScriptClient } from '../../packages/redis/src/connection/client.ts'
 import { Link } from '../../packages/redis/src/connection/link.ts'
 import { bodyOf, makeRecord, plain, requestWith, variantFor } from '../cache-store/fixtures.ts'
 import { until } from '../support/redis-server.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
+import { wired } from './library.ts'
+import { onOwnServer } from './skips.ts'
 import { connect, freshName, storeOn } from './support.ts'
 import { clock, one, other, pair, put, read, server } from './two-processes.ts'
 
@@ -49,7 +50,7 @@ describe('round trips', () => {
     expect(await trips(() => read(b, 'l', requestWith(english)))).toBe(1)
   })
 
-  test('the two commands of a look-up are on their way together: a slow link is crossed once', async () => {
+  onOwnServer('the two commands of a look-up are on their way together: a slow link is crossed once', async () => {
     const proxy = await new TcpProxy(server.port).start()
     const far = await connect(proxy.port)
     try {
@@ -150,7 +151,7 @@ test('shared questions never bring back what was purged before one of those who 
 test('a question whose answer is still on its way is not shared: it may be from before a purge', async () => {
   const name = freshName()
   const a = storeOn(one, { name })
-  const link = new Link(other as unknown as ScriptClient)
+  const link = new Link(wired(other))
   const run = link.run.bind(link)
   let release = () => {}
   const held = new Promise<void>((resolve) => {
@@ -190,7 +191,7 @@ test('a record of the same length in the place of another has a head of its own'
 describe('a record that is replaced between the judgement and the reading of its frame', () => {
   /** A store to which things happen just before it reads frames, or before it judges. */
   function disturbed(name: string, before: 'reading' | 'judging', happens: () => Promise<unknown>) {
-    const link = new Link(one as unknown as ScriptClient)
+    const link = new Link(wired(one))
     let waiting: Promise<unknown> | undefined
     const once = () => {
       waiting ??= happens()

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll } from '@jest/globals'
 import type { Redis } from 'ioredis'
-import { type RedisServer, startRedis } from '../support/redis-server.ts'
+import { serverOfTests } from '../support/outside-redis.ts'
+import type { RedisServer } from '../support/redis-server.ts'
 import { connect } from './support.ts'
 
 // Whoever imports this gets a server for the tests of its file, and a client of it.
@@ -8,7 +9,7 @@ export let server: RedisServer
 export let client: Redis
 
 beforeAll(async () => {
-  server = await startRedis()
+  server = await serverOfTests()
   client = await connect(server.port)
 })
 afterAll(async () => {

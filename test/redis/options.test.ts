@@ -3,13 +3,15 @@ import { createSluice } from '@sluice/node'
 import { type RedisClient, type RedisOptions, redis } from '@sluice/redis'
 import { Cluster, Redis } from 'ioredis'
 import * as ioredis5 from 'ioredis5'
+import * as redis5 from 'redis'
+import * as redis6 from 'redis-6'
 import { systemClock } from '../../packages/core/src/base/clock.ts'
 import type { RedisCacheStore } from '../../packages/redis/src/cache/store/redis-store.ts'
 import { resolveOptions } from '../../packages/redis/src/options.ts'
 
-const clients: { disconnect(): void }[] = []
+const clients: unknown[] = []
 afterEach(() => {
-  for (const client of clients.splice(0)) client.disconnect()
+  for (const client of clients.splice(0)) (client as { disconnect(): void }).disconnect()
 })
 
 describe('what redis() is given', () => {
@@ -81,6 +83,24 @@ describe('what redis() is given', () => {
     ]
     clients.push(...all)
     for (const client of all) expect(redis(client).kind).toBe('redis')
+  })
+
+  test('so are those of node-redis 5 and 6: alone, in a Cluster, behind Sentinel; a pool is not', () => {
+    const nodes = { rootNodes: [{ url: 'redis://127.0.0.1:1' }] }
+    const watched = { name: 'main', sentinelRootNodes: [{ host: '127.0.0.1', port: 1 }] }
+    const all: RedisClient[] = [
+      redis5.createClient(),
+      redis5.createClient({ RESP: 3 }).withTypeMapping({ 36: Buffer }),
+      redis5.createCluster(nodes),
+      redis5.createSentinel(watched),
+      redis6.createClient(),
+      redis6.createCluster(nodes),
+      redis6.createSentinel(watched),
+    ]
+    for (const client of all) expect(redis(client).kind).toBe('redis')
+    // @ts-expect-error what cannot be used is an error to the compiler too
+    const pool: RedisClient = redis5.createClientPool()
+    expect(() => redis(pool)).toThrow(/pool/)
   })
 })
 

@@ -3,10 +3,11 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { createSluice, type SluiceOptions } from '@sluice/node'
-import { type RedisOptions, redis } from '@sluice/redis'
+import type { RedisOptions } from '@sluice/redis'
 import { Cluster, Redis } from 'ioredis'
 import { type RedisServer, startCluster, startRedis, until } from '../support/redis-server.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
+import { redis } from './library.ts'
 import { freshName } from './support.ts'
 
 const closing: (() => unknown)[] = []

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals'
 import { createSluice, type NodeSluice } from '@sluice/node'
-import { redis } from '@sluice/redis'
 import type { Redis } from 'ioredis'
 import { type RedisServer, startRedis, until } from '../support/redis-server.ts'
+import { redis } from './library.ts'
 import { connect } from './support.ts'
 
 jest.setTimeout(20_000)

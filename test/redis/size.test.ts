@@ -1,8 +1,9 @@
 import { afterEach, expect, jest, test } from '@jest/globals'
 import { createSluice } from '@sluice/node'
-import { type RedisOptions, redis } from '@sluice/redis'
+import type { RedisOptions } from '@sluice/redis'
 import { type RedisServer, startRedis, until } from '../support/redis-server.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
+import { redis } from './library.ts'
 
 jest.setTimeout(60_000)
 

@@ -5,6 +5,7 @@ import type { Vacancy } from '../../packages/core/src/cache/store/store.ts'
 import { Lanes } from '../../packages/redis/src/cache/store/lanes.ts'
 import type { RedisCacheStore } from '../../packages/redis/src/cache/store/redis-store.ts'
 import { bodyOf, makeRecord, plain, requestWith, variantFor } from '../cache-store/fixtures.ts'
+import { onOwnServer } from './skips.ts'
 import { connect, freshName, storeOn } from './support.ts'
 import { clock, one, other, pair, put, read, server } from './two-processes.ts'
 
@@ -53,8 +54,9 @@ describe('across processes', () => {
   })
 
   test('applications with other namespaces, and other numbers of lanes, know nothing of each other', async () => {
-    const a = storeOn(one, { name: 'a' })
-    const rest = [storeOn(one, { name: 'b' }), storeOn(one, { name: 'a', laneCount: 8 })]
+    const base = freshName()
+    const a = storeOn(one, { name: `${base}a` })
+    const rest = [storeOn(one, { name: `${base}b` }), storeOn(one, { name: `${base}a`, laneCount: 8 })]
     await put(a, 'k', 'a')
     for (const store of rest) {
       expect(await read(store, 'k')).toBe('vacancy:key')
@@ -132,7 +134,7 @@ describe('what is lost is a miss', () => {
     }
   })
 
-  test.each(['allkeys-lru', 'allkeys-random', 'volatile-ttl'])('under maxmemory with %s', async (policy) => {
+  onOwnServer.each(['allkeys-lru', 'allkeys-random', 'volatile-ttl'])('under maxmemory with %s', async (policy) => {
     const [a, b] = pair({ laneCount: 4 })
     await one.config('SET', 'maxmemory-policy', policy)
     const used = Number(/used_memory:(\d+)/.exec(await one.info('memory'))![1])

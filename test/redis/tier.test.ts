@@ -8,9 +8,11 @@ import { MemoryCacheStore } from '../../packages/core/src/cache/store/memory-sto
 import type { Vacancy } from '../../packages/core/src/cache/store/store.ts'
 import { hold, member, members } from '../../packages/redis/src/cache/invalidation/scripts.ts'
 import { TieredCacheStore } from '../../packages/redis/src/cache/store/tiered-store.ts'
-import type { ScriptClient } from '../../packages/redis/src/connection/client.ts'
 import { bodyOf, makeRecord, plain, requestWith, variantFor } from '../cache-store/fixtures.ts'
-import { type RedisServer, startRedis, until } from '../support/redis-server.ts'
+import { serverOfTests } from '../support/outside-redis.ts'
+import { type RedisServer, until } from '../support/redis-server.ts'
+import { wired } from './library.ts'
+import { onIoredis, onOwnServer } from './skips.ts'
 import { connect, freshName, storeOn } from './support.ts'
 
 let server: RedisServer
@@ -19,7 +21,7 @@ const closing: (() => unknown)[] = []
 const clock = systemClock()
 
 beforeAll(async () => {
-  server = await startRedis()
+  server = await serverOfTests()
 })
 afterEach(async () => {
   for (const close of closing.splice(0)) await close()
@@ -40,8 +42,8 @@ async function processOn(name: string, { beatMs = 100, maxTtlMs = 60_000, leaseM
   const memory = new MemoryCacheStore({ clock, maxBytes: 2 ** 20 })
   const changes: boolean[] = []
   const bus = {
-    client: client as unknown as ScriptClient,
-    listener: listener as unknown as ScriptClient,
+    client: wired(client),
+    listener: wired(listener),
     changed: (live: boolean) => changes.push(live),
     leaseMs,
     beatMs,
@@ -214,7 +216,7 @@ const timed = async (work: () => Promise<unknown>): Promise<number> => {
 describe('a purge waits for those who answer from memory', () => {
   const purge = (process: Awaited<ReturnType<typeof processOn>>) => process.store.invalidate([userTag('t')], 'purge')
 
-  test.each(['purge', 'expire'] as const)('until they have heard of it: %s', async (mode) => {
+  onIoredis.each(['purge', 'expire'] as const)('until they have heard of it: %s', async (mode) => {
     const [a, b] = await both()
     await a.put('k', 'old', { tags: ['t'] })
     await b.read('k')
@@ -226,7 +228,7 @@ describe('a purge waits for those who answer from memory', () => {
     expect(b.holds('k')).toBe(false)
   })
 
-  test('or until their lease is over, by their own clock too', async () => {
+  onIoredis('or until their lease is over, by their own clock too', async () => {
     const name = freshName()
     const [a, b] = [await processOn(name), await processOn(name, { leaseMs: 400 })]
     await a.put('k', 'old', { tags: ['t'] })
@@ -276,7 +278,7 @@ describe('a purge waits for those who answer from memory', () => {
     await until(() => b.holds('k'))
   })
 
-  test('of which it cannot know, because Redis has forgotten them', async () => {
+  onIoredis('of which it cannot know, because Redis has forgotten them', async () => {
     const name = freshName()
     const b = await processOn(name, { leaseMs: 500 })
     await b.put('k', 'old', { tags: ['t'] })
@@ -289,19 +291,22 @@ describe('a purge waits for those who answer from memory', () => {
     expect(b.holds('k')).toBe(false)
   })
 
-  test('and rejects where that takes longer than its deadline; it has succeeded as soon as it can be', async () => {
-    const name = freshName()
-    const b = await processOn(name, { leaseMs: 1_000 })
-    await b.put('k', 'old', { tags: ['t'] })
-    const a = storeOn(await open(), { name, deadlines: { readMs: 1_000, writeMs: 1_000, purgeMs: 100 } })
-    closing.push(() => a.close())
-    const again = delayMessages(b, Number.POSITIVE_INFINITY)
-    await expect(a.invalidate([userTag('t')], 'purge')).rejects.toThrow('longer than')
-    again()
-    await until(() => !b.holds('k'), 3_000)
-    expect(await b.read('k')).toBe('vacancy:key')
-    await until(async () => (await a.position('k')) !== undefined, 3_000)
-  })
+  onIoredis(
+    'and rejects where that takes longer than its deadline; it has succeeded as soon as it can be',
+    async () => {
+      const name = freshName()
+      const b = await processOn(name, { leaseMs: 1_000 })
+      await b.put('k', 'old', { tags: ['t'] })
+      const a = storeOn(await open(), { name, deadlines: { readMs: 1_000, writeMs: 1_000, purgeMs: 100 } })
+      closing.push(() => a.close())
+      const again = delayMessages(b, Number.POSITIVE_INFINITY)
+      await expect(a.invalidate([userTag('t')], 'purge')).rejects.toThrow('longer than')
+      again()
+      await until(() => !b.holds('k'), 3_000)
+      expect(await b.read('k')).toBe('vacancy:key')
+      await until(async () => (await a.position('k')) !== undefined, 3_000)
+    },
+  )
 
   test('a storm of purges does not take the right away from those who keep up', async () => {
     const [a, b] = await both()
@@ -335,21 +340,24 @@ describe('a purge waits for those who answer from memory', () => {
 })
 
 describe('a bus that may have missed something', () => {
-  test('whose connection is cut: memory is not used until it has caught up, and then holds nothing purged', async () => {
-    const [a, b] = await both()
-    await a.put('k', 'old', { tags: ['t'] })
-    await a.put('l', 'other')
-    expect([await b.read('k'), await b.read('l')]).toEqual(['old', 'other'])
-    b.listener.options.retryStrategy = () => 300
-    b.listener.disconnect(true)
-    await until(() => !b.bus.live)
-    expect(b.holds('k')).toBe(false)
-    await a.store.invalidate([userTag('t')], 'purge')
-    expect(await b.read('k')).toBe('vacancy:key')
-    await until(() => b.bus.live)
-    expect(await b.read('k')).toBe('vacancy:key')
-    expect(b.changes).toEqual([true, false, true])
-  })
+  onIoredis(
+    'whose connection is cut: memory is not used until it has caught up, and then holds nothing purged',
+    async () => {
+      const [a, b] = await both()
+      await a.put('k', 'old', { tags: ['t'] })
+      await a.put('l', 'other')
+      expect([await b.read('k'), await b.read('l')]).toEqual(['old', 'other'])
+      b.listener.options.retryStrategy = () => 300
+      b.listener.disconnect(true)
+      await until(() => !b.bus.live)
+      expect(b.holds('k')).toBe(false)
+      await a.store.invalidate([userTag('t')], 'purge')
+      expect(await b.read('k')).toBe('vacancy:key')
+      await until(() => b.bus.live)
+      expect(await b.read('k')).toBe('vacancy:key')
+      expect(b.changes).toEqual([true, false, true])
+    },
+  )
 
   test('that is sent nonsense stays what it is', async () => {
     const b = await processOn(freshName())
@@ -379,7 +387,7 @@ describe('a bus that may have missed something', () => {
     expect(b.holds('k')).toBe(true)
   })
 
-  test('a gap in the count means that one was lost', async () => {
+  onIoredis('a gap in the count means that one was lost', async () => {
     const [a, b] = await both()
     await a.put('k', 'old', { tags: ['t'] })
     await b.read('k')
@@ -395,7 +403,7 @@ describe('a bus that may have missed something', () => {
     expect(b.holds('k')).toBe(false)
   })
 
-  test('a lost message is noticed at the next beat, even if no other follows', async () => {
+  onIoredis('a lost message is noticed at the next beat, even if no other follows', async () => {
     const [a, b] = await both()
     await a.put('k', 'old', { tags: ['t'] })
     await b.read('k')
@@ -407,7 +415,7 @@ describe('a bus that may have missed something', () => {
     expect(await b.read('k')).toBe('vacancy:key')
   })
 
-  test('while Redis is frozen, memory is not believed for longer than a beat', async () => {
+  onOwnServer('while Redis is frozen, memory is not believed for longer than a beat', async () => {
     const b = await processOn(freshName())
     await b.put('k', 'one')
     server.freeze()

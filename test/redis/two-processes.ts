@@ -5,7 +5,8 @@ import type { CacheRecord } from '../../packages/core/src/cache/entry/record.ts'
 import type { Vacancy, Variant } from '../../packages/core/src/cache/store/store.ts'
 import type { RedisCacheStore } from '../../packages/redis/src/cache/store/redis-store.ts'
 import { bodyOf, makeRecord, plain } from '../cache-store/fixtures.ts'
-import { type RedisServer, startRedis } from '../support/redis-server.ts'
+import { serverOfTests } from '../support/outside-redis.ts'
+import type { RedisServer } from '../support/redis-server.ts'
 import { connect, freshName, storeOn } from './support.ts'
 
 // Whoever imports this gets a server for the tests of its file, and two clients of it as two processes have them. It is
@@ -17,7 +18,7 @@ export const clock = systemClock()
 const made: RedisCacheStore[] = []
 
 beforeAll(async () => {
-  server = await startRedis()
+  server = await serverOfTests()
   one = await connect(server.port)
   other = await connect(server.port)
 })

@@ -2,9 +2,10 @@ import { createServer, type IncomingMessage, request, type Server, type ServerRe
 import type { AddressInfo } from 'node:net'
 import { expect } from '@jest/globals'
 import { createSluice, type NodeSluice } from '@sluice/node'
-import { type RedisOptions, redis } from '@sluice/redis'
+import type { RedisOptions } from '@sluice/redis'
 import { timed } from '../support/lateness.ts'
 import { until } from '../support/redis-server.ts'
+import { redis } from './library.ts'
 
 const graceMs = 50
 

@@ -3,9 +3,9 @@ import { fileURLToPath } from 'node:url'
 import { inspect, promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { createSluice } from '@sluice/node'
-import { redis } from '@sluice/redis'
 import { Redis } from 'ioredis'
 import { freePort, type RedisServer, startRedis, until } from '../support/redis-server.ts'
+import { redis } from './library.ts'
 
 jest.setTimeout(30_000)
 

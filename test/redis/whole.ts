@@ -1,5 +1,6 @@
 import { createSluice, type NodeSluice } from '@sluice/node'
-import { type RedisOptions, redis } from '@sluice/redis'
+import type { RedisOptions } from '@sluice/redis'
+import { redis } from './library.ts'
 
 /** One process of an application, with everything that it may keep in Redis. */
 export async function application(target: Parameters<typeof redis>[0], options: RedisOptions = {}) {

@@ -13,11 +13,12 @@ import { RedisCacheStore } from './cache/store/redis-store.ts'
 import { Replication } from './cache/store/replication.ts'
 import * as cacheScripts from './cache/store/scripts.ts'
 import { TieredCacheStore } from './cache/store/tiered-store.ts'
-import { checkTarget, type RedisClient, type ScriptClient } from './connection/client.ts'
+import type { RedisClient, ScriptClient } from './connection/client.ts'
 import { Connection } from './connection/connection.ts'
 import { Link } from './connection/link.ts'
 import { ready } from './connection/readiness.ts'
 import { type Script, tryOut } from './connection/script.ts'
+import { checkTarget } from './connection/target.ts'
 import { RedisLimitStore } from './limit/store/redis-limit-store.ts'
 import { forget, LimitScripts } from './limit/store/scripts.ts'
 import { type RedisOptions, type ResolvedOptions, resolveOptions } from './options.ts'
@@ -27,9 +28,10 @@ import { type RedisOptions, type ResolvedOptions, resolveOptions } from './optio
  *
  * Nothing waits for Redis, at the start or later: while it is slow or gone, requests go to their handlers.
  *
- * @param target - a URL (`redis://`, `rediss://`, a path of a socket), or a `Redis` or `Cluster` of ioredis 5 or 6, which
- *   stays yours to close
- * @throws SluiceError `ERR_SLUICE_OPTION` for an option that does not exist or does not fit
+ * @param target - a URL (`redis://`, `rediss://`, a path of a socket), or a client that stays yours to close: a `Redis` or
+ *   `Cluster` of ioredis 5 or 6, or what `createClient`, `createCluster` or `createSentinel` of node-redis 5 or 6 made
+ * @throws SluiceError `ERR_SLUICE_OPTION` for an option that does not exist or does not fit, and for clients that cannot be
+ *   used: pools, and those of node-redis 4
  * @example
  * ```ts
  * const sluice = createSluice({ backend: redis('redis://localhost:6379', { namespace: 'shop' }) })
@@ -56,7 +58,7 @@ export function redis(target: string | RedisClient, options: RedisOptions = {}):
     limitStore({ clock, report }) {
       reports.add(report)
       const { namespace } = resolved
-      const open = (server: ScriptClient): ScriptClient => connection.another(server)
+      const open = (server: ScriptClient): ScriptClient => connection.listener(server)
       const counting = link(clock, limitDeadlineMs)
       return new RedisLimitStore({ link: counting, clock, namespace, deadlineMs: limitDeadlineMs, open })
     },
@@ -115,7 +117,7 @@ function cacheStore(env: BackendEnv, connection: Connection, link: Link, options
   const memory = new MemoryCacheStore({ clock, maxVariants, maxBytes: tier.maxBytes ?? env.maxBytes })
   const bus = {
     client,
-    listener: connection.another(),
+    listener: connection.listener(),
     leaseMs: options.memoryLeaseMs,
     changed: (live: boolean, cause: unknown) => {
       if (!live) env.report(busDown(cause))

@@ -1,6 +1,6 @@
 // One process of an application with limits in Redis, told what to do by its parent.
 import { createSluice } from '@sluice/node'
-import { redis } from '@sluice/redis'
+import { redis } from '../library.ts'
 
 interface Task {
   readonly id: number

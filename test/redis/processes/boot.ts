@@ -1,6 +1,6 @@
 // One process that asks from its very first moment: argv is the URL, the namespace, how often it asks, and the limit.
 import { createSluice } from '@sluice/node'
-import { redis } from '@sluice/redis'
+import { redis } from '../library.ts'
 
 const [url = '', namespace = '', count = '', limit = ''] = process.argv.slice(2)
 const sluice = createSluice({

@@ -1,8 +1,8 @@
 // One process of an application: items that live in a database behind HTTP, cached in Redis. Its calendar may be wrong.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createSluice } from '@sluice/node'
-import { redis } from '@sluice/redis'
 import { Cluster } from 'ioredis'
+import { redis } from '../library.ts'
 
 const { DATABASE = '', OPTIONS = '{}', REDIS = '', TIMEOUT = '5s', NODES, CLOCK_OFFSET = '0' } = process.env
 const calendar = Date.now

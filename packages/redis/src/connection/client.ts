@@ -1,10 +1,12 @@
-import { optionError } from '@sluice/core'
-
 /**
- * A client that an application made: a `Redis` or `Cluster` of ioredis 5 or 6. A shape and not a class, so that it may be
- * of either version, or of the application's own copy.
+ * A client that an application made: a `Redis` or `Cluster` of ioredis 5 or 6, or what `createClient`, `createCluster` or
+ * `createSentinel` of the package `redis` (node-redis) 5 or 6 made. Shapes and not classes, so that it may be of any of these
+ * versions, or of the application's own copy, and so that nobody needs the types of a package that he does not use.
  */
-export interface RedisClient {
+export type RedisClient = IoredisClient | NodeRedisClient
+
+/** What tells a client of ioredis. */
+export interface IoredisClient {
   /** `ready` when commands go out at once. */
   readonly status: string
   // biome-ignore lint/suspicious/noExplicitAny: the overloads of ioredis differ between 5 and 6.
@@ -16,66 +18,97 @@ export interface RedisClient {
   disconnect(): void
 }
 
-/** The same with what Sluice uses of it, some of which the types of ioredis do not tell of. */
-export interface ScriptClient extends RedisClient {
-  readonly isCluster?: boolean
-  readonly stream?: { readonly bytesRead?: number } | undefined
-  readonly options?: { readonly keyPrefix?: string | undefined; readonly db?: number | undefined }
-  evalshaBuffer(sha: string, keyCount: number, ...rest: (string | Buffer | number)[]): Promise<unknown>
-  evalBuffer(source: string, keyCount: number, ...rest: (string | Buffer | number)[]): Promise<unknown>
-  mgetBuffer(...keys: string[]): Promise<(Buffer | null)[]>
-  subscribe(...channels: string[]): Promise<unknown>
+/** What tells a client of node-redis, and only those that can be used: a pool has none of the last three. */
+export type NodeRedisClient = {
+  readonly isOpen: boolean
+  // biome-ignore lint/suspicious/noExplicitAny: its result depends on modules and scripts.
+  connect(): Promise<any>
+  // biome-ignore lint/suspicious/noExplicitAny: its arguments differ between clients, clusters and sentinels.
+  sendCommand(...args: any[]): Promise<any>
+  // biome-ignore lint/suspicious/noExplicitAny: its mapping is a type of node-redis.
+  withTypeMapping(...args: any[]): unknown
+  // biome-ignore lint/suspicious/noExplicitAny: as of every emitter.
+  on(event: string, listener: (...args: any[]) => void): unknown
+} & (
+  | { readonly isReady: boolean; readonly socketEpoch: number }
+  | { readonly masters: readonly unknown[] }
+  | { getMasterNode(): unknown }
+)
+
+/** What a client tells of: */
+export type ClientEvent =
+  /** Commands go out at once, or those for some other keys do too. */
+  | 'ready'
+  /** The connection, or one of a Cluster's, is gone. Another one is made, unless it has ended. */
+  | 'lost'
+  /** It was closed. */
+  | 'end'
+  /** What a connection failed of. */
+  | 'error'
+  /** A Cluster has other nodes, or they have other tasks. */
+  | 'servers'
+
+// biome-ignore lint/suspicious/noExplicitAny: what an event carries differs.
+export type ClientListener = (...args: any[]) => void
+
+export type Argument = string | Buffer | number
+
+/** What Sluice asks of a client, whatever library it is of. Text in replies comes as buffers, numbers as numbers. */
+export interface ScriptClient {
+  /** Whether keys are spread over several servers. */
+  readonly isCluster: boolean
+  /** `idle`: nobody has connected it so far. `ended`: it was closed, or has given up. */
+  readonly state: 'idle' | 'connecting' | 'ready' | 'ended'
+  /** What the client puts before keys. Known when it is ready. */
+  readonly keyPrefix: string
+  /** Known when it is ready. */
+  readonly database: number
+  /** Another value for each connection, of a client of one server. */
+  readonly session: unknown
+  /** How much has arrived so far, as far as the library tells. Bytes. */
+  readonly receivedBytes: number
+  /** Whether commands about that key go out at once; without a key, whether any do. */
+  readyFor(key?: string): boolean
+  /** Sees to it that a connection is made, where nobody else does. What comes of it is told by events. */
+  connect(): void
+  /** A client for each server: this one, or one for each master of a Cluster, the same ones as long as these are there. */
+  servers(): readonly ScriptClient[]
+  /** The address of the master of a slot; empty where it is not known. */
+  nodeOf(slot: number): string
+  evalsha(sha: string, keys: readonly string[], args: readonly Argument[]): Promise<unknown>
+  eval(source: string, keys: readonly string[], args: readonly Argument[]): Promise<unknown>
+  mget(keys: readonly string[]): Promise<(Buffer | null)[]>
   publish(channel: string, message: string): Promise<unknown>
-  connect(): Promise<unknown>
-  info(section: string): Promise<unknown>
-  script(subcommand: 'LOAD', source: string): Promise<unknown>
-  // biome-ignore lint/suspicious/noExplicitAny: ioredis overloads this per event.
-  off(event: string, listener: (...args: any[]) => void): unknown
+  /** Again after each loss. What is heard goes to the last listener given. */
+  subscribe(channels: readonly string[], heard: (channel: string, message: string) => void): Promise<unknown>
+  info(section: string): Promise<string>
+  load(source: string): Promise<unknown>
+  wait(replicas: number, timeoutMs: number): Promise<number>
+  /** The next cursor, and keys with the prefix that the client puts before them. */
+  scan(cursor: string, glob: string, count: number): Promise<[string, string[]]>
+  /** A connection like this one that is Sluice's own: it queues nothing, and is made again when it is lost. */
+  another(): ScriptClient
+  /** The same, for nothing but listening: one that falls silent is made again too. In a Cluster, to any of its nodes. */
+  listener(): ScriptClient
+  on(event: ClientEvent, listener: ClientListener): unknown
+  off(event: ClientEvent, listener: ClientListener): unknown
+  /** Ends a connection that is Sluice's own. An application's client goes on, without Sluice listening to it. */
+  close(): void
 }
+
+/** What channels carry of a client. */
+export type ChannelOwner = Pick<ScriptClient, 'keyPrefix' | 'database'>
 
 /**
  * The name of a channel for this client. Channels belong to a server: neither its databases nor the prefix that a client
  * puts before keys keep them apart.
  */
-export function channelOf(name: string, client?: Pick<ScriptClient, 'options'>): string {
-  const { keyPrefix = '', db = 0 } = client?.options ?? {}
-  return `${keyPrefix}${name}${db === 0 ? '' : `@${db}`}`
+export function channelOf(name: string, client?: ChannelOwner): string {
+  const { keyPrefix = '', database = 0 } = client ?? {}
+  return `${keyPrefix}${name}${database === 0 ? '' : `@${database}`}`
 }
 
-/** @throws SluiceError for what is neither a URL nor a client. No password is in it. */
-export function checkTarget(target: unknown): asserts target is string | RedisClient {
-  if (typeof target === 'string' ? isUrl(target) : isClient(target)) return
-  const shown = typeof target === 'string' ? withoutCredentials(target) : target
-  throw optionError('redis(url)', "must be a URL such as 'redis://localhost:6379', or a client of ioredis", shown)
-}
-
-/** Whether ioredis makes of it what it says: it throws for some, with all that is in them, and misreads others. */
-function isUrl(target: string): boolean {
-  if (target.startsWith('/')) return true
-  if (!/^(rediss?|unix):\/\//.test(target)) return false
-  try {
-    const { username, password, pathname } = new URL(target)
-    decodeURIComponent(username + password)
-    return target.startsWith('unix:') || /^\/?\d*$/.test(pathname)
-  } catch {
-    return false
-  }
-}
-
-/** What may stand in a log of a URL, also of one that is none: credentials are in front of the last `@` or in the query. */
-function withoutCredentials(target: string): string {
-  const [, scheme = '', rest = ''] = /^([a-z][a-z\d+.-]*:\/*)?(.*)$/is.exec(target)!
-  const address = rest.includes('@') ? `…@${rest.slice(rest.lastIndexOf('@') + 1)}` : rest
-  return `${scheme}${address}`.replace(/[?#].*$/s, '?…')
-}
-
-function isClient(value: unknown): value is RedisClient {
-  const client = value as Partial<ScriptClient> | null
-  return (
-    typeof client === 'object' &&
-    client !== null &&
-    typeof client.evalshaBuffer === 'function' &&
-    typeof client.duplicate === 'function' &&
-    typeof client.status === 'string'
-  )
+/** Quickly again at first, then four times a second, not all processes at once: back soon after Redis is. */
+export function retryMs(times: number): number {
+  return Math.min(50 * 2 ** Math.min(times, 5), 250) * (0.75 + Math.random() / 2)
 }

@@ -1,35 +1,14 @@
 import { SluiceError } from '@sluice/core'
-import { Redis } from 'ioredis'
 import type { RedisClient, ScriptClient } from './client.ts'
+import { adapt } from './clients/adapt.ts'
+import { openIoredis } from './clients/ioredis.ts'
 import { troubleOf, Warnings, withoutSecrets } from './trouble.ts'
-
-/** Quickly again at first, then four times a second, not all processes at once: back soon after Redis is. */
-const retryStrategy = (times: number): number =>
-  Math.min(50 * 2 ** Math.min(times, 5), 250) * (0.75 + Math.random() / 2)
-
-/** For connections of our own: nothing waits in a queue, and what was under way when one broke has failed. */
-const ours = {
-  enableOfflineQueue: false,
-  maxRetriesPerRequest: 0,
-  autoResendUnfulfilledCommands: false,
-  autoResubscribe: false,
-  connectTimeout: 2_000,
-  // What Redis says of how long it will still load its snapshot is a crude guess.
-  maxLoadingRetryTime: 250,
-  // A server that is gone without a word: only a new connection finds it again.
-  socketTimeout: 5_000,
-  retryStrategy,
-  // Says what client it is, by a command that older servers do not know and users may not be allowed.
-  disableClientInfo: true,
-  // A replica answers after a failover: the address leads to the new master on the next attempt.
-  reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
-} as const
 
 /** The connections of one backend: the one commands go over, and those that listen. Opened when first needed. */
 export class Connection {
   readonly #target: string | RedisClient
   readonly #report: (error: SluiceError) => void
-  readonly #opened = new Set<RedisClient>()
+  readonly #opened = new Set<ScriptClient>()
   /** Of the process, for applications that listen to no events. */
   readonly warnings = new Warnings()
   #client: ScriptClient | undefined
@@ -40,32 +19,33 @@ export class Connection {
     this.#report = report
   }
 
-  /** Ours does not gather commands by itself: what several requests ask is gathered where it is known what it is. */
+  /** Over which commands go: one of our own for a URL, or the one that was given to us. */
   get client(): ScriptClient {
-    this.#client ??=
-      typeof this.#target === 'string' ? this.#own(new Redis(this.#target, ours)) : (this.#target as ScriptClient)
+    const target = this.#target
+    this.#client ??= typeof target === 'string' ? this.#own(openIoredis(target)) : adapt(target)
     return this.#client
   }
 
+  /** One more, for what keeps a connection from doing anything else: to wait for replicas. */
+  another(): ScriptClient {
+    return this.#own(this.client.another())
+  }
+
   /**
-   * One more, for what keeps a connection from doing anything else: to subscribe, to wait for replicas.
+   * One more, to listen.
    *
-   * @param client - whom it should be like; a client of one server of a Cluster for a connection to just that server
+   * @param server - of a Cluster, for a connection to just that one
    */
-  another(client = this.client): ScriptClient {
-    const override = { ...ours, lazyConnect: false, enableAutoPipelining: false }
-    const { retryStrategy: _, ...rest } = override
-    const made = client.isCluster
-      ? client.duplicate([], { lazyConnect: false, enableOfflineQueue: false, redisOptions: rest })
-      : client.duplicate(override)
-    return this.#own(made as RedisClient)
+  listener(server = this.client): ScriptClient {
+    return this.#own(server.listener())
   }
 
   close(): void {
-    for (const client of this.#opened) client.disconnect()
+    for (const client of this.#opened) client.close()
+    this.#client?.close()
   }
 
-  #own(client: RedisClient): ScriptClient {
+  #own(client: ScriptClient): ScriptClient {
     let said = false
     client.on('ready', () => {
       said = false
@@ -79,6 +59,6 @@ export class Connection {
     })
     this.#opened.add(client)
     client.on('end', () => this.#opened.delete(client))
-    return client as ScriptClient
+    return client
   }
 }

@@ -1,5 +1,5 @@
 import { afterWaiting, type Clock, isSluiceError, SluiceError } from '@sluice/core'
-import type { RedisClient, ScriptClient } from './client.ts'
+import type { Argument, ScriptClient } from './client.ts'
 import { withDeadline } from './deadline.ts'
 import type { Script } from './script.ts'
 
@@ -7,7 +7,7 @@ import type { Script } from './script.ts'
 export interface Call {
   readonly script: Script
   readonly keys: readonly string[]
-  readonly args: readonly (string | Buffer | number)[]
+  readonly args: readonly Argument[]
   /** How long it may wait for a connection. Default: as the link has it. Milliseconds. */
   readonly waitMs?: number | undefined
 }
@@ -37,26 +37,18 @@ export class Link {
   readonly #ready = (): void => this.#tell(true)
   readonly #end = (): void => this.#tell(false)
 
-  constructor(client: RedisClient, options: Partial<LinkOptions> = {}) {
-    this.client = client as ScriptClient
+  constructor(client: ScriptClient, options: Partial<LinkOptions> = {}) {
+    this.client = client
     this.#options = options
   }
 
   get ready(): boolean {
-    return this.client.status === 'ready'
-  }
-
-  /** The server, or the masters of a Cluster. */
-  servers(): readonly ScriptClient[] {
-    const cluster = this.client as unknown as { nodes(role: 'master'): ScriptClient[] }
-    return this.client.isCluster ? cluster.nodes('master') : [this.client]
+    return this.client.readyFor()
   }
 
   /** How much has arrived so far over the connections there are. Bytes. */
   get receivedBytes(): number {
-    let bytes = 0
-    for (const { stream } of this.servers()) bytes += stream?.bytesRead ?? 0
-    return bytes
+    return this.client.receivedBytes
   }
 
   /** How much more will arrive that is known of. Bytes. */
@@ -74,13 +66,13 @@ export class Link {
 
   /** What stands under these keys, which must share a slot. */
   async read(keys: readonly string[], waitMs?: number): Promise<(Buffer | null)[]> {
-    if (!this.ready) await this.connected(waitMs)
-    return this.client.mgetBuffer(...keys)
+    if (!this.client.readyFor(keys[0])) await this.connected(waitMs, keys[0])
+    return this.client.mget(keys)
   }
 
   async run({ script, keys, args, waitMs }: Call): Promise<unknown> {
     try {
-      if (!this.ready) await this.connected(waitMs)
+      if (!this.client.readyFor(keys[0])) await this.connected(waitMs, keys[0])
       return await this.#evaluate(script, keys, args)
     } catch (error) {
       // That there is no connection at this moment may mean nothing.
@@ -107,35 +99,37 @@ export class Link {
 
   async #evaluate({ sha, source }: Script, keys: Call['keys'], args: Call['args']): Promise<unknown> {
     try {
-      return await this.client.evalshaBuffer(sha, keys.length, ...keys, ...args)
+      return await this.client.evalsha(sha, keys, args)
     } catch (error) {
       // Redis was restarted, its scripts were flushed, or this node has not seen this one yet. The source runs it as well.
       if (!isReply(error, 'NOSCRIPT')) throw error
-      return this.client.evalBuffer(source, keys.length, ...keys, ...args)
+      return this.client.eval(source, keys, args)
     }
   }
 
   /**
    * Resolves when the client is connected. A client that waits to be connected is.
    *
+   * @param key - that there are commands about: in a Cluster there may be a connection for some and not for others
    * @throws SluiceError where it is not in time, or never will be
    */
-  connected(waitMs = this.#options.waitMs ?? 0): Promise<void> {
-    const { client, ready } = this
+  connected(waitMs = this.#options.waitMs ?? 0, key?: string): Promise<void> {
+    const { client } = this
     const { clock } = this.#options
-    if (ready) return Promise.resolve()
-    // Of a client made with `lazyConnect`. What comes of it is told by its status.
-    if (client.status === 'wait') client.connect().catch(() => {})
-    if (!clock || waitMs <= 0 || client.status === 'end') return Promise.reject(this.#notConnected())
+    if (client.readyFor(key)) return Promise.resolve()
+    client.connect()
+    if (!clock || waitMs <= 0 || client.state === 'ended') return Promise.reject(this.#notConnected())
     return new Promise((resolve, reject) => {
-      const over = (connected: boolean): void => {
+      const over = (connected: boolean, last = !connected): void => {
+        // One of a Cluster's nodes, and another is waited for.
+        if (!last && !client.readyFor(key)) return
         cancel()
         this.#waiting.delete(over)
         if (this.#waiting.size === 0) this.#listen('off')
         if (connected) resolve()
         else reject(this.#notConnected())
       }
-      const cancel = afterWaiting(clock, waitMs, () => over(this.ready))
+      const cancel = afterWaiting(clock, waitMs, () => over(client.readyFor(key), true))
       if (this.#waiting.size === 0) this.#listen('on')
       this.#waiting.add(over)
     })
@@ -154,7 +148,7 @@ export class Link {
   #notConnected(): SluiceError {
     return new SluiceError(
       'ERR_SLUICE_STORE',
-      `There is no connection to Redis (the client is "${this.client.status}"). Sluice goes on without it and uses it as soon as it is back.`,
+      `There is no connection to Redis (the client is "${this.client.state}"). Sluice goes on without it and uses it as soon as it is back.`,
     )
   }
 }

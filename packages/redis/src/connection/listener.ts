@@ -9,7 +9,8 @@ export interface ListenerOptions {
   readonly client: ScriptClient
   /** A connection that does nothing else. */
   readonly connection: ScriptClient
-  readonly channel: string
+  /** Asked when there is a connection: its name carries what is known of a client by then. */
+  readonly channel: () => string
   readonly heard: (text: string) => void
   /** It has gone down, or come back. */
   readonly changed: (live: boolean, cause: unknown) => void
@@ -32,22 +33,26 @@ export class Listener {
   readonly #options: ListenerOptions
   readonly #beatMs: number
   readonly #deadlineMs: number
-  readonly #echoChannel: string
+  #echoChannel = ''
   #live = false
   #closed = false
   #subscribed = false
   #running = false
   #timer: Cancel | undefined
+  readonly #name = randomBytes(9).toString('base64url')
+  readonly #message = (channel: string, text: string): void => {
+    if (this.#closed) return
+    if (channel !== this.#echoChannel) this.#options.heard(text)
+    else if (this.#echo?.text === text) this.#echo.came()
+  }
   #echo: { readonly text: string; readonly came: () => void } | undefined
 
   constructor(options: ListenerOptions) {
     this.#options = options
     this.#beatMs = options.beatMs ?? 1_000
     this.#deadlineMs = options.deadlineMs ?? 500
-    this.#echoChannel = `${options.channel}:${randomBytes(9).toString('base64url')}`
     const { connection } = options
-    connection.on('message', (channel: string, text: string) => this.#message(channel, text))
-    for (const event of ['close', 'end']) connection.on(event, () => this.#lost(new Error('the connection was closed')))
+    connection.on('lost', () => this.#lost(new Error('the connection was closed')))
     connection.on('ready', () => void this.#turn())
     void this.#turn()
   }
@@ -61,12 +66,6 @@ export class Listener {
     this.#closed = true
     this.#live = false
     this.#timer?.()
-  }
-
-  #message(channel: string, text: string): void {
-    if (this.#closed) return
-    if (channel !== this.#echoChannel) this.#options.heard(text)
-    else if (this.#echo?.text === text) this.#echo.came()
   }
 
   #lost(cause: unknown): void {
@@ -98,11 +97,13 @@ export class Listener {
   }
 
   async #begin(): Promise<void> {
-    const { connection, channel } = this.#options
+    const { connection, client } = this.#options
     if (!this.#subscribed) {
       // A client that waits to be connected is not connected for this: its owner may be about to do so.
-      if (connection.status !== 'ready' || this.#options.client.status === 'wait') return
-      await this.#within('subscribe', connection.subscribe(channel, this.#echoChannel))
+      if (!connection.readyFor() || client.state === 'idle') return
+      const channel = this.#options.channel()
+      this.#echoChannel ||= `${channel}:${this.#name}`
+      await this.#within('subscribe', connection.subscribe([channel, this.#echoChannel], this.#message))
       this.#subscribed = true
     }
     // From here on every message comes.

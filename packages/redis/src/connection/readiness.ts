@@ -60,7 +60,7 @@ export async function ready(options: ReadinessOptions, timeoutMs: number): Promi
 async function greet({ link, scripts, write }: ReadinessOptions, waitMs: number): Promise<void> {
   await link.connected(waitMs)
   await Promise.all(
-    link.servers().map((server) => Promise.all(scripts.map(({ source }) => server.script('LOAD', source)))),
+    link.client.servers().map((server) => Promise.all(scripts.map(({ source }) => server.load(source)))),
   )
   await write()
 }

@@ -57,7 +57,7 @@ const known: readonly Known[] = [
     kind: 'unreachable',
     code: 'SLUICE_REDIS_UNREACHABLE',
     pattern:
-      /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT|ENOENT|ECONNRESET|EPIPE|EACCES|CERT|SELF_SIGNED|All sentinels are unreachable|Failed to refresh slots cache|There is no connection|isn't writeable|Connection is closed|longer than/,
+      /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT|ENOENT|ECONNRESET|EPIPE|EACCES|CERT|SELF_SIGNED|All sentinels are unreachable|Failed to refresh slots cache|There is no connection|isn't writeable|Connection is closed|longer than|The client is (closed|offline|not connected)|Socket closed unexpectedly|Socket timeout|Connection timeout|Disconnects client|The command was aborted|root nodes are unavailable|of the sentinels are available/,
     advice: 'Redis cannot be reached, or does not answer. Check the address, the network and the server.',
   },
 ]

@@ -56,7 +56,7 @@ export class Bus {
       clock,
       client,
       connection,
-      channel: lanes.channel,
+      channel: () => lanes.channel,
       heard: (text) => this.#message(text),
       changed: (live, cause) => (live ? this.#lease.begin() : this.#lease.end(cause)),
       beatMs,

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { channelOf, type ScriptClient } from '../../connection/client.ts'
+import { type ChannelOwner, channelOf } from '../../connection/client.ts'
 import { Remembered } from '../../connection/remembered.ts'
 import { unknownRun } from './server-run.ts'
 
@@ -129,17 +129,23 @@ export class Lane {
 /** The lanes of a namespace. Every process must count the same number of them. */
 export class Lanes {
   readonly all: readonly Lane[]
-  /** Where invalidations are told. */
-  readonly channel: string
   /** Of the keys asked for last, since hashing is a good part of what a look-up costs here. */
   readonly #places = new Remembered(rememberedPlaces, (key) => this.#placeOf(key))
   readonly #names = new Remembered(rememberedVariants, variantName)
+  readonly #bus: string
+  readonly #client: ChannelOwner | undefined
 
   /** @param client - whose key prefix and database the channel carries, as the keys do by themselves */
-  constructor(namespace: string, count: number, client?: Pick<ScriptClient, 'options'>) {
+  constructor(namespace: string, count: number, client?: ChannelOwner) {
     const name = `${namespace}:${count}`
     this.all = Array.from({ length: count }, (_, i) => new Lane(name, i))
-    this.channel = channelOf(`${name}:${format}:bus`, client)
+    this.#bus = `${name}:${format}:bus`
+    this.#client = client
+  }
+
+  /** Where invalidations are told. */
+  get channel(): string {
+    return channelOf(this.#bus, this.#client)
   }
 
   place(key: string): Place {

@@ -13,11 +13,6 @@ export interface ReplicationOptions {
   readonly deadlineMs: number
 }
 
-/** A client of one node, as `WAIT` needs it. */
-interface Waiting {
-  wait(replicas: number, timeoutMs: number): Promise<number>
-}
-
 /** Waits until replicas have what was written so far. The first time opens its connection. */
 export class Replication {
   readonly #options: ReplicationOptions
@@ -30,7 +25,14 @@ export class Replication {
   /** How many replicas every node has brought up to date, at the least. 0 where that could not be learnt in time. */
   async confirm(replicas: number): Promise<number> {
     const { clock, deadlineMs } = this.#options
-    return withDeadline(clock, deadlineMs * 2, 'reach its replicas', this.#confirm(replicas)).catch(() => 0)
+    try {
+      return await withDeadline(clock, deadlineMs * 2, 'reach its replicas', this.#confirm(replicas))
+    } catch {
+      // It may have fallen silent: the next time there is another one.
+      this.#client?.close()
+      this.#client = undefined
+      return 0
+    }
   }
 
   async #confirm(replicas: number): Promise<number> {
@@ -43,17 +45,13 @@ export class Replication {
     await Promise.all(
       lanes.all.map((lane: Lane) => link.run({ script: touch, keys: [lane.clock], args: lane.head('') })),
     )
-    const nodes = client.isCluster
-      ? (client as unknown as { nodes(role: 'master'): Waiting[] }).nodes('master')
-      : [client as unknown as Waiting]
-    const reached = await Promise.all(nodes.map((node) => node.wait(replicas, deadlineMs)))
-    return Math.min(...reached.map(Number))
+    return Math.min(...(await Promise.all(client.servers().map((server) => server.wait(replicas, deadlineMs)))))
   }
 
   async #ready(client: ScriptClient): Promise<void> {
-    const { clock, deadlineMs } = this.#options
+    const { clock, deadlineMs, lanes } = this.#options
     const end = clock.now() + deadlineMs
-    while (client.status !== 'ready' && clock.now() < end) {
+    while (!lanes.all.every((lane) => client.readyFor(lane.clock)) && clock.now() < end) {
       await new Promise<void>((resolve) => clock.after(5, resolve))
     }
   }

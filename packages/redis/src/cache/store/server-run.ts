@@ -10,12 +10,12 @@ export const unknownRun = '-'.repeat(runLength)
  * Which run of which server is at the other end of the connection. A server that was restarted, or has taken the place of
  * another, may have lost the last that was written: what it holds of the time before cannot be believed.
  *
- * Asked once for each connection, and known to belong to it by its socket.
+ * Asked once for each connection.
  */
 export class ServerRun {
   readonly #link: Link
-  #known: { readonly stream: unknown; readonly id: string } | undefined
-  #asking: { readonly stream: unknown; readonly id: Promise<string> } | undefined
+  #known: { readonly session: unknown; readonly id: string } | undefined
+  #asking: { readonly session: unknown; readonly id: Promise<string> } | undefined
 
   constructor(link: Link) {
     this.#link = link
@@ -25,19 +25,19 @@ export class ServerRun {
   get id(): string | undefined {
     const { client, ready } = this.#link
     if (client.isCluster) return unknownRun
-    return ready && this.#known !== undefined && this.#known.stream === client.stream ? this.#known.id : undefined
+    return ready && this.#known !== undefined && this.#known.session === client.session ? this.#known.id : undefined
   }
 
   async learn(waitMs?: number): Promise<string> {
     const { client } = this.#link
     await this.#link.connected(waitMs)
-    const { stream } = client
-    if (this.#asking?.stream !== stream || this.#asking === undefined) {
-      const asking = { stream, id: this.#ask() }
+    const { session } = client
+    if (this.#asking?.session !== session || this.#asking === undefined) {
+      const asking = { session, id: this.#ask() }
       this.#asking = asking
       asking.id.then(
         (id) => {
-          this.#known = { stream, id }
+          this.#known = { session, id }
         },
         () => {
           if (this.#asking === asking) this.#asking = undefined
@@ -49,7 +49,7 @@ export class ServerRun {
 
   async #ask(): Promise<string> {
     try {
-      const text = String(await this.#link.client.info('server'))
+      const text = await this.#link.client.info('server')
       return (/^run_id:(\w+)/m.exec(text)?.[1] ?? unknownRun).slice(0, runLength).padEnd(runLength, '-')
     } catch (error) {
       if (isReply(error, 'NOPERM')) return unknownRun

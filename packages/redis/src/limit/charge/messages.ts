@@ -6,7 +6,7 @@ import { nameLength } from '../store/keys.ts'
 export interface ReleaseMessagesOptions {
   readonly clock: Clock
   readonly client: ScriptClient
-  readonly channel: string
+  readonly channel: () => string
   /** Opens a connection to that server: the client's only one, or one of a Cluster. */
   readonly open: (server: ScriptClient) => ScriptClient
   /** Something of the key with that name was given back. */
@@ -64,21 +64,20 @@ export class ReleaseMessages {
     if (this.#wanted || this.#closed) return
     this.#wanted = true
     const { client } = this.#options
-    for (const event of events) client.on(event, this.#changed)
+    client.on('servers', this.#changed)
     this.#attend()
   }
 
   close(): void {
     this.#closed = true
-    for (const event of events) this.#options.client.off(event, this.#changed)
+    this.#options.client.off('servers', this.#changed)
     for (const server of this.#servers.keys()) this.#leave(server)
   }
 
   /** Listens to all servers there are now, and to no others. */
   #attend(): void {
     if (this.#closed) return
-    const { client } = this.#options
-    const servers = client.isCluster ? mastersOf(client) : [client]
+    const servers = this.#options.client.servers()
     for (const server of this.#servers.keys()) if (!servers.includes(server)) this.#leave(server)
     for (const server of servers) if (!this.#servers.has(server)) this.#join(server)
     this.#update()
@@ -109,7 +108,7 @@ export class ReleaseMessages {
     const { listener, connection } = this.#servers.get(server)!
     this.#servers.delete(server)
     listener.close()
-    connection.disconnect()
+    connection.close()
   }
 
   #update(): void {
@@ -122,11 +121,4 @@ export class ReleaseMessages {
     this.#sinceMs = live ? this.#options.clock.now() : Number.POSITIVE_INFINITY
     if (!live) this.#options.lost()
   }
-}
-
-/** What a client of a Cluster tells when it has learnt of other nodes, or of other tasks of theirs. */
-const events = ['+node', '-node', 'refresh'] as const
-
-function mastersOf(cluster: ScriptClient): readonly ScriptClient[] {
-  return (cluster as unknown as { nodes(role: 'master'): ScriptClient[] }).nodes('master')
 }

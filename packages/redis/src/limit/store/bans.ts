@@ -58,10 +58,10 @@ export class RedisBans {
     const { keys, link } = this.#options
     const { client } = link
     const held = new Map<string, HeldBan>()
-    const glob = escaped(client.options?.keyPrefix ?? '') + keys.bansOf(policies)
+    const glob = escaped(client.keyPrefix) + keys.bansOf(policies)
     for await (const piece of keysLike(client, glob, (answer) => this.#inTime(answer))) {
       const wanted = piece.filter((key) => keys.policyOf(key, policies) !== undefined)
-      const parts = inCalls(wanted, client.isCluster === true)
+      const parts = inCalls(wanted, client.isCluster)
       await Promise.all(parts.map((part) => this.#read(part, policies, held)))
     }
     return [...held.values()]

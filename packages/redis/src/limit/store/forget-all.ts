@@ -28,10 +28,10 @@ export async function forgetAll(
   const subjects = new Set<string>()
   const { client } = link
   const inTime = <T>(answer: Promise<T>): Promise<T> => withDeadline(clock, pieceMs, 'reset', answer)
-  const glob = escaped(client.options?.keyPrefix ?? '') + keys.allOf(policy, subject)
+  const glob = escaped(client.keyPrefix) + keys.allOf(policy, subject)
   for await (const piece of keysLike(client, glob, inTime)) {
     for (const key of piece) released(key)
-    for (const part of inCalls(piece, client.isCluster === true)) {
+    for (const part of inCalls(piece, client.isCluster)) {
       const gone = await inTime(link.run({ script: forget, keys: part, args: [keys.channel] }))
       if (Number(gone) > 0) for (const key of part) subjects.add(subjectIn(key))
     }

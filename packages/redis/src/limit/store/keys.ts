@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type Charge, subjectLength } from '@sluice/core'
-import { channelOf, type ScriptClient } from '../../connection/client.ts'
+import { type ChannelOwner, channelOf } from '../../connection/client.ts'
 import { Remembered } from '../../connection/remembered.ts'
 
 /** Of what is written to Redis. Another layout gets another number, so that two versions can share a server. */
@@ -20,16 +20,22 @@ const rememberedQuotas = 10_000
  * with a hash of the subject, which becomes the hash tag.
  */
 export class LimitKeys {
-  /** Where it is told what was given back. */
-  readonly channel: string
   readonly #prefix: string
+  readonly #back: string
+  readonly #client: ChannelOwner | undefined
   readonly #quotas = new Remembered(rememberedQuotas, hashOf)
   readonly #policies = new Remembered(rememberedQuotas, hashOf)
 
   /** @param client - whose key prefix and database the channel carries, as the keys do by themselves */
-  constructor(namespace: string, client?: Pick<ScriptClient, 'options'>) {
+  constructor(namespace: string, client?: ChannelOwner) {
     this.#prefix = `${namespace}:l${format}:{`
-    this.channel = channelOf(`${namespace}:l${format}:back`, client)
+    this.#back = `${namespace}:l${format}:back`
+    this.#client = client
+  }
+
+  /** Where it is told what was given back. */
+  get channel(): string {
+    return channelOf(this.#back, this.#client)
   }
 
   /** In the slot of that subject, to see whether it can be written. */

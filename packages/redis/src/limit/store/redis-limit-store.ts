@@ -56,7 +56,7 @@ export class RedisLimitStore implements LimitStore {
     this.secret = `sluice:${namespace}`
     this.#keys = new LimitKeys(namespace, client)
     this.#decisions = new Decisions({ link, scripts: this.#scripts, periods: this.#periods, now: () => this.#now() })
-    const { channel } = this.#keys
+    const channel = (): string => this.#keys.channel
     const released = (name: string): void => this.#blocked.released(name)
     this.#messages =
       open && new ReleaseMessages({ clock, client, channel, open, released, lost: () => this.#blocked.doubt() })

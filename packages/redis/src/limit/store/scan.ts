@@ -7,12 +7,6 @@ const keysPerPiece = 1_000
 /** How many keys a call touches that no request waits for: Redis does nothing else meanwhile. */
 export const keysPerCall = 200
 
-/** What of a client is used here; the types of ioredis do not tell of it in all versions. */
-interface Scanning extends ScriptClient {
-  scan(cursor: string, ...args: string[]): Promise<[string, string[]]>
-  nodes?(role: 'master'): Scanning[]
-}
-
 /**
  * The keys that look like `glob`, in pieces, without the client's own prefix: of all masters of a Cluster. One that is there
  * from beginning to end comes at least once.
@@ -24,12 +18,11 @@ export async function* keysLike(
   glob: string,
   inTime: <T>(answer: Promise<T>) => Promise<T>,
 ): AsyncGenerator<readonly string[]> {
-  const prefix = client.options?.keyPrefix ?? ''
-  const servers = client.isCluster ? (client as Scanning).nodes!('master') : [client as Scanning]
-  for (const server of servers) {
+  const prefix = client.keyPrefix
+  for (const server of client.servers()) {
     let cursor = '0'
     do {
-      const [next, keys] = await inTime(server.scan(cursor, 'MATCH', glob, 'COUNT', String(keysPerPiece)))
+      const [next, keys] = await inTime(server.scan(cursor, glob, keysPerPiece))
       if (keys.length > 0) yield keys.map((key) => key.slice(prefix.length))
       cursor = next
     } while (cursor !== '0')
