@@ -23,7 +23,10 @@ Promise.all([
       say(`${name}: ${program}`)
       const nodeArgs = ['--experimental-vm-modules', '--no-warnings']
       const env = { SLUICE_REDIS_SERVER: program }
-      const { code, interrupted } = await runTool('jest/bin/jest.js', ['--runInBand', ...files], { env, nodeArgs })
+      const { code, interrupted } = await runTool('jest/bin/jest.js', ['--runInBand', '--forceExit', ...files], {
+        env,
+        nodeArgs,
+      })
       if (interrupted) return 130
       results.push({ name, passed: code === 0 })
     }

@@ -17,7 +17,11 @@ const PACKAGES = [
   { name: 'redis-8.0', suite: 'trixie', program: 'redis' },
 ]
 
-/** Where the libraries of a suite's programs are, if not in the suite itself. */
+/**
+ * Where the libraries of a suite's programs are, if not in the suite itself.
+ *
+ * @type {Readonly<Record<string, readonly string[]>>}
+ */
 const BASES = { 'bookworm-backports': ['bookworm'] }
 
 const CACHE = join(ROOT, '.cache', 'redis-servers')
@@ -47,8 +51,7 @@ async function unpacked() {
   if (!['apt-get', 'dpkg-deb'].every((program) => findProgram(program))) return []
   const servers = []
   for (const one of PACKAGES) {
-    const program = (await runs(one)) ? one : undefined
-    if (program) servers.push({ name: one.name, program: programOf(one) })
+    if (await runs(one)) servers.push({ name: one.name, program: programOf(one) })
     else say(`${one.name} cannot be fetched, or does not run here.`)
   }
   return servers
@@ -101,14 +104,10 @@ async function bringLibraries({ name, suite, program }, options) {
   })
   if (fetched.code !== 0 || !(await unpack(archives, libraries, /^z?lib/))) return false
   const paths = ['usr/lib', 'lib'].flatMap((lib) =>
-    readdirSync(libraries, { withFileTypes: false }).includes(lib.split('/')[0] ?? '')
-      ? readdirSync(join(libraries, lib))
-          .filter((each) => each.endsWith('-linux-gnu'))
-          .map((each) => join(libraries, lib, each))
-      : [],
+    filesIn(join(libraries, lib)).flatMap((file) => (file.endsWith('-linux-gnu') ? [join(libraries, lib, file)] : [])),
   )
   const loader = paths.flatMap((path) =>
-    readdirSync(path)
+    filesIn(path)
       .filter((file) => /^ld-linux.*\.so/.test(file))
       .map((file) => join(path, file)),
   )[0]
@@ -164,9 +163,14 @@ async function packageLists(suite) {
  * @returns {Promise<boolean>} whether all of it is there
  */
 async function unpack(from, to, which = /./) {
-  for (const file of readdirSync(from).filter((name) => name.endsWith('.deb') && which.test(name))) {
+  for (const file of filesIn(from).filter((name) => name.endsWith('.deb') && which.test(name))) {
     const done = await run('dpkg-deb', ['-x', join(from, file), to], { capture: true })
     if (done.code !== 0) return false
   }
   return true
+}
+
+/** @param {string} folder */
+function filesIn(folder) {
+  return existsSync(folder) ? readdirSync(folder) : []
 }
