@@ -95,7 +95,7 @@ function mostInWindow(
     const until = first.fromMs + longestMs
     let inside: Charge[] = []
     let next = 0
-    const ahead = losses.filter(({ fromMs }) => fromMs >= first.fromMs && fromMs < until)
+    const ahead = losses.filter(({ fromMs, untilMs }) => untilMs >= first.fromMs && fromMs < until)
     for (let i = lowest(byEnd, first.fromMs); i < byEnd.length && byEnd[i]!.toMs < until; i++) {
       const charge = byEnd[i]!
       const passed = ahead.filter(({ fromMs }) => fromMs <= charge.toMs)

@@ -2,7 +2,7 @@ import { Agent, request } from 'node:http'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { answerMs } from './check-limits.ts'
-import { type Entry, machineMs } from './history.ts'
+import { type Entry, machineMs, missedMs } from './history.ts'
 import type { RouteName } from './policies.ts'
 import type { ChaosProcess } from './processes.ts'
 
@@ -111,8 +111,13 @@ export class ChaosClient {
 
   /** A process that does not run cannot answer: the time starts again when it does. */
   #deadline(entry: Entry, worker: ChaosProcess, late: () => void): NodeJS.Timeout {
+    let [beatenMs, awayMs] = [machineMs(), 0]
     const timer = setInterval(() => {
-      if (worker.frozen || machineMs() - Math.max(entry.sentMs, worker.awayMs) < answerMs) return
+      // Who asks has to be awake as well.
+      const nowMs = machineMs()
+      if (nowMs - beatenMs > missedMs) awayMs = nowMs
+      beatenMs = nowMs
+      if (worker.frozen || nowMs - Math.max(entry.sentMs, worker.awayMs, awayMs) < answerMs) return
       clearInterval(timer)
       late()
     }, 100)

@@ -56,9 +56,14 @@ export interface History {
 /** Milliseconds of the machine's monotonic clock: the same in every process, whatever their calendars say. */
 export const machineMs = (): number => Number(process.hrtime.bigint()) / 1e6
 
+/** How often a worker says that it runs, and how much later than that it was kept from running. Milliseconds. */
+export const beatMs = 50
+export const missedMs = 250
+
 /** What a worker tells as it happens. It is in the pipe then, also if the worker is killed next. */
 export type Told =
   | { readonly is: 'listening'; readonly port: number }
+  | { readonly is: 'beat'; readonly ms: number }
   | { readonly is: 'asked' | 'admitted' | 'ended'; readonly id: string; readonly ms: number }
   | {
       readonly is: 'decided'

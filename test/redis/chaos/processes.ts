@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { machineMs, type Told } from './history.ts'
+import { machineMs, missedMs, type Told } from './history.ts'
 
 const loader = new URL('../../examples/support/run-typescript.mjs', import.meta.url).href
 const program = fileURLToPath(new URL('./worker.ts', import.meta.url))
@@ -11,7 +11,9 @@ const hosts = ['express5', 'koa', 'fastify', 'node', 'express4']
 
 export interface ProcessOptions {
   readonly env: Readonly<Record<string, string>>
-  readonly tell: (told: Told, process: ChaosProcess) => void
+  readonly tell: (told: Told) => void
+  /** It did not run in between. */
+  readonly missed: (process: ChaosProcess, fromMs: number, untilMs: number) => void
 }
 
 export interface Seen {
@@ -28,6 +30,7 @@ export class ChaosProcess {
   readonly #calls = new Map<number, (value: unknown) => void>()
   #child: ChildProcess | undefined
   #lives = 0
+  #beatenMs = 0
   port = 0
   offsetMs: number
   /** When it was started last, and when it last was not there, or did not run. */
@@ -72,7 +75,8 @@ export class ChaosProcess {
         } else if (told.is === 'answer') {
           this.#calls.get(told.call)?.(told.value)
           this.#calls.delete(told.call)
-        } else this.#options.tell(told, this)
+        } else if (told.is === 'beat') this.#beat(told.ms)
+        else this.#options.tell(told)
       })
       child.once('exit', (code, signal) => {
         this.port = 0
@@ -82,6 +86,7 @@ export class ChaosProcess {
     })
     await listening
     this.awayMs = machineMs()
+    this.#beatenMs = this.awayMs
   }
 
   ask(call: {
@@ -95,6 +100,15 @@ export class ChaosProcess {
       this.#calls.set(number, resolve as (value: unknown) => void)
       this.#child!.send({ call: number, ...call })
     })
+  }
+
+  /** A process that had no turn for a while could neither answer nor hear. */
+  #beat(ms: number): void {
+    if (ms - this.#beatenMs > missedMs) {
+      this.#options.missed(this, this.#beatenMs, ms)
+      this.awayMs = machineMs()
+    }
+    this.#beatenMs = ms
   }
 
   async jump(offsetMs: number): Promise<void> {

@@ -91,7 +91,9 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
       if (!told.allowed) entry.refusedMs = told.ms
     }
   }
-  for (let i = 0; i < processes; i++) workers.push(new ChaosProcess(i, ((i % 3) - 1) * hourMs, { env, tell }))
+  const missed = (worker: ChaosProcess, fromMs: number, untilMs: number): void =>
+    void stage.outages.push({ what: 'busy', fromMs, untilMs, worker: worker.name })
+  for (let i = 0; i < processes; i++) workers.push(new ChaosProcess(i, ((i % 3) - 1) * hourMs, { env, tell, missed }))
 
   const faults: string[] = []
   const violations: string[] = []
@@ -200,6 +202,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     faults.push('boot')
     await stage.absent(async () => {
       await boot()
+      log('booted')
       running.push(stage.watch(until))
       running.push(...clients.map((client) => client.run(until)))
       running.push(...Array.from({ length: 8 }, () => cache.run(own(), until)))

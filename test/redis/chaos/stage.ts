@@ -127,7 +127,7 @@ export class Stage {
       return (
         infos.every((info) => info.includes('cluster_state:ok')) && (await mastersOf(this.#cluster!)).length === masters
       )
-    }, 20_000)
+    }, 60_000)
   }
 
   async freeze(server: RedisServer, ms: number): Promise<void> {

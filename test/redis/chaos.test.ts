@@ -1,0 +1,42 @@
+import { expect, jest, test } from '@jest/globals'
+import { type ChaosReport, runChaos } from './chaos/run.ts'
+
+jest.setTimeout(180_000)
+
+/** It is printed where it fails: `npm run test:chaos -- 60 SEED` repeats its choices. */
+const newSeed = Math.floor(Math.random() * 1_000_000)
+
+function held(
+  { violations, faults, admitted, refused, cacheHits, writes, uncertain }: ChaosReport,
+  seed: number,
+): void {
+  expect({ seed, violations: violations.slice(0, 10) }).toEqual({ seed, violations: [] })
+  expect(faults.length).toBeGreaterThan(2)
+  expect(admitted).toBeGreaterThan(30)
+  expect(refused).toBeGreaterThan(10)
+  expect(cacheHits).toBeGreaterThan(10)
+  expect(writes - uncertain).toBeGreaterThan(3)
+}
+
+test.each([
+  ['reads of Redis, which forgets when it is killed', 11, 'no persistence', false],
+  ['memory in front, and a Redis that persists', newSeed, 'append-only file', true],
+] as const)(
+  'boot, freezes, kills, flushes, clocks and clients that leave: nothing stale, nobody too many: %s',
+  async (_, seed, kind, tier) => {
+    console.info(`chaos, ${kind}: seed ${seed}`)
+    held(await runChaos({ seed, ms: 5_000, kind, tier }), seed)
+  },
+)
+
+test('a limit that lets one in three pass, permits that are kept and a purge that is not waited for are found', async () => {
+  const sabotage = 'admit release purge'
+  const { violations } = await runChaos({ seed: 5, ms: 3_000, kind: 'no persistence', tier: true, sabotage })
+  expect(violations).toEqual(
+    expect.arrayContaining([
+      expect.stringMatching(/^window of \w+: \d+ within/),
+      expect.stringMatching(/^permits of \w+ have not come back/),
+      expect.stringMatching(/was purged/),
+    ]),
+  )
+})
