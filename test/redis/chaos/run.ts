@@ -174,16 +174,20 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
       const all = await Promise.all(workers.map((worker) => worker.ask({ do: 'check', policy: 'log', key: 'here' })))
       return all.every(({ via }) => via === 'store')
     })
+    log('used again')
     if (!here) violations.push('Redis is back, and not used')
     const free = (client: string) => async (): Promise<boolean> =>
       (await workers[0]!.ask({ do: 'peek', policy: 'permits', key: client })).remaining === 3
     // What could not be given back comes back with its lease.
     for (const client of ['ann', 'bob', 'cid', 'dot'])
       if (!(await by(permitTtlMs + 1_000, free(client)))) violations.push(`permits of ${client} have not come back`)
+    log('free')
     await clients[0]!.hold(6, 'calm')
     if (!(await by(1_000, free('calm')))) violations.push('permits of calm requests have not come back at once')
+    log('held')
     const admitted = await clients[0]!.admitted(60, 'calm', 'calm')
     if (admitted !== 25) violations.push(`25 of 60 calm requests were to be let in, and ${admitted} were`)
+    log('admitted')
     // What the first of two policies refuses the second has not been charged: 40 less 25, and what flows in.
     const { remaining } = await workers[1]!.ask({ do: 'peek', policy: 'calmBucket', key: 'calm' })
     if (admitted === 25 && (remaining < 15 || remaining > 15 + 5))
@@ -211,6 +215,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     await trouble()
     over = true
     await Promise.all(running)
+    log('quiet')
     log('calm')
     await calm()
   } finally {
