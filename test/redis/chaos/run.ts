@@ -147,7 +147,9 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
       if (ahead) stage.losses.push(mine)
     },
     ...(long ? { 'long freeze': () => stage.freeze(one(stage.servers), 2_500) } : {}),
-    ...(options.kind === 'Cluster' ? { failover: () => stage.failover(Math.floor(random() * 3)) } : {}),
+    ...(options.kind === 'Cluster'
+      ? { failover: async () => void (await stage.failover(Math.floor(random() * 3))) }
+      : {}),
   }
   const one = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)]!
 

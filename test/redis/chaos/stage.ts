@@ -178,8 +178,8 @@ export class Stage {
       await server.cli('CLIENT', 'KILL', 'TYPE', 'pubsub').catch(() => {})
   }
 
-  /** A master whose replica was cut off before is killed, and the replica takes over: without the last writes. */
-  async failover(which: number): Promise<void> {
+  /** A master whose replica was cut off before is killed, and the replica takes over, without the last writes. Answers with it. */
+  async failover(which: number, meanwhile: () => Promise<unknown> = () => sleep(700)): Promise<RedisServer> {
     const masters = await mastersOf(this.#cluster!)
     const lost = masters[which % masters.length]!
     const replica = await this.#replicaOf(lost.id)
@@ -188,7 +188,7 @@ export class Stage {
     await replica.cli('CONFIG', 'SET', 'masteruser', 'nobody')
     await replica.cli('CONFIG', 'SET', 'masterauth', 'nothing')
     await lost.server.cli('CLIENT', 'KILL', 'TYPE', 'replica')
-    await sleep(700)
+    await meanwhile()
     await this.#out('failover', async () => {
       await this.#loses('failover', cutMs - underWayMs, async () => {
         await lost.server.kill()
@@ -199,6 +199,7 @@ export class Stage {
       await lost.server.restart()
       await this.#whole()
     })
+    return replica
   }
 
   async #replicaOf(id: string): Promise<RedisServer> {
