@@ -168,7 +168,7 @@ function unannounced({ entries, outages }: History): string[] {
       found.push(`${entry.id} was answered ${status} (/${entry.route})`)
     if (status === 429 && entry.admittedMs !== undefined) found.push(`${entry.id} was refused, and handled`)
     if ((status === 200 || status === 401) && entry.admittedMs === undefined)
-      found.push(`${entry.id} was answered ${status}, and never admitted`)
+      found.push(`${entry.id} of ${entry.worker} was answered ${status}, and never admitted (/${entry.route})`)
     return found
   })
 }

@@ -218,7 +218,8 @@ export class Stage {
         if redis.call('PTTL', key) == -1 then found[#found + 1] = key end
       end
       return found`
-    const found = await Promise.all(this.servers.map((server) => server.cli('EVAL', script, '0').catch(() => '')))
+    const masters = this.#cluster ? (await mastersOf(this.#cluster)).map(({ server }) => server) : this.servers
+    const found = await Promise.all(masters.map((server) => server.cli('EVAL', script, '0').catch(() => '')))
     return found.flatMap((text) => text.split('\n').filter(Boolean))
   }
 }

@@ -178,6 +178,9 @@ server.emit = ((event: string, ...args: unknown[]): boolean => {
   tell({ is: 'asked', id, ms: machineMs() })
   for (const end of ['finish', 'close']) res.prependListener(end, () => over(one))
   req.socket.prependOnceListener('close', () => over(one))
+  // The parser tells of a body in a context of its own.
+  const emitOwn = req.emit.bind(req) as (...args: unknown[]) => boolean
+  req.emit = ((...own: unknown[]) => current.run(one, () => emitOwn(...own))) as typeof req.emit
   return current.run(one, () => {
     if (SABOTAGE.includes('admit') && ++seen % 3 === 0 && req.url === '/window') {
       tell({ is: 'admitted', id, ms: machineMs() })
