@@ -154,9 +154,12 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const one = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)]!
 
   async function trouble(): Promise<void> {
-    // All of them in turn, in an order of the seed's.
+    // All of them in turn, in an order of the seed's; in a long run each at least once, however slow the machine is.
     let left: string[] = []
-    for (const end = machineMs() + options.ms; machineMs() < end; ) {
+    for (
+      const end = machineMs() + options.ms;
+      machineMs() < end || (long && faults.length <= Object.keys(kinds).length);
+    ) {
       await sleep(150 + Math.floor(random() * 350))
       if (left.length === 0) left = shuffled(Object.keys(kinds), random)
       const fault = left.pop()!
