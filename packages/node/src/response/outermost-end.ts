@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { Exchange } from '@sluice/core'
+import { fieldsSetOn } from '../watch/set-fields.ts'
 
 type End = ServerResponse['end']
 
@@ -48,4 +49,4 @@ export function watchEnd(response: ServerResponse, exchange: Exchange): (chunk: 
   }
 }
 
-const headOf = (response: ServerResponse): string => JSON.stringify([response.statusCode, response.getHeaders()])
+const headOf = (response: ServerResponse): string => JSON.stringify([response.statusCode, fieldsSetOn(response)])

@@ -17,6 +17,8 @@ export interface KnownObject {
   readonly address: ReadonlySet<string>
   /** What of the request the cache answers itself (`fresh`). */
   readonly delivery: ReadonlySet<string>
+  /** It is the answer's: what is put there while the handler runs is the handler's own. */
+  readonly answers?: boolean | undefined
   /** Values that stand for something with terms of its own (`cookies`, `query`). */
   readonly stands: Readonly<Record<string, (watch: RequestWatch, value: unknown) => unknown>>
 }
@@ -146,6 +148,7 @@ function noteRead(object: object, key: Key, value: unknown): unknown {
   }
   if (name !== undefined && asksRequest(name, value)) return value
   const path = [segmentOf(key)]
+  if (known.answers && watch.wrote(known.root, path)) return value
   watch.value(known.root, path, value)
   if (name === undefined || !followed.has(name) || typeof value !== 'object' || value === null) return value
   // A user of a class of its own is somebody; a session of one is what all sessions are.
