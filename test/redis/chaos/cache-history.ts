@@ -39,10 +39,9 @@ export class CacheHistory {
       const path = writes || random() < 0.6 ? `/items/${item}` : `/memo/${item}`
       const { name } = worker
       const startedMs = machineMs()
-      const reply = worker.port === 0 ? undefined : await this.#ask(worker.port, path, writes).catch((error) => error)
-      if (reply instanceof Error) {
-        if (reply.message === late && worker.name === name && worker.awayMs < startedMs)
-          this.violations.push(`${path} of ${name}: ${late}`)
+      const reply = worker.port === 0 ? undefined : await this.#ask(worker.port, path, writes)
+      if (reply === late) {
+        if (worker.name === name && worker.awayMs < startedMs) this.violations.push(`${path} of ${name}: ${late}`)
       } else if (reply) this.#judge({ item, path, name, startedMs, writes }, reply)
       await sleep(reply ? Math.floor(random() * 8) : 20)
     }
@@ -79,22 +78,26 @@ export class CacheHistory {
       .reduce((floor, { ms, version }) => (ms <= startedMs ? Math.max(floor, version) : floor), 0)
   }
 
-  #ask(port: number, path: string, writes: boolean): Promise<Reply> {
-    return new Promise((resolve, reject) => {
+  /** Answers `undefined` where the connection broke: then the process was killed, or closed one that was idle. */
+  #ask(port: number, path: string, writes: boolean): Promise<Reply | typeof late | undefined> {
+    return new Promise((resolve) => {
       const method = writes ? 'POST' : 'GET'
       const sent = request({ port, host: '127.0.0.1', path, method, agent: this.#agent }, (res) => {
         let body = ''
         res.setEncoding('utf8').on('data', (part) => {
           body += part
         })
-        res.on('error', reject)
+        res.on('error', () => resolve(undefined))
         res.on('end', () =>
           resolve({ status: res.statusCode!, body, cacheStatus: String(res.headers['cache-status'] ?? '') }),
         )
       })
       // Longer than anything that is promised here takes, suspensions included.
-      sent.setTimeout(8_000, () => sent.destroy(new Error(late)))
-      sent.on('error', reject)
+      sent.setTimeout(8_000, () => {
+        resolve(late)
+        sent.destroy()
+      })
+      sent.on('error', () => resolve(undefined))
       sent.end()
     })
   }

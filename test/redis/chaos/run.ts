@@ -72,7 +72,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
       lease: '300ms',
       ...(options.tier ? {} : { tier: false }),
       // So short that leases run out in time for purges to wait for them, and so that nearly all purges resolve.
-      deadlines: { purge: '600ms', limit: '500ms' },
+      deadlines: { read: '300ms', write: '300ms', purge: '600ms', limit: '500ms' },
     }),
   }
   const workers: ChaosProcess[] = []
