@@ -16,6 +16,8 @@ export interface ChaosOptions {
   readonly kind: StageKind
   /** With memory in front of the cache. */
   readonly tier: boolean
+  /** On a slow machine it takes longer than `ms`, until so many requests with limits were made. Default 0. */
+  readonly fewest?: number
   /** Faults that take long: 2.5 s of silence, a process that is gone, a failover. */
   readonly long?: boolean
   /** Breaks a guarantee in the workers on purpose: `admit`, `release`, `purge`. For the test of this test. */
@@ -53,7 +55,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   let rows = 0
   const own = (): (() => number) => generator(options.seed * 1_000 + rows++)
   const [random, slow] = [own(), own()]
-  const { log = () => {}, long = false } = options
+  const { log = () => {}, long = false, fewest = 0 } = options
   const stage = await Stage.start(options.kind)
   const database = await new Database().start()
   // Reads of the database take their time: that is what a purge has to overtake.
@@ -156,10 +158,10 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   async function trouble(): Promise<void> {
     // All of them in turn, in an order of the seed's; in a long run each at least once, however slow the machine is.
     let left: string[] = []
-    for (
-      const end = machineMs() + options.ms;
-      machineMs() < end || (long && faults.length <= Object.keys(kinds).length);
-    ) {
+    const end = machineMs() + options.ms
+    const enough = (): boolean =>
+      machineMs() >= end && seen.entries.size >= fewest && (!long || faults.length > Object.keys(kinds).length)
+    while (!enough()) {
       await sleep(150 + Math.floor(random() * 350))
       if (left.length === 0) left = shuffled(Object.keys(kinds), random)
       const fault = left.pop()!

@@ -182,7 +182,7 @@ server.emit = ((event: string, ...args: unknown[]): boolean => {
   const emitOwn = req.emit.bind(req) as (...args: unknown[]) => boolean
   req.emit = ((...own: unknown[]) => current.run(one, () => emitOwn(...own))) as typeof req.emit
   return current.run(one, () => {
-    if (SABOTAGE.includes('admit') && ++seen % 3 === 0 && req.url === '/window') {
+    if (SABOTAGE.includes('admit') && req.url === '/window' && ++seen % 3 === 0) {
       tell({ is: 'admitted', id, ms: machineMs() })
       res.end('window')
       return true
