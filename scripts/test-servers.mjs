@@ -13,18 +13,9 @@ Promise.all([
   runMain(async () => {
     await install()
     await ensureRedisServer()
-    const usual = [
-      'contract',
-      'store',
-      'look-ups',
-      'forms',
-      'tier',
-      'cluster',
-      'limit-store',
-      'isolation',
-      'acl',
-      'ready',
-    ]
+    const cache = ['contract', 'store', 'look-ups', 'forms', 'tier', 'cluster', 'isolation', 'acl', 'ready', 'restart']
+    const limits = ['store', 'edges', 'differential', 'blocked', 'lease', 'processes', 'cluster', 'trouble']
+    const usual = [...cache, ...limits.map((name) => `limit-${name}`)]
     const given = process.argv.slice(2)
     const files = given.length > 0 ? given : usual.map((name) => `test/redis/${name}.test`)
     const results = []
@@ -32,7 +23,10 @@ Promise.all([
       say(`${name}: ${program}`)
       const nodeArgs = ['--experimental-vm-modules', '--no-warnings']
       const env = { SLUICE_REDIS_SERVER: program }
-      const { code, interrupted } = await runTool('jest/bin/jest.js', ['--runInBand', ...files], { env, nodeArgs })
+      const { code, interrupted } = await runTool('jest/bin/jest.js', ['--runInBand', '--forceExit', ...files], {
+        env,
+        nodeArgs,
+      })
       if (interrupted) return 130
       results.push({ name, passed: code === 0 })
     }

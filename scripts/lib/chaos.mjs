@@ -12,7 +12,7 @@ import { ROOT } from './say.mjs'
  */
 export async function chaos(args) {
   const loader = pathToFileURL(join(ROOT, 'test', 'examples', 'support', 'run-typescript.mjs')).href
-  const program = join(ROOT, 'test', 'redis', 'processes', 'chaos.ts')
+  const program = join(ROOT, 'test', 'redis', 'chaos', 'main.ts')
   const nodeArgs = ['--no-warnings', '--conditions=sluice-source', '--import', loader, program]
   // The loader ends the program when its stdin is closed, which is how it learns that we are gone.
   const child = spawn(process.execPath, [...nodeArgs, ...args], { cwd: ROOT, stdio: ['pipe', 'inherit', 'inherit'] })
