@@ -2,7 +2,7 @@ import type { AddressInfo } from 'node:net'
 import { createServer, connect as dial, type Server, type Socket } from 'node:net'
 
 /**
- * Breaks a connection with a RST. One that is being ended is only closed: Node (20 and 22) then never closes the handle, and
+ * Breaks a connection with a RST. One that is being ended is only closed: Node 20 then never closes the handle, and
  * the process turns in circles when it is to exit.
  */
 export function reset(socket: Socket): void {
