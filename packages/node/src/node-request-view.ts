@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { RequestProperty, RequestView } from '@sluice/core'
-import { parseQuery, splitTarget } from '@sluice/core'
-import { refreshWith, ticketOf } from './refresh/refresh.ts'
+import { notesOn, parseQuery, splitTarget } from '@sluice/core'
+import { refreshWith, ticketIn } from './refresh/refresh.ts'
 import { fieldsBehind } from './watch/fields.ts'
 
 /** Anything node's HTTP servers hand out: HTTP/1.1, or HTTP/2 through the compatibility API. */
@@ -25,8 +25,9 @@ export class NodeRequestView implements RequestView {
   constructor(request: NodeRequest, target: string = request.originalUrl ?? request.url ?? '/') {
     this.request = request
     this.method = request.method ?? 'GET'
-    this.headers = fieldsBehind(request) as NodeRequest['headers']
-    this.ticket = ticketOf(request)
+    const notes = notesOn(request)
+    this.headers = fieldsBehind(request, notes) as NodeRequest['headers']
+    this.ticket = ticketIn(notes)
     // Routers that strip their prefix from `url` keep the whole target elsewhere.
     const { path, query, authority } = splitTarget(target)
     this.path = path

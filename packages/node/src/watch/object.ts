@@ -185,7 +185,7 @@ function makeStandIn(prototype: object): object {
       const { watch, known } = state
       const name = typeof key === 'string' ? key : undefined
       if (name !== undefined) {
-        if (known.delivery.has(name)) return watch.silently(() => Reflect.get(target, key, receiver) as unknown)
+        if (known.delivery.has(name)) return watch.answering(() => Reflect.get(target, key, receiver) as unknown)
         if (known.address.has(name)) {
           watch.field('@ip')
           return watch.silently(() => Reflect.get(target, key, receiver) as unknown)
