@@ -9,6 +9,34 @@ import { type Ctx, describeHosts, type Step, type TestHost, turn } from './harne
 type Native = Record<string | symbol, unknown>
 const requestOf = (c: Ctx): Native => c.raw.req as unknown as Native
 
+/** A framework's response with what somebody has put on it. */
+type Responding = object & { readonly tenant?: string; readonly made?: string }
+
+const tenants = ['acme', 'globex']
+
+/** The names of these two differ from framework to framework, where node's own are not used. */
+type WithFields = {
+  getHeader?(name: string): unknown
+  getHeaders?(): Record<string, unknown>
+  hasHeader?(name: string): boolean
+  get(name: string): unknown
+  has(name: string): boolean
+  readonly headers: Record<string, unknown>
+}
+
+const fieldOf = ({ response }: Ctx, name: string): unknown => {
+  const on = response as WithFields
+  return (on.getHeader ? on.getHeader(name) : on.get(name)) || undefined
+}
+const fieldsOn = ({ response }: Ctx): Record<string, unknown> => {
+  const on = response as WithFields
+  return on.getHeaders ? on.getHeaders() : on.headers
+}
+const hasField = ({ response }: Ctx, name: string): boolean => {
+  const on = response as WithFields
+  return on.hasHeader ? on.hasHeader(name) : on.has(name)
+}
+
 /** What `instanceof` says of it. */
 const isRequest = (request: object): boolean => request instanceof IncomingMessage
 
@@ -112,6 +140,55 @@ describeHosts('observed keys: by value', (host) => {
         expect(answer.header('cache-control')).toMatch(/^private/)
       }
     }
+  })
+
+  const onResponses: readonly (readonly [string, (c: Ctx, tenant: string) => void, (c: Ctx) => unknown])[] = [
+    ['a property', (c, tenant) => Object.assign(c.response, { tenant }), (c) => (c.response as Responding).tenant],
+    ['one of node’s', (c, tenant) => Object.assign(c.raw.res, { tenant }), (c) => (c.raw.res as Responding).tenant],
+    ['a field', (c, tenant) => c.set('X-Tenant', tenant), (c) => fieldOf(c, 'X-Tenant')],
+    ['a field among others', (c, tenant) => c.set('X-Tenant', tenant), (c) => fieldsOn(c)['x-tenant']],
+    [
+      'a field, in JSON',
+      (c, tenant) => c.set('X-Tenant', tenant),
+      (c) => /acme|globex/.exec(JSON.stringify(fieldsOn(c)))?.[0],
+    ],
+    [
+      'that a field is there',
+      (c, tenant) => c.set(`X-${tenant}`, '1'),
+      (c) => tenants.find((one) => hasField(c, `x-${one}`)),
+    ],
+    [
+      'the names of fields',
+      (c, tenant) => c.set(`X-${tenant}`, '1'),
+      (c) => tenants.find((one) => Object.keys(fieldsOn(c)).includes(`x-${one}`)),
+    ],
+  ]
+
+  test.each(onResponses)('what middleware in front left on the response: %s', async (_, put, read) => {
+    const front: Step = (c) => {
+      const tenant = c.header('x-host')
+      if (tenant !== undefined) put(c, tenant)
+    }
+    const app = await boot(host, front, read)
+    for (let round = 1; round <= 3; round++) {
+      for (const tenant of [...tenants, undefined]) {
+        const answer = await app.get('/', tenant === undefined ? {} : { 'x-host': tenant })
+        expect([round, answer.json().seen]).toEqual([round, tenant ?? 'nothing'])
+        if (round === 3) expect(answer.cache).toBe('hit')
+      }
+    }
+  })
+
+  test('what the handler itself puts on the response is no input', async () => {
+    const front: Step = (c) => c.set('X-Request-Id', c.header('x-host') ?? 'none')
+    const app = await boot(host, front, (c) => {
+      c.set('X-Made', 'here')
+      Object.assign(c.response, { made: 'here' })
+      return [fieldOf(c, 'X-Made'), (c.response as Responding).made].join(' ')
+    })
+    const [first, second] = [await app.get('/', { 'x-host': 'a' }), await app.get('/', { 'x-host': 'b' })]
+    expect([first.stored, second.cache, second.json().seen]).toEqual([true, 'hit', 'here here'])
+    expect(second.header('x-request-id')).toBe('b')
   })
 
   test('what is different on every request meets maxVariants, and the advice shows what to write', async () => {

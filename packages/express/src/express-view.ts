@@ -7,7 +7,7 @@ export class ExpressView extends NodeRequestView implements RequestView {
   readonly #request: Request
 
   constructor(request: Request) {
-    super(request)
+    super(request, request.res)
     this.#request = request
   }
 

@@ -15,6 +15,7 @@ import {
   type Warmer,
   warm,
   watchedValue,
+  watchResponse,
   wrapHandler,
 } from '@sluice/node'
 import type { Request, RequestHandler, Response } from 'express'
@@ -76,7 +77,9 @@ const host = {
   view: (request: Request) => new ExpressView(request),
   change(request: Request, change: RequestChange, response: Response): void {
     const watch = changeNodeRequest(request, change)
-    if (watch) response.locals = watchedLocals(watch, response.locals)
+    if (!watch) return
+    response.locals = watchedLocals(watch, response.locals)
+    watchResponse(watch, response)
   },
 }
 

@@ -5,11 +5,12 @@ import { type Middleware, mount, wrapHandler } from './mount.ts'
 import { NodeRequestView } from './node-request-view.ts'
 import { type Warmer, warm } from './warm/warm.ts'
 import { changeNodeRequest } from './watch/watch-request.ts'
+import { watchResponse } from './watch/watch-response.ts'
 
 export * from '@sluice/core'
 export { decodeBody } from './decode-body.ts'
 export { type Middleware, type MountHost, mount, wrapHandler } from './mount.ts'
-export { type NodeRequest, NodeRequestView } from './node-request-view.ts'
+export { type NodeRequest, NodeRequestView, responseRoot } from './node-request-view.ts'
 export { refreshWith, ticketOf } from './refresh/refresh.ts'
 export { type CopyListener, copyBeside, firstPiece, nodeStream } from './response/body-copy.ts'
 export { type Ending, endingOf } from './response/ending.ts'
@@ -31,11 +32,13 @@ export type { WarmSource } from './warm/source.ts'
 export type { FastifyLike, KoaLike, WarmTarget } from './warm/target.ts'
 export { type Warmer, warm } from './warm/warm.ts'
 export { headersOf, overlayHeaders } from './watch/fields.ts'
-export { nodeRequest, requestStands } from './watch/known-objects.ts'
+export { nodeRequest, nodeResponse, requestStands } from './watch/known-objects.ts'
 export { type KnownObject, watchObject } from './watch/object.ts'
 export { RequestWatch } from './watch/request-watch.ts'
+export { type FieldsOwner, fieldsSetOn, watchSetFields } from './watch/set-fields.ts'
 export { canBeWatched, isPlain, watchedValue } from './watch/values.ts'
 export { changeNodeRequest } from './watch/watch-request.ts'
+export { watchResponse } from './watch/watch-response.ts'
 
 /** Sluice on plain node:http: its members answer `(request, response, next)` functions. */
 export type NodeSluice = Sluice<Middleware> & Warmer
@@ -65,7 +68,9 @@ export function createSluice(options?: SluiceOptions): NodeSluice {
 }
 
 const nodeHost = {
-  view: (request: IncomingMessage, _response: ServerResponse) => new NodeRequestView(request),
-  change: (request: IncomingMessage, change: RequestChange, _response: ServerResponse) =>
-    void changeNodeRequest(request, change),
+  view: (request: IncomingMessage, response: ServerResponse) => new NodeRequestView(request, response),
+  change(request: IncomingMessage, change: RequestChange, response: ServerResponse): void {
+    const watch = changeNodeRequest(request, change)
+    if (watch) watchResponse(watch, response)
+  },
 }

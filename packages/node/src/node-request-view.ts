@@ -1,8 +1,9 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { RequestProperty, RequestView } from '@sluice/core'
 import { notesOn, parseQuery, splitTarget } from '@sluice/core'
 import { refreshWith, ticketIn } from './refresh/refresh.ts'
 import { fieldsBehind } from './watch/fields.ts'
+import { type FieldsOwner, fieldsRoot, fieldTexts } from './watch/set-fields.ts'
 
 /** Anything node's HTTP servers hand out: HTTP/1.1, or HTTP/2 through the compatibility API. */
 export type NodeRequest = IncomingMessage & { originalUrl?: string }
@@ -21,9 +22,17 @@ export class NodeRequestView implements RequestView {
   /** The fields as the client sent them, whatever is laid over them for the handler. */
   protected readonly headers: NodeRequest['headers']
 
+  /** The response to it, where the framework has one at hand. */
+  protected readonly response: ServerResponse | undefined
+
   /** @param target - the request target as the client sent it, where the framework keeps it elsewhere */
-  constructor(request: NodeRequest, target: string = request.originalUrl ?? request.url ?? '/') {
+  constructor(
+    request: NodeRequest,
+    response?: ServerResponse,
+    target: string = request.originalUrl ?? request.url ?? '/',
+  ) {
     this.request = request
+    this.response = response
     this.method = request.method ?? 'GET'
     const notes = notesOn(request)
     this.headers = fieldsBehind(request, notes) as NodeRequest['headers']
@@ -93,7 +102,7 @@ export class NodeRequestView implements RequestView {
   }
 
   root(name: string): object | undefined {
-    return name === 'req' ? this.request : undefined
+    return name === 'req' ? this.request : responseRoot('res', name, this.response)
   }
 
   property(name: RequestProperty): unknown {
@@ -106,6 +115,12 @@ export class NodeRequestView implements RequestView {
   refresh(ticket: object): Promise<void> {
     return refreshWith(this.request, this.headers, ticket, undefined)
   }
+}
+
+/** A response, or the fields on it, where that is what a root is called. */
+export function responseRoot(called: string, name: string, response: FieldsOwner | undefined): object | undefined {
+  if (name === called) return response
+  return response && name === fieldsRoot(called) ? fieldTexts(response) : undefined
 }
 
 const hasContentOver2 = (request: NodeRequest): boolean =>

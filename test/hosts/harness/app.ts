@@ -44,6 +44,8 @@ export interface Ctx {
   readonly sluice: ResponseControl
   /** The page of the list, behind `paginate`. */
   readonly page: Page
+  /** What the framework calls a response: `res`, `ctx.response`, `reply`. */
+  readonly response: object
   /** The sockets' side, for what frameworks leave to node. */
   readonly raw: { readonly req: IncomingMessage; readonly res: ServerResponse }
 }

@@ -139,6 +139,7 @@ function context(req: WithIdentity, res: Response): Answering {
     get page() {
       return req.page
     },
+    response: res,
     raw: { req, res },
   }
 }

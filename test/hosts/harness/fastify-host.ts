@@ -124,6 +124,7 @@ function context(request: WithIdentity, reply: FastifyReply): Answering {
     get page() {
       return request.page
     },
+    response: reply,
     raw: { req: request.raw, res: reply.raw },
   }
 }

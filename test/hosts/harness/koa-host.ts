@@ -146,6 +146,7 @@ function context(ctx: Context): Answering {
     get page() {
       return ctx.page
     },
+    response: ctx.response,
     raw: { req: ctx.req, res: ctx.res },
   }
 }

@@ -169,6 +169,7 @@ function context(req: Req, res: Res): Answering {
     get page() {
       return pageOf(req)
     },
+    response: res,
     raw: { req, res },
   }
 }

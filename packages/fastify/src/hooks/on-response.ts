@@ -1,4 +1,5 @@
 import { Fields, type Pipeline } from '@sluice/core'
+import { fieldsSetOn } from '@sluice/node'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { exchangesOf } from '../stages/exchanges.ts'
 import { isSafe, openInvalidation } from './on-send.ts'
@@ -19,7 +20,7 @@ export function makeOnResponse(invalidation: Pipeline) {
     if (entry?.told || exchanges?.touched) return
     if (entry) entry.told = true
     const exchange = entry?.exchange ?? openInvalidation(invalidation, request)
-    const fields = Fields.from(reply.raw.getHeaders())
+    const fields = Fields.from(fieldsSetOn(reply.raw))
     exchange?.onHead({ status: reply.statusCode, fields, before: Fields.from(), body: 'whole', length: 0 })
   }
 }

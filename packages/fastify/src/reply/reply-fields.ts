@@ -1,10 +1,10 @@
 import { Fields, mergedFields, mergeLists } from '@sluice/core'
-import { isLive as isLiveResponse, privately, setStatus } from '@sluice/node'
+import { fieldsSetOn, isLive as isLiveResponse, privately, setStatus } from '@sluice/node'
 import type { FastifyReply } from 'fastify'
 
 /** What is on the response now: Fastify's own fields, and those that somebody put on the raw response. */
 export function fieldsOf(reply: FastifyReply): Fields {
-  return Fields.from(reply.getHeaders())
+  return Fields.from(fieldsSetOn(reply))
 }
 
 /** Names of fields, each with itself in lower case, as Fastify keeps them. */
@@ -72,7 +72,7 @@ function layOver(reply: FastifyReply, name: string, value: string): void {
 
 /** Puts the fields of a response back to what they were when the exchange began. */
 export function restoreFields(reply: FastifyReply, before: Fields): void {
-  for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name)
+  for (const name of Object.keys(fieldsSetOn(reply))) reply.removeHeader(name)
   for (const name of before.names()) setLines(reply, name, before.lines(name))
 }
 

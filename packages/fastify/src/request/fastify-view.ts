@@ -1,5 +1,5 @@
-import { NodeRequestView, type RequestProperty, type RequestView, refreshWith } from '@sluice/node'
-import type { FastifyRequest } from 'fastify'
+import { NodeRequestView, type RequestProperty, type RequestView, refreshWith, responseRoot } from '@sluice/node'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 
 /** A request with Fastify's own ideas of host, protocol, address and route: its `trustProxy` setting included. */
 export class FastifyView extends NodeRequestView implements RequestView {
@@ -10,10 +10,13 @@ export class FastifyView extends NodeRequestView implements RequestView {
   /** Told of what is read of the request while it is not there (yet). */
   missing: ((name: RequestProperty) => void) | undefined
 
+  readonly #reply: FastifyReply | undefined
+
   /** @param route - the pattern, where it is known without asking Fastify */
-  constructor(request: FastifyRequest, route?: string) {
-    super(request.raw)
+  constructor(request: FastifyRequest, reply?: FastifyReply, route?: string) {
+    super(request.raw, reply?.raw)
     this.#request = request
+    this.#reply = reply
     this.#route = route
   }
 
@@ -59,7 +62,8 @@ export class FastifyView extends NodeRequestView implements RequestView {
 
   override root(name: string): object | undefined {
     if (name === 'request') return this.#request
-    return name === 'request.raw' ? this.#request.raw : undefined
+    if (name === 'request.raw') return this.#request.raw
+    return responseRoot('reply', name, this.#reply) ?? responseRoot('reply.raw', name, this.response)
   }
 
   /** Middleware of Express and Connect leaves what it finds on the raw request. */

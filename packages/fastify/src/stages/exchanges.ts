@@ -131,7 +131,7 @@ export function askStages(
 ): MaybePromise<boolean> {
   for (let i = from; i < stages.length; i++) {
     const stage = stages[i]!
-    const opening = stage.pipeline.open(new FastifyView(request, stage.route))
+    const opening = stage.pipeline.open(new FastifyView(request, reply, stage.route))
     if (isPromise(opening)) {
       return opening.then((o) =>
         chain(obey(o, stage, request, reply), (go) => go && askStages(stages, request, reply, i + 1)),
@@ -163,7 +163,7 @@ function obey(opening: Opening, stage: Stage, request: FastifyRequest, reply: Fa
       exchanges.control = exchange.control
       watchCookies(reply, exchange.control)
     }
-    if (exchange.request) changeRequest(request, exchange.request)
+    if (exchange.request) changeRequest(request, reply, exchange.request)
     if (exchange.request?.decode) decodeBody(request.raw, reply.raw, exchange.request.decode)
   }
   return true

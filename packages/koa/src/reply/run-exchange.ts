@@ -5,6 +5,7 @@ import {
   decodeBody,
   type Exchange,
   Fields,
+  fieldsSetOn,
   firstPiece,
   intercept,
   isLive,
@@ -91,7 +92,7 @@ function bytesOf(body: KoaBody): Buffer {
 }
 
 function headOf(ctx: Context, body: KoaBody, { before, written }: Begun): ResponseHead {
-  const headers = ctx.res.getHeaders()
+  const headers = fieldsSetOn(ctx.res)
   const fields = Fields.from(body.kind === 'whole' ? { ...headers, ...body.fields } : headers)
   return {
     status: ctx.status,

@@ -1,4 +1,4 @@
-import { NodeRequestView, type RequestProperty, type RequestView, refreshWith } from '@sluice/node'
+import { NodeRequestView, type RequestProperty, type RequestView, refreshWith, responseRoot } from '@sluice/node'
 import type { Context } from 'koa'
 import { cookiesOf } from './cookies.ts'
 import { routeOf } from './route.ts'
@@ -8,7 +8,7 @@ export class KoaView extends NodeRequestView implements RequestView {
   readonly #ctx: Context
 
   constructor(ctx: Context) {
-    super(ctx.req, ctx.originalUrl)
+    super(ctx.req, ctx.res, ctx.originalUrl)
     this.#ctx = ctx
   }
 
@@ -77,7 +77,8 @@ export class KoaView extends NodeRequestView implements RequestView {
     if (name === 'ctx') return ctx
     if (name === 'ctx.state') return ctx.state
     if (name === 'ctx.request') return ctx.request
-    return name === 'ctx.req' ? ctx.req : undefined
+    if (name === 'ctx.response') return ctx.response
+    return name === 'ctx.req' ? ctx.req : responseRoot('ctx.res', name, ctx.res)
   }
 
   override refresh(ticket: object): Promise<void> {

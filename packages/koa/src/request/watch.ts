@@ -4,15 +4,18 @@ import {
   headersOf,
   type KnownObject,
   nodeRequest,
+  nodeResponse,
   type RequestChange,
   type RequestWatch,
   watchedValue,
   watchObject,
+  watchResponse,
 } from '@sluice/node'
 import type { Context } from 'koa'
 import { watchedCookies } from './cookies.ts'
 
 const knownReq = nodeRequest('ctx.req')
+const knownRes = nodeResponse('ctx.res')
 
 /** What Koa keeps on its objects, and what of the request is in the key. */
 const ofKoa: readonly string[] = (
@@ -42,6 +45,18 @@ const knownRequest: KnownObject = {
   address,
   delivery,
   stands: {},
+}
+
+const ofResponse: readonly string[] =
+  '_body _explicitStatus _explicitNullBody _explicitContentLength attachment redirect back vary has get set append'.split(
+    ' ',
+  )
+
+const knownResponse: KnownObject = {
+  ...knownRequest,
+  root: 'ctx.response',
+  own: new Set([...ofKoa, ...ofResponse]),
+  answers: true,
 }
 
 /** Which parts of the state are looked into: those in which a user or a session stands. */
@@ -79,4 +94,6 @@ function watchContext(ctx: Context, watch: RequestWatch): void {
   else watch.hidden(at.root, at.path, ctx.state)
   watchObject(watch, ctx.request, knownRequest)
   watchObject(watch, ctx, knownContext)
+  watchObject(watch, ctx.response, knownResponse)
+  watchResponse(watch, ctx.res, knownRes)
 }

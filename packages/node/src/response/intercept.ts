@@ -9,6 +9,7 @@ import {
   type Reply,
   type ResponseHead,
 } from '@sluice/core'
+import { fieldsSetOn } from '../watch/set-fields.ts'
 import { BodyCopy } from './body-copy.ts'
 import { type Ending, endingOf } from './ending.ts'
 import { alsoSentWhen } from './headers-sent.ts'
@@ -54,7 +55,7 @@ export interface Begun {
 
 /** Looks at a response on which an exchange begins. The exchange is told of its end from here on. */
 export function begin(response: ServerResponse, exchange: Exchange): Begun {
-  const before = Fields.from(response.getHeaders())
+  const before = Fields.from(fieldsSetOn(response))
   const ending = endingOf(response, (outcome) => exchange.onClose(outcome))
   // Who never sees a body stores none, and does not ask.
   const written = exchange.onBody && watchWritten(response, before)
@@ -92,7 +93,7 @@ export function intercept(
   /** The head is known: ask what to do with the body. */
   const decide = (body: ResponseHead['body'], length: number | undefined, isEarly = false): BodyPlan => {
     clearTimeout(early)
-    const fields = Fields.from(response.getHeaders())
+    const fields = Fields.from(fieldsSetOn(response))
     head = {
       status: response.statusCode,
       fields,

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { Exchange, ReadObserver } from '@sluice/core'
+import { fieldsSetOn } from '../watch/set-fields.ts'
 
 type End = ServerResponse['end']
 
@@ -87,4 +88,4 @@ class Way {
   }
 }
 
-const headOf = (response: ServerResponse): string => JSON.stringify([response.statusCode, response.getHeaders()])
+const headOf = (response: ServerResponse): string => JSON.stringify([response.statusCode, fieldsSetOn(response)])

@@ -1,5 +1,6 @@
 import { ServerResponse } from 'node:http'
 import { displayName, type Fields, mergedFields, mergeLists, type Reply } from '@sluice/core'
+import { fieldsSetOn } from '../watch/set-fields.ts'
 import { setStatus } from './written-fields.ts'
 
 /**
@@ -119,7 +120,7 @@ export function removeFields(response: ServerResponse, names: readonly string[])
 
 /** Puts the fields of a response back to what they were when the exchange began; those nobody changed are left alone. */
 export function restoreFields(response: ServerResponse, before: Fields): void {
-  for (const name of response.getHeaderNames()) if (!before.has(name)) response.removeHeader(name)
+  for (const name of Object.keys(fieldsSetOn(response))) if (!before.has(name)) response.removeHeader(name)
   for (const name of before.names()) {
     const lines = before.lines(name)
     const there = response.getHeader(name)

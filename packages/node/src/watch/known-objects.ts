@@ -45,6 +45,25 @@ export function nodeRequest(root: string): KnownObject {
   })
 }
 
+/** What middleware that everybody uses keeps on a response for itself, and what the handler makes of it. */
+const onResponses: readonly string[] =
+  'req app locals sluice _startAt _startTime __onFinished __statusCode flush charset responseTime cookie cookies allLogs err'.split(
+    ' ',
+  )
+
+/** A node response, whoever has it: `res` on Express, `ctx.res`, `reply.raw`. */
+export function nodeResponse(root: string): KnownObject {
+  return Object.freeze({ root, own: new Set([...ofNode(), ...onResponses]), ...nothing })
+}
+
+const nothing = Object.freeze({
+  answers: true,
+  derived: new Set<string>(),
+  address: new Set<string>(),
+  delivery: new Set<string>(),
+  stands: Object.freeze({}),
+})
+
 /** What middleware has parsed of the request. Each part has a term of its own. */
 export const requestStands: KnownObject['stands'] = Object.freeze({
   cookies: watchCookies,

@@ -17,6 +17,8 @@ export interface KnownObject {
   readonly address: ReadonlySet<string>
   /** What of the request the cache answers itself (`fresh`). */
   readonly delivery: ReadonlySet<string>
+  /** It is the answer's: what is put there while the handler runs is the handler's own. */
+  readonly answers?: boolean | undefined
   /** Values that stand for something with terms of its own (`cookies`, `query`). */
   readonly stands: Readonly<Record<string, (watch: RequestWatch, value: unknown) => unknown>>
 }
@@ -146,6 +148,7 @@ function noteRead(object: object, key: Key, value: unknown): unknown {
   }
   if (name !== undefined && asksRequest(name, value)) return value
   const path = [segmentOf(key)]
+  if (known.answers && watch.wrote(known.root, path)) return value
   watch.value(known.root, path, value)
   if (name === undefined || !followed.has(name) || typeof value !== 'object' || value === null) return value
   // A user of a class of its own is somebody; a session of one is what all sessions are.
@@ -181,6 +184,8 @@ function makeStandIn(prototype: object): object {
   return new Proxy(Object.create(prototype) as object, {
     get(target, key, receiver: object) {
       const state = stateOf(receiver)
+      // Nearly all there is to get: methods of node's and of the framework's, a dozen for each answer.
+      if (state?.known.own.has(key)) return state.watch.trusted(target, key, receiver)
       if (!state || isOfLibrary(key) || key in Object.prototype) return Reflect.get(target, key, receiver) as unknown
       const { watch, known } = state
       const name = typeof key === 'string' ? key : undefined
@@ -198,7 +203,6 @@ function makeStandIn(prototype: object): object {
           )
         }
       }
-      if (known.own.has(key)) return watch.trusting(() => Reflect.get(target, key, receiver) as unknown)
       const found = inherited(prototype, key)
       if (!found) {
         // What is not there for this request may be there for another. Of symbols that is nobody's business but a library's.
