@@ -1,7 +1,7 @@
 /**
  * The script time a limiter adds to a request, without sockets: requests and responses are node's own objects, given to
  * the application by hand. What limit-http measures with the noise of a network is told apart here.
- * `npm run bench -- limit-script`
+ * `npm run bench -- limit-script`; arguments behind it choose frameworks.
  *
  * Goal: less than the limiter people use on that framework.
  */
@@ -95,7 +95,9 @@ function ask(app) {
 }
 
 const count = 4_000
+const wanted = process.argv.slice(2)
 for (const [framework, apps] of Object.entries(groups)) {
+  if (wanted.length > 0 && !wanted.includes(framework)) continue
   const names = Object.keys(apps)
   const took = new Map(names.map((name) => [name, []]))
   for (let round = 0; round < 20; round++) {
