@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { RequestProperty, RequestView } from '@sluice/core'
-import { parseQuery, splitTarget } from '@sluice/core'
-import { refreshWith, ticketOf } from './refresh/refresh.ts'
+import { notesOn, parseQuery, splitTarget } from '@sluice/core'
+import { refreshWith, ticketIn } from './refresh/refresh.ts'
 import { whenOver } from './response/ending.ts'
 import { fieldsBehind } from './watch/fields.ts'
 import { type FieldsOwner, fieldsRoot, fieldTexts } from './watch/set-fields.ts'
@@ -35,8 +35,9 @@ export class NodeRequestView implements RequestView {
     this.request = request
     this.response = response
     this.method = request.method ?? 'GET'
-    this.headers = fieldsBehind(request) as NodeRequest['headers']
-    this.ticket = ticketOf(request)
+    const notes = notesOn(request)
+    this.headers = fieldsBehind(request, notes) as NodeRequest['headers']
+    this.ticket = ticketIn(notes)
     // Routers that strip their prefix from `url` keep the whole target elsewhere.
     const { path, query, authority } = splitTarget(target)
     this.path = path

@@ -2,6 +2,7 @@ import type { Opening, Pipeline } from '../../exchange/exchange.ts'
 import type { Policy } from '../policy/policy.ts'
 import { Admission } from './admission.ts'
 import type { LimiterParts } from './parts.ts'
+import { PlainAdmission } from './plain.ts'
 
 /** A stage of requests that counts them against one or several policies, charged together or not at all. */
 export interface LimitPipeline extends Pipeline {
@@ -19,6 +20,7 @@ const proceed: Opening = Object.freeze({ kind: 'proceed' })
 export function limitPipeline(parts: LimiterParts, policies: readonly Policy[]): LimitPipeline {
   const delays = policies.some(({ slowDown }) => slowDown) ? parts.delays : undefined
   const stage = Object.freeze({ parts, policies, delays })
+  const plain = PlainAdmission.of(stage)
   return Object.freeze<LimitPipeline>({
     name: 'limit',
     phase: policies.some(({ phase }) => phase === 'preHandler') ? 'preHandler' : 'onRequest',
@@ -33,6 +35,7 @@ export function limitPipeline(parts: LimiterParts, policies: readonly Policy[]):
     open(view) {
       // A refresh in the background is made by us, for nobody.
       if (view.ticket !== undefined) return proceed
+      if (plain?.ready) return plain.open(view)
       const mark = parts.marks.get(view.native)
       return mark?.exempt ? proceed : new Admission(stage, view, mark).decide()
     },
