@@ -46,6 +46,18 @@ export class ExpressView extends NodeRequestView implements RequestView {
     return this.#request.app?.get('query parser') !== false && super.queryParsed
   }
 
+  override get addressOf(): (request: object) => string | undefined {
+    const { app } = this.#request
+    let known = addresses.get(app)
+    if (!known) {
+      // Its own getter, on a request that Express has not seen.
+      known = (raw) =>
+        Reflect.get((app as unknown as { request: object }).request, 'ip', withApp(raw, app)) as string | undefined
+      addresses.set(app, known)
+    }
+    return known
+  }
+
   override property(name: RequestProperty): unknown {
     const found = super.property(name)
     if (found !== undefined || (name !== 'user' && name !== 'session')) return found
@@ -80,5 +92,10 @@ export class ExpressView extends NodeRequestView implements RequestView {
     return refreshWith(this.#request, this.headers, ticket, app as never)
   }
 }
+
+const withApp = (raw: object, app: object): object => Object.create(raw, { app: { value: app } }) as object
+
+/** One for each application. */
+const addresses = new WeakMap<object, (request: object) => string | undefined>()
 
 const plainProtocols = /^https?(?:[ \t]*,[ \t]*https?)*$/

@@ -1,12 +1,14 @@
 /** Sluice for Koa 2 and 3. */
 import { createSurface, type Page, type ResponseControl, type Sluice, type SluiceOptions } from '@sluice/core'
-import { type Warmer, warm } from '@sluice/node'
+import { completed, type Front, type Warmer } from '@sluice/node'
 import type { Context, Middleware } from 'koa'
 import { mountKoa, wrapKoa } from './mount.ts'
 import { KoaView } from './request/koa-view.ts'
 
 export * from '@sluice/core'
 export {
+  type Front,
+  type FrontOptions,
   progressLine,
   type WarmCounts,
   type WarmOptions,
@@ -26,7 +28,7 @@ declare module 'koa' {
 }
 
 /** Sluice on Koa: its members answer middleware. */
-export type KoaSluice = Sluice<Middleware> & Warmer
+export type KoaSluice = Sluice<Middleware> & Warmer & Front
 
 /**
  * @throws SluiceError when an option is wrong
@@ -45,5 +47,5 @@ export type KoaSluice = Sluice<Middleware> & Warmer
  * ```
  */
 export function createSluice(options?: SluiceOptions): KoaSluice {
-  return { ...createSurface(options, mountKoa, wrapKoa, (ctx: Context) => new KoaView(ctx)), warm }
+  return completed(createSurface(options, mountKoa, wrapKoa, (ctx: Context) => new KoaView(ctx)))
 }

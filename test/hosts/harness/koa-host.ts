@@ -26,6 +26,7 @@ async function boot(Koa: typeof Koa3, spec: AppSpec, clock: Parameters<HostKind[
   // The default handler answers; this one would also print.
   app.silent = true
   app.proxy = spec.proxy ?? false
+  if (spec.compress) app.use(sluice.compress(spec.compress))
   for (const middleware of limitsOf(sluice, spec)) app.use(middleware)
   app.use(parseBody)
   for (const step of spec.use ?? []) app.use(asMiddleware(step))
@@ -35,7 +36,7 @@ async function boot(Koa: typeof Koa3, spec: AppSpec, clock: Parameters<HostKind[
     router.register(route.path, method === 'GET' ? ['HEAD', 'GET'] : [method], chainOf(route, sluice) as never[])
   }
   app.use(router.routes() as unknown as Middleware)
-  return { server: serverOf(spec, app.callback()), sluice }
+  return { server: serverOf(spec, app.callback(), sluice), sluice }
 }
 
 function chainOf(route: Route, sluice: ReturnType<typeof createSluice>): Middleware[] {

@@ -51,12 +51,25 @@ export interface RequestView {
   readonly native: object
   /** The refresh this request was made for by {@link RequestView.refresh}; `undefined` for a client's request. */
   readonly ticket: object | undefined
+  /** What a front door in front of the application has noted on the request; `undefined` where there is none. */
+  readonly frontPlace?: string | undefined
+  /** Tells the client's address of any raw request to the same application, as the framework would. Holds no request. */
+  readonly addressOf?: ((request: object) => string | undefined) | undefined
+  /** Tells, once, of the head that was sent in the end, whoever shaped it on its way out. Absent where the host cannot. */
+  whenSent?(listener: (head: SentHead) => void): void
   /**
    * Makes this request again inside the process, through the whole application and without a client: how a stale entry
    * is refreshed in the background. The pipeline finds `ticket` on the new request's view. Resolves when that response
    * has ended, however it did; never rejects. Absent where the host cannot.
    */
   refresh?(ticket: object): Promise<void>
+}
+
+/** The head of a response as it went out. */
+export interface SentHead {
+  readonly status: number
+  /** Flat list of alternating names and values. */
+  readonly fields: readonly string[]
 }
 
 export type RequestProperty = 'user' | 'session' | 'cookies' | 'body' | 'params' | 'query'

@@ -170,6 +170,7 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
       marks.needed = true
       return Object.freeze<Pipeline>({
         name: 'exempt',
+        atFront: 'runs',
         open(view) {
           charger.giveBack(marks.exempt(view.native))
           return { kind: 'proceed' }

@@ -4,7 +4,7 @@ import type { SluiceEvents } from '../base/events.ts'
 import { checkOptions, rule } from '../base/options.ts'
 import { type Duration, durationMs } from '../base/units.ts'
 import { RequestContext } from '../exchange/context.ts'
-import type { BodyPlan, Exchange, Opening, Pipeline } from '../exchange/exchange.ts'
+import type { AtFront, BodyPlan, Exchange, Opening, Pipeline } from '../exchange/exchange.ts'
 import { ianaProblem, problem } from '../exchange/problem.ts'
 import type { RequestView } from '../exchange/request-view.ts'
 import { Gradient2, type Gradient2Options } from './gradient2.ts'
@@ -99,7 +99,11 @@ export function createShedder({ clock, events, sampler, random = Math.random }: 
     pipeline(options = {}) {
       const stage = new Stage(resolve(options), { clock, monitor, events, random })
       stages.push(stage)
-      return Object.freeze<Pipeline>({ name: 'shed', open: (view) => stage.open(view) })
+      const atFront: AtFront =
+        typeof options?.priority === 'function'
+          ? { reason: "a `shed` in front of it asks a function of the application's" }
+          : 'runs'
+      return Object.freeze<Pipeline>({ name: 'shed', atFront, open: (view) => stage.open(view) })
     },
     stats: () => ({ ...monitor.read(), stages: stages.map((stage) => stage.stats()) }),
     close: () => monitor.close(),

@@ -54,6 +54,17 @@ export class KoaView extends NodeRequestView implements RequestView {
     return keyed
   }
 
+  override get addressOf(): (request: object) => string | undefined {
+    const { app } = this.#ctx
+    let known = addresses.get(app)
+    if (!known) {
+      // Its own getter, on a request that Koa has not seen.
+      known = (raw) => (Object.create(app.request, { app: { value: app }, req: { value: raw } }) as Context).ip
+      addresses.set(app, known)
+    }
+    return known
+  }
+
   override property(name: RequestProperty): unknown {
     const ctx = this.#ctx
     switch (name) {
@@ -92,5 +103,8 @@ export class KoaView extends NodeRequestView implements RequestView {
     return this.#ctx.app.proxy ? this.header(name) || undefined : undefined
   }
 }
+
+/** One for each application. */
+const addresses = new WeakMap<object, (request: object) => string | undefined>()
 
 const plainProtocols = /^(?:https?)(?:[ \t]*,[ \t]*https?)*$/

@@ -1,4 +1,5 @@
-import type { Opening, Pipeline } from '../../exchange/exchange.ts'
+import { isOfRawRequest } from '../../exchange/client/by.ts'
+import type { AtFront, Opening, Pipeline } from '../../exchange/exchange.ts'
 import type { Policy } from '../policy/policy.ts'
 import { Admission } from './admission.ts'
 import type { LimiterParts } from './parts.ts'
@@ -20,6 +21,7 @@ export function limitPipeline(parts: LimiterParts, policies: readonly Policy[]):
   const stage = Object.freeze({ parts, policies })
   return Object.freeze<LimitPipeline>({
     name: 'limit',
+    atFront: atFrontOf(policies),
     phase: policies.some(({ phase }) => phase === 'preHandler') ? 'preHandler' : 'onRequest',
     phaseGiven: policies.every(({ phaseGiven }) => phaseGiven),
     per() {
@@ -36,4 +38,14 @@ export function limitPipeline(parts: LimiterParts, policies: readonly Policy[]):
       return mark?.exempt ? proceed : new Admission(stage, view, mark).decide()
     },
   })
+}
+
+/** Where the policies ask nothing of the application, they can be charged before it has seen the request. */
+function atFrontOf(policies: readonly Policy[]): AtFront {
+  for (const { name, key, rate, cost, countIf, skip, respond } of policies) {
+    const asks = rate ?? countIf ?? skip ?? respond ?? (typeof cost === 'function' ? cost : undefined)
+    if (asks !== undefined) return { reason: `limit \`${name}\` in front of it asks a function of the application's` }
+    if (!isOfRawRequest(key)) return { reason: `the key of limit \`${name}\` in front of it needs the framework` }
+  }
+  return 'runs'
 }
