@@ -280,3 +280,32 @@ describeHosts('in front of the application', (host) => {
     expect(said).toEqual([expect.stringContaining('sluice.front(app)')])
   })
 })
+
+describeHosts('in front of the application: everybody is charged first', (host) => {
+  test('hits, misses and what is not there; the same policy further on does not charge again', async () => {
+    const { fronted } = await both(host, {
+      front: { limit: 'all' },
+      sluice: { limits: { all: '12/min' } },
+      limit: ['all'],
+    })
+    const seen = atTheDoor(fronted)
+    for (let i = 0; i < 10; i++) {
+      const answer = await fronted.get('/cities')
+      expect([answer.status, answer.header('ratelimit')]).toEqual([200, expect.stringContaining(`r=${11 - i};`)])
+    }
+    expect((await fronted.get('/cities?other')).status).toBe(200)
+    expect((await fronted.get('/none')).status).toBe(404)
+    const refused = await fronted.get('/cities')
+    expect([refused.status, refused.header('retry-after'), refused.header('content-type')]).toEqual([
+      429,
+      expect.stringMatching(/^\d+$/),
+      'application/problem+json',
+    ])
+    expect(seen.count).toBeGreaterThan(5)
+  })
+
+  test('what needs the framework is refused at start-up', async () => {
+    const limit = { rate: '5/min', key: by.user, name: 'users' }
+    await expect(both(host, { front: { limit } })).rejects.toThrow('front.limit')
+  })
+})

@@ -47,15 +47,7 @@ export class ExpressView extends NodeRequestView implements RequestView {
   }
 
   override get addressOf(): (request: object) => string | undefined {
-    const { app } = this.#request
-    let known = addresses.get(app)
-    if (!known) {
-      // Its own getter, on a request that Express has not seen.
-      known = (raw) =>
-        Reflect.get((app as unknown as { request: object }).request, 'ip', withApp(raw, app)) as string | undefined
-      addresses.set(app, known)
-    }
-    return known
+    return addressOf(this.#request.app)
   }
 
   override property(name: RequestProperty): unknown {
@@ -91,6 +83,18 @@ export class ExpressView extends NodeRequestView implements RequestView {
     while (app?.parent) app = app.parent as { parent?: unknown }
     return refreshWith(this.#request, this.headers, ticket, app as never)
   }
+}
+
+/** Tells the client's address of a raw request as this application would. */
+export function addressOf(app: object): (request: object) => string | undefined {
+  let known = addresses.get(app)
+  if (!known) {
+    const { request } = app as { request: object }
+    // Its own getter, on a request that Express has not seen.
+    known = (raw) => Reflect.get(request, 'ip', withApp(raw, app)) as string | undefined
+    addresses.set(app, known)
+  }
+  return known
 }
 
 const withApp = (raw: object, app: object): object => Object.create(raw, { app: { value: app } }) as object

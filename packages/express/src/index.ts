@@ -20,7 +20,7 @@ import {
   wrapHandler,
 } from '@sluice/node'
 import type { Request, RequestHandler, Response } from 'express'
-import { ExpressView } from './express-view.ts'
+import { addressOf, ExpressView } from './express-view.ts'
 
 export * from '@sluice/core'
 export {
@@ -72,6 +72,7 @@ export function createSluice(options?: SluiceOptions): ExpressSluice {
       (pipeline, handler) => wrapHandler<Request, Response>(pipeline, host, handler),
       (request: Request) => new ExpressView(request),
     ),
+    (app) => ('request' in app ? addressOf(app) : undefined),
   )
 }
 

@@ -51,7 +51,7 @@ export interface Front {
    * **What stands in front of a route with `front: true` does not run for a hit.** Answers requests to such routes from the memory
    * of this process before the application has seen them; all others are the application's.
    *
-   * @param app - the application: Express's itself, Koa's `app.callback()`, any request listener of node's
+   * @param app - the application: Express's itself, Koa's, any request listener of node's
    * @throws SluiceError when an option is wrong
    * @example
    * ```ts
@@ -59,7 +59,12 @@ export interface Front {
    * createServer(sluice.front(app)).listen(3000)
    * ```
    */
-  front(app: RequestListener, options?: FrontOptions): RequestListener
+  front(app: RequestListener | Callable, options?: FrontOptions): RequestListener
+}
+
+/** A Koa application: only it knows whose word it takes for a client's address, which `front({ limit })` must. */
+export interface Callable {
+  callback(): RequestListener
 }
 
 /**
@@ -86,10 +91,20 @@ export function createSluice(options?: SluiceOptions): NodeSluice {
 }
 
 /** A surface with what is node's: for frameworks that are given to a server as a listener. */
-export function completed<S extends object>(surface: S): S & Warmer & Front {
+export function completed<S extends object>(surface: S, addressing?: Addressing): S & Warmer & Front {
   const access = frontAccess(surface)
-  return { ...surface, warm, front: (app, options) => frontListener(access, app, options) }
+  return {
+    ...surface,
+    warm,
+    front(app, options) {
+      const handler = typeof app === 'function' ? app : app.callback()
+      return frontListener({ access, handler, addressOf: addressing?.(app, options) }, options)
+    },
+  }
 }
+
+/** How an application tells the client's address of a raw request. @throws SluiceError where a limit needs that and it cannot be told */
+export type Addressing = (app: object, options?: FrontOptions) => ((request: object) => string | undefined) | undefined
 
 const nodeHost = {
   view: (request: IncomingMessage, response: ServerResponse) => new NodeRequestView(request, response),

@@ -71,6 +71,10 @@ export class NodeRequestView implements RequestView {
     return this.request
   }
 
+  get incoming(): object {
+    return this.request
+  }
+
   get keyedFields(): readonly string[] {
     return none
   }

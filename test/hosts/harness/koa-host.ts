@@ -36,7 +36,7 @@ async function boot(Koa: typeof Koa3, spec: AppSpec, clock: Parameters<HostKind[
     router.register(route.path, method === 'GET' ? ['HEAD', 'GET'] : [method], chainOf(route, sluice) as never[])
   }
   app.use(router.routes() as unknown as Middleware)
-  return { server: serverOf(spec, app.callback(), sluice), sluice }
+  return { server: serverOf(spec, spec.front ? app : app.callback(), sluice), sluice }
 }
 
 function chainOf(route: Route, sluice: ReturnType<typeof createSluice>): Middleware[] {

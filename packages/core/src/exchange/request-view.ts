@@ -49,6 +49,8 @@ export interface RequestView {
   readonly keyedFields: readonly string[]
   /** Express's or node's `req`, Koa's `ctx`, Fastify's `request`. Also the identity that state is kept under. */
   readonly native: object
+  /** Node's own request, whatever the framework made of it. Absent: `native`. */
+  readonly incoming?: object | undefined
   /** The refresh this request was made for by {@link RequestView.refresh}; `undefined` for a client's request. */
   readonly ticket: object | undefined
   /** What a front door in front of the application has noted on the request; `undefined` where there is none. */

@@ -172,7 +172,7 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
         name: 'exempt',
         atFront: 'runs',
         open(view) {
-          charger.giveBack(marks.exempt(view.native))
+          charger.giveBack(marks.exempt(view.incoming ?? view.native))
           return { kind: 'proceed' }
         },
       })

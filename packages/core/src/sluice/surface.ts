@@ -1,3 +1,4 @@
+import { optionError } from '../base/errors.ts'
 import type { Listener } from '../base/events.ts'
 import type { Duration } from '../base/units.ts'
 import type { ConditionOptions } from '../cache/condition.ts'
@@ -288,6 +289,14 @@ export function createSurface<Middleware>(
   }
   accesses.set(surface, {
     door: front,
+    limit(policies) {
+      engine.limits()
+      const pipeline = quiet(engine.limiter.pipeline(...policies))
+      if (typeof pipeline.atFront === 'object') {
+        throw optionError('front.limit', 'must be told by the raw request alone', policies)
+      }
+      return pipeline
+    },
     told: (view, { reply, hit }, { request, response }) => {
       if (!engine.events.wants('front')) return
       const { status, body } = reply
@@ -303,6 +312,12 @@ export function createSurface<Middleware>(
 /** What a host needs to answer in front of an application. */
 export interface FrontAccess {
   readonly door: FrontDoor
+  /**
+   * A stage that charges requests before the application has seen them.
+   *
+   * @throws SluiceError where a policy asks the framework or a function of the application's
+   */
+  limit(policies: readonly PolicyInput[]): Pipeline
   /** Tells the listeners of an answer that was given there. */
   told(view: RequestView, answer: FrontAnswer, native: { readonly request: object; readonly response: object }): void
 }

@@ -55,14 +55,7 @@ export class KoaView extends NodeRequestView implements RequestView {
   }
 
   override get addressOf(): (request: object) => string | undefined {
-    const { app } = this.#ctx
-    let known = addresses.get(app)
-    if (!known) {
-      // Its own getter, on a request that Koa has not seen.
-      known = (raw) => (Object.create(app.request, { app: { value: app }, req: { value: raw } }) as Context).ip
-      addresses.set(app, known)
-    }
-    return known
+    return addressOf(this.#ctx.app)
   }
 
   override property(name: RequestProperty): unknown {
@@ -102,6 +95,17 @@ export class KoaView extends NodeRequestView implements RequestView {
   #forwarded(name: string): string | undefined {
     return this.#ctx.app.proxy ? this.header(name) || undefined : undefined
   }
+}
+
+/** Tells the client's address of a raw request as this application would. */
+export function addressOf(app: Context['app']): (request: object) => string | undefined {
+  let known = addresses.get(app)
+  if (!known) {
+    // Its own getter, on a request that Koa has not seen.
+    known = (raw) => (Object.create(app.request, { app: { value: app }, req: { value: raw } }) as Context).ip
+    addresses.set(app, known)
+  }
+  return known
 }
 
 /** One for each application. */

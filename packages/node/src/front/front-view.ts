@@ -1,20 +1,31 @@
-import type { ServerResponse } from 'node:http'
+import type { RequestListener, ServerResponse } from 'node:http'
 import type { RequestView, SeenAs } from '@sluice/core'
 import { type NodeRequest, NodeRequestView } from '../node-request-view.ts'
 import { refreshWith } from '../refresh/refresh.ts'
 
-type Handler = (request: NodeRequest, response: ServerResponse) => unknown
+/** What a view is made of. */
+export interface FrontRequest {
+  readonly request: NodeRequest
+  readonly response: ServerResponse
+  readonly handler: RequestListener
+  /** Of a place that is known. */
+  readonly seenAs: SeenAs | undefined
+  readonly addressOf: ((request: object) => string | undefined) | undefined
+}
 
 /** A request in front of its application: what of it does not show in the raw request is as the framework saw others. */
 export class FrontView extends NodeRequestView implements RequestView {
   readonly #seenAs: SeenAs | undefined
-  readonly #handler: Handler
+  readonly #addressOf: FrontRequest['addressOf']
+  readonly #handler: RequestListener
+  readonly outgoing: ServerResponse
 
-  /** @param seenAs - of a place that is known */
-  constructor(request: NodeRequest, response: ServerResponse, handler: Handler, seenAs?: SeenAs) {
+  constructor({ request, response, handler, seenAs, addressOf }: FrontRequest) {
     super(request, response)
     this.#seenAs = seenAs
+    this.#addressOf = seenAs?.addressOf ?? addressOf
     this.#handler = handler
+    this.outgoing = response
   }
 
   override get scheme(): string {
@@ -30,8 +41,7 @@ export class FrontView extends NodeRequestView implements RequestView {
   }
 
   override get clientIp(): string | undefined {
-    const addressOf = this.#seenAs?.addressOf
-    return addressOf ? addressOf(this.request) : super.clientIp
+    return this.#addressOf ? this.#addressOf(this.request) : super.clientIp
   }
 
   override get route(): string | undefined {
@@ -48,6 +58,6 @@ export class FrontView extends NodeRequestView implements RequestView {
   }
 
   override refresh(ticket: object): Promise<void> {
-    return refreshWith(this.request, this.headers, ticket, this.#handler as never)
+    return refreshWith(this.request, this.headers, ticket, this.#handler)
   }
 }

@@ -1,5 +1,14 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
-import { checkOptions, type FrontAccess, type FrontAnswer, isPromise, rule } from '@sluice/core'
+import {
+  checkOptions,
+  type FrontAccess,
+  type FrontAnswer,
+  isPromise,
+  type Opening,
+  type Pipeline,
+  type PolicyInput,
+  rule,
+} from '@sluice/core'
 import { ticketOf } from '../refresh/refresh.ts'
 import { endingOf } from '../response/ending.ts'
 import { sendReply } from '../response/send-reply.ts'
@@ -11,24 +20,41 @@ import { oneBufferWorks } from './self-test.ts'
 /** What `sluice.front(app, options)` is given. */
 export interface FrontOptions {
   /**
-   * Write an answer, head and body, in one piece past `writeHead`: a third less work. Only where a test at start-up has shown that
-   * this Node sends the same bytes. Default `true`.
+   * Policies that all requests are charged by first, before the application has seen them: names, rates or policies whose
+   * key is told by the raw request (`by.ip`, `by.header`, `by.cookie`). A `sluice.limit(...)` of the same name further on does not
+   * charge again. Default: none.
+   */
+  limit?: PolicyInput | readonly PolicyInput[] | undefined
+  /**
+   * Write an answer, head and body, in one piece past `writeHead`: a third less work. Only where a test at start-up has shown
+   * that this Node sends the same bytes. Default `true`.
    */
   oneBuffer?: boolean | undefined
 }
+
+/** What is put in front of what. */
+export interface FrontOf {
+  readonly access: FrontAccess
+  readonly handler: RequestListener
+  /** The client's address of a raw request, as the framework tells it. Default: that of the connection. */
+  readonly addressOf?: ((request: object) => string | undefined) | undefined
+}
+
+const nothing: readonly never[] = Object.freeze([])
 
 /**
  * Puts the door in front of an application.
  *
  * @throws SluiceError when an option is wrong
  */
-export function frontListener(
-  access: FrontAccess,
-  handler: RequestListener,
-  options: FrontOptions = {},
-): RequestListener {
-  checkOptions<FrontOptions>('front', options, { oneBuffer: rule.boolean })
+export function frontListener({ access, handler, addressOf }: FrontOf, options: FrontOptions = {}): RequestListener {
+  checkOptions<FrontOptions>('front', options, {
+    limit: rule.either(rule.string, rule.object),
+    oneBuffer: rule.boolean,
+  })
   const { door } = access
+  const { limit } = options
+  const gate = limit === undefined ? undefined : access.limit((Array.isArray(limit) ? limit : [limit]) as PolicyInput[])
   door.isOpen = true
   let inOnePiece = false
   if (options.oneBuffer !== false) {
@@ -37,44 +63,62 @@ export function frontListener(
     })
   }
 
-  const send = (view: FrontView, answer: FrontAnswer, request: IncomingMessage, response: ServerResponse): void => {
+  return function front(request, response) {
+    if (gate && ticketOf(request) === undefined) charge(gate, request, response)
+    else pass(request, response, nothing)
+  }
+
+  function charge(stage: Pipeline, request: IncomingMessage, response: ServerResponse): void {
+    const view = new FrontView({ request, response, handler, seenAs: undefined, addressOf })
+    const opening = stage.open(view)
+    const opened = (made: Opening): void => {
+      if (made.kind === 'reply') send(view, { reply: made.reply, exchanges: nothing, hit: false }, nothing)
+      else if (made.kind === 'proceed') {
+        const { fields = nothing, exchange } = made
+        if (exchange) endingOf(response, (outcome) => exchange.onClose(outcome))
+        pass(request, response, fields)
+      }
+    }
+    if (isPromise(opening)) opening.then(opened, () => pass(request, response, nothing))
+    else opened(opening)
+  }
+
+  function pass(request: IncomingMessage, response: ServerResponse, added: readonly string[]): void {
+    const name = placeOf(request)
+    const place = mayAnswer(request) ? door.place(name) : undefined
+    const go = (): void => {
+      notePlace(request, name)
+      setAll(response, added)
+      handler(request, response as never)
+    }
+    if (!place) {
+      go()
+      return
+    }
+    const view = new FrontView({ request, response, handler, seenAs: place.seenAs, addressOf })
+    const given = (answer: FrontAnswer | undefined): void => (answer ? send(view, answer, added) : go())
+    const answer = door.answer(view, place)
+    if (isPromise(answer)) answer.then(given, go)
+    else given(answer)
+  }
+
+  function send(view: FrontView, answer: FrontAnswer, added: readonly string[]): void {
     const { reply, exchanges, hit } = answer
+    const { incoming: request, outgoing: response } = view
     if (exchanges.length > 0) {
       endingOf(response, (outcome) => {
         for (const exchange of exchanges) exchange.onClose(outcome)
       })
     }
-    const isHead = request.method === 'HEAD'
-    if (inOnePiece && hit && takesOneBuffer(response, reply)) writeOneBuffer(response, reply, isHead)
+    setAll(response, added)
+    if (inOnePiece && hit && takesOneBuffer(response, reply)) writeOneBuffer(response, reply, view.method === 'HEAD')
     else sendReply(response, reply, view.method)
     access.told(view, answer, { request, response })
   }
+}
 
-  return function front(request, response) {
-    const name = placeOf(request)
-    const place = mayAnswer(request) ? door.place(name) : undefined
-    if (place) {
-      const view = new FrontView(request, response, handler, place.seenAs)
-      const answer = door.answer(view, place)
-      if (isPromise(answer)) {
-        answer.then(
-          (given) => (given ? send(view, given, request, response) : go(request, response, name)),
-          () => go(request, response, name),
-        )
-        return
-      }
-      if (answer) {
-        send(view, answer, request, response)
-        return
-      }
-    }
-    go(request, response, name)
-  }
-
-  function go(request: IncomingMessage, response: ServerResponse, place: string): void {
-    notePlace(request, place)
-    handler(request, response as never)
-  }
+function setAll(response: ServerResponse, fields: readonly string[]): void {
+  for (let i = 0; i < fields.length; i += 2) response.setHeader(fields[i]!, fields[i + 1]!)
 }
 
 /** A plain question, without a body and without conditions that are the origin's to evaluate. */

@@ -26,7 +26,7 @@ export function answerAtOnce(cache: LookupCache, view: RequestView, key: CacheKe
   const lookup = new Lookup(cache, view)
   lookup.key = key
   const found = core.attempt('front', () => core.store.held?.(key.key, lookup.select))
-  if (!found || !found.shared || !isEverybodys(found)) return undefined
+  if (!found?.shared || !isEverybodys(found)) return undefined
   if (found.witness && !isForVisitor(lookup, found)) return undefined
   const directives = policy.honourRequest ? requestDirectives(view) : undefined
   if (directives?.noStore) return undefined

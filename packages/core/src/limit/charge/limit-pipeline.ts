@@ -34,7 +34,7 @@ export function limitPipeline(parts: LimiterParts, policies: readonly Policy[]):
     open(view) {
       // A refresh in the background is made by us, for nobody.
       if (view.ticket !== undefined) return proceed
-      const mark = parts.marks.get(view.native)
+      const mark = parts.marks.get(view.incoming ?? view.native)
       return mark?.exempt ? proceed : new Admission(stage, view, mark).decide()
     },
   })
