@@ -1,6 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { RequestProperty, RequestView } from '@sluice/core'
+import type { RequestProperty, RequestView, SentHead } from '@sluice/core'
 import { notesOn, parseQuery, splitTarget } from '@sluice/core'
+import { placeNoted } from './front/place.ts'
+import { sentHead } from './front/sent-head.ts'
 import { refreshWith, ticketIn } from './refresh/refresh.ts'
 import { whenOver } from './response/ending.ts'
 import { fieldsBehind } from './watch/fields.ts'
@@ -71,6 +73,10 @@ export class NodeRequestView implements RequestView {
     return this.request
   }
 
+  get incoming(): object {
+    return this.request
+  }
+
   get keyedFields(): readonly string[] {
     return none
   }
@@ -106,6 +112,19 @@ export class NodeRequestView implements RequestView {
     return name === 'req' ? this.request : responseRoot('res', name, this.response)
   }
 
+  get frontPlace(): string | undefined {
+    return placeNoted(this.request)
+  }
+
+  get addressOf(): (request: object) => string | undefined {
+    return ofSocket
+  }
+
+  whenSent(listener: (head: SentHead) => void): void {
+    const { response } = this
+    response?.once('finish', () => listener(sentHead(response)))
+  }
+
   property(name: RequestProperty): unknown {
     if (name === 'query') return (this.request as { query?: unknown }).query ?? parseQuery(this.query)
     const request = this.request as unknown as Record<string, unknown>
@@ -131,5 +150,7 @@ export function responseRoot(called: string, name: string, response: FieldsOwner
 
 const hasContentOver2 = (request: NodeRequest): boolean =>
   (request as { stream?: { endAfterHeaders?: boolean } }).stream?.endAfterHeaders === false
+
+const ofSocket = (request: object): string | undefined => (request as NodeRequest).socket?.remoteAddress
 
 const none: readonly string[] = Object.freeze([])

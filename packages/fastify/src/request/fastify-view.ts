@@ -54,6 +54,17 @@ export class FastifyView extends NodeRequestView implements RequestView {
     return this.#request.ips === undefined ? super.keyedFields : this.#forwarded()
   }
 
+  override get addressOf(): (request: object) => string | undefined {
+    // Fastify makes a class of requests for each `trustProxy`.
+    const made = Object.getPrototypeOf(this.#request) as object
+    let known = addresses.get(made)
+    if (!known) {
+      known = (raw) => (Object.create(made, { raw: { value: raw } }) as FastifyRequest).ip
+      addresses.set(made, known)
+    }
+    return known
+  }
+
   override property(name: RequestProperty): unknown {
     const value = this.#found(name)
     if (this.missing && (value === undefined || value === null)) this.missing(name)
@@ -93,3 +104,6 @@ export class FastifyView extends NodeRequestView implements RequestView {
     ]
   }
 }
+
+/** One for each class of requests. */
+const addresses = new WeakMap<object, (request: object) => string | undefined>()

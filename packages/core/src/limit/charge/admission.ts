@@ -182,7 +182,7 @@ export class Admission implements Charging {
     reportDecision(parts, this, this.view)
     if (!this.allowed) return this.refuse()
     const told = this.mark ? [...RequestMarks.told(this.mark), ...quotaVerdicts(this)] : quotaVerdicts(this)
-    parts.marks.add(this.view.native, this)
+    parts.marks.add(this.view.incoming ?? this.view.native, this)
     return { kind: 'proceed', fields: quotaFields(told, parts.clock), exchange: Settling.of(this) }
   }
 

@@ -1,4 +1,5 @@
-import type { Opening, Pipeline } from '../../exchange/exchange.ts'
+import { isOfRawRequest } from '../../exchange/client/by.ts'
+import type { AtFront, Opening, Pipeline } from '../../exchange/exchange.ts'
 import type { Policy } from '../policy/policy.ts'
 import { Admission } from './admission.ts'
 import type { LimiterParts } from './parts.ts'
@@ -23,6 +24,7 @@ export function limitPipeline(parts: LimiterParts, policies: readonly Policy[]):
   const plain = PlainAdmission.of(stage)
   return Object.freeze<LimitPipeline>({
     name: 'limit',
+    atFront: atFrontOf(policies),
     phase: policies.some(({ phase }) => phase === 'preHandler') ? 'preHandler' : 'onRequest',
     phaseGiven: policies.every(({ phaseGiven }) => phaseGiven),
     per() {
@@ -36,8 +38,19 @@ export function limitPipeline(parts: LimiterParts, policies: readonly Policy[]):
       // A refresh in the background is made by us, for nobody.
       if (view.ticket !== undefined) return proceed
       if (plain?.ready) return plain.open(view)
-      const mark = parts.marks.get(view.native)
+      const mark = parts.marks.get(view.incoming ?? view.native)
       return mark?.exempt ? proceed : new Admission(stage, view, mark).decide()
     },
   })
+}
+
+/** Where the policies ask nothing of the application, they can be charged before it has seen the request. */
+function atFrontOf(policies: readonly Policy[]): AtFront {
+  for (const { name, key, rate, cost, countIf, skip, refusing } of policies) {
+    const asks = [rate, countIf, skip, cost, ...Object.values(refusing ?? {})].some((one) => typeof one === 'function')
+    if (refusing?.asError) return { reason: `limit \`${name}\` in front of it hands refusals to the application` }
+    if (asks) return { reason: `limit \`${name}\` in front of it asks a function of the application's` }
+    if (!isOfRawRequest(key)) return { reason: `the key of limit \`${name}\` in front of it needs the framework` }
+  }
+  return 'runs'
 }
