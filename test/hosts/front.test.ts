@@ -240,6 +240,29 @@ describeHosts('in front of the application', (host) => {
     expect(seen.count).toBeGreaterThan(1)
   })
 
+  test('a limit by route counts in the bucket it counts in without the door', async () => {
+    const { fronted, plain } = await both(host, { limit: ['9/min'], limitPer: 'route' })
+    const seen = atTheDoor(fronted)
+    for (let i = 0; i < 9; i++) {
+      const [ours, theirs] = [await fronted.get('/cities'), await plain.get('/cities')]
+      expect([i, ours.header('ratelimit')]).toEqual([i, theirs.header('ratelimit')])
+    }
+    expect([(await fronted.get('/cities')).status, (await plain.get('/cities')).status]).toEqual([429, 429])
+    expect(seen.count).toBeGreaterThan(3)
+  })
+
+  test('visitors with cookies of their own share what depends on none of them', async () => {
+    const { fronted } = await both(host, {}, { handle: (c) => c.send({ theme: c.cookie('theme') ?? 'light' }) })
+    for (const cookie of ['a=1', 'b=2', 'c=3']) await learn(fronted, { cookie })
+    const seen = atTheDoor(fronted)
+    for (const cookie of ['d=4', 'e=5; a=1']) {
+      expect((await fronted.get('/cities', { cookie })).json().theme).toBe('light')
+    }
+    expect(seen.count).toBe(2)
+    expect((await fronted.get('/cities', { cookie: 'theme=dark' })).json().theme).toBe('dark')
+    expect(seen.count).toBe(2)
+  })
+
   test('a limit that needs the framework makes the route the application’s', async () => {
     const { fronted } = await both(host, {}, { limit: [{ name: 'users', rate: '100/min', key: by.user }] })
     const said: string[] = []

@@ -116,6 +116,10 @@ export class NodeRequestView implements RequestView {
     return placeNoted(this.request)
   }
 
+  get varySet(): string | undefined {
+    return fieldText(this.response?.getHeader('vary'))
+  }
+
   get addressOf(): (request: object) => string | undefined {
     return ofSocket
   }
@@ -150,6 +154,10 @@ export function responseRoot(called: string, name: string, response: FieldsOwner
 
 const hasContentOver2 = (request: NodeRequest): boolean =>
   (request as { stream?: { endAfterHeaders?: boolean } }).stream?.endAfterHeaders === false
+
+/** The lines of a field as one. */
+export const fieldText = (value: unknown): string | undefined =>
+  value === undefined ? undefined : Array.isArray(value) ? value.join(', ') : String(value)
 
 const ofSocket = (request: object): string | undefined => (request as NodeRequest).socket?.remoteAddress
 

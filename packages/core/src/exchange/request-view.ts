@@ -55,6 +55,8 @@ export interface RequestView {
   readonly ticket: object | undefined
   /** What a front door in front of the application has noted on the request; `undefined` where there is none. */
   readonly frontPlace?: string | undefined
+  /** `Vary`, as middleware in front has put it on the response so far. */
+  readonly varySet?: string | undefined
   /** Tells the client's address of any raw request to the same application, as the framework would. Holds no request. */
   readonly addressOf?: ((request: object) => string | undefined) | undefined
   /** Tells, once, of the head that was sent in the end, whoever shaped it on its way out. Absent where the host cannot. */

@@ -1,4 +1,11 @@
-import { NodeRequestView, type RequestProperty, type RequestView, refreshWith, responseRoot } from '@sluice/node'
+import {
+  fieldText,
+  NodeRequestView,
+  type RequestProperty,
+  type RequestView,
+  refreshWith,
+  responseRoot,
+} from '@sluice/node'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
 /** A request with Fastify's own ideas of host, protocol, address and route: its `trustProxy` setting included. */
@@ -52,6 +59,10 @@ export class FastifyView extends NodeRequestView implements RequestView {
   override get keyedFields(): readonly string[] {
     // Fastify tells `ips` only where it trusts a proxy at all.
     return this.#request.ips === undefined ? super.keyedFields : this.#forwarded()
+  }
+
+  override get varySet(): string | undefined {
+    return fieldText(this.#reply?.getHeader('vary'))
   }
 
   override get addressOf(): (request: object) => string | undefined {

@@ -1,5 +1,5 @@
 import type { RequestListener, ServerResponse } from 'node:http'
-import type { RequestView, SeenAs } from '@sluice/core'
+import type { FrontAsking, SeenAs } from '@sluice/core'
 import { type NodeRequest, NodeRequestView } from '../node-request-view.ts'
 import { refreshWith } from '../refresh/refresh.ts'
 
@@ -14,10 +14,11 @@ export interface FrontRequest {
 }
 
 /** A request in front of its application: what of it does not show in the raw request is as the framework saw others. */
-export class FrontView extends NodeRequestView implements RequestView {
+export class FrontView extends NodeRequestView implements FrontAsking {
   readonly #seenAs: SeenAs | undefined
   readonly #addressOf: FrontRequest['addressOf']
   readonly #handler: RequestListener
+  #route: string | undefined
   readonly outgoing: ServerResponse
 
   constructor({ request, response, handler, seenAs, addressOf }: FrontRequest) {
@@ -25,6 +26,7 @@ export class FrontView extends NodeRequestView implements RequestView {
     this.#seenAs = seenAs
     this.#addressOf = seenAs?.addressOf ?? addressOf
     this.#handler = handler
+    this.#route = seenAs?.route
     this.outgoing = response
   }
 
@@ -45,7 +47,11 @@ export class FrontView extends NodeRequestView implements RequestView {
   }
 
   override get route(): string | undefined {
-    return this.#seenAs?.route
+    return this.#route
+  }
+
+  override set route(route: string | undefined) {
+    this.#route = route
   }
 
   /** What a framework keeps on its objects is not there yet: answers that depend on it are not for us to give. */

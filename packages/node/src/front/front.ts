@@ -55,7 +55,7 @@ export function frontListener({ access, handler, addressOf }: FrontOf, options: 
   const { door } = access
   const { limit } = options
   const gate = limit === undefined ? undefined : access.limit((Array.isArray(limit) ? limit : [limit]) as PolicyInput[])
-  door.isOpen = true
+  door.open()
   let inOnePiece = false
   if (options.oneBuffer !== false) {
     void oneBufferWorks().then((works) => {

@@ -68,6 +68,7 @@ function isOfLibrary(key: Key): boolean {
 
 /** Those of node's that appear late, or on HTTP/2 requests alone. */
 const nodeSymbols: ReadonlySet<string> = new Set([
+  'kUniqueHeaders',
   'kHeadersDistinct',
   'kTrailersDistinct',
   'kError',

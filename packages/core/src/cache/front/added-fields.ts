@@ -19,9 +19,14 @@ export type Added =
 /**
  * Tells a head as it was sent from that of the stored answer: what was added, and which request fields that may depend on.
  *
- * @param own - names of fields that our own stages in front add afresh each time, in lower case
+ * @param by - names of fields that our own stages in front add afresh each time, in lower case, and what middleware has said in
+ *   `Vary` before the answer was there
  */
-export function addedTo(reply: Reply, head: SentHead, own: ReadonlySet<string>): Added {
+export function addedTo(
+  reply: Reply,
+  head: SentHead,
+  { own, vary: before }: { readonly own: ReadonlySet<string>; readonly vary: string | undefined },
+): Added {
   if (head.status !== reply.status) return changed(`middleware makes its ${reply.status} a ${head.status}`)
   const stored = linesOf(reply.fields)
   const sent = linesOf(head.fields)
@@ -41,7 +46,10 @@ export function addedTo(reply: Reply, head: SentHead, own: ReadonlySet<string>):
   const known = namesIn(stored.get('vary'))
   const more = vary.filter((name) => !known.includes(name))
   if (more.length > 0) fields.push('Vary', more.map((name) => displayVary(head.fields, name)).join(', '))
-  return { kind: 'added', fields, vary: vary.filter((name) => name !== 'accept-encoding').sort() }
+  // What the stored answer itself depends on is told by its terms.
+  const depends = new Set([...namesIn(before === undefined ? undefined : [before]), ...more])
+  depends.delete('accept-encoding')
+  return { kind: 'added', fields, vary: [...depends].sort() }
 }
 
 const changed = (why: string): Added => ({ kind: 'changed', why })

@@ -30,7 +30,7 @@ export interface Place {
   readonly key: CacheKey
   readonly seenAs: SeenAs
   /** Our own stages in front of the cache, in their order. */
-  readonly stages: readonly Pipeline[]
+  readonly stages: readonly Stage[]
   /** The request fields that what middleware adds may depend on. */
   readonly vary: readonly string[]
   /** What middleware adds, by the values of those. */
@@ -54,9 +54,21 @@ export interface FrontAnswer {
   readonly hit: boolean
 }
 
+/** One of our own stages, and the route as it was known when it ran: limits may count by it. */
+interface Stage {
+  readonly pipeline: Pipeline
+  readonly route: string | undefined
+}
+
 interface Ran {
-  readonly stages: Pipeline[]
+  readonly stages: Stage[]
   readonly fields: Set<string>
+}
+
+/** A request in front of its application. */
+export interface FrontAsking extends RequestView {
+  /** As the stage that is opened is to see it. */
+  route: string | undefined
 }
 
 /** How many places are known at most; one takes some 400 bytes. */
@@ -65,6 +77,9 @@ const mostPlaces = 100_000
 const mostForms = 20
 
 const ranKey = Symbol('sluice.front')
+
+/** Stages of all instances are noted as soon as one has a door: a limit of another one must not be passed by either. */
+let anyOpen = false
 const nothing: readonly never[] = Object.freeze([])
 
 /**
@@ -82,8 +97,7 @@ export class FrontDoor {
     { readonly added: readonly string[]; readonly whole: readonly string[] }
   >()
   readonly #routes = new WeakMap<CachePolicy, FrontRoute>()
-  /** Somebody has put it in front of an application. */
-  isOpen = false
+  #isOpen = false
   #warned = false
   #refusedAll = false
 
@@ -91,6 +105,12 @@ export class FrontDoor {
     this.#core = core
     this.#events = events
     core.front = this
+  }
+
+  /** It stands in front of an application from now on. */
+  open(): void {
+    this.#isOpen = true
+    anyOpen = true
   }
 
   /** From now on every request goes the ordinary way. Said once. */
@@ -105,27 +125,16 @@ export class FrontDoor {
   noting(pipeline: Pipeline): Pipeline {
     const open = (view: RequestView): MaybePromise<Opening> => {
       const opening = pipeline.open(view)
-      if (this.isOpen && view.frontPlace !== undefined) this.#note(pipeline, view, opening)
+      if (anyOpen && view.frontPlace !== undefined) note(pipeline, view, opening)
       return opening
     }
     return Object.create(pipeline, { open: { value: open, enumerable: true } }) as Pipeline
   }
 
-  #note(pipeline: Pipeline, view: RequestView, opening: MaybePromise<Opening>): void {
-    const notes = notesFor(view.native)
-    notes[ranKey] ??= { stages: [], fields: new Set() } satisfies Ran
-    const ran = notes[ranKey] as Ran
-    ran.stages.push(pipeline)
-    void chain(opening, (opened) => {
-      if (opened.kind !== 'proceed' || !opened.fields) return
-      for (let i = 0; i < opened.fields.length; i += 2) ran.fields.add(opened.fields[i]!.toLowerCase())
-    })
-  }
-
   /** An answer from the store is going the ordinary way. */
   passed(passing: Passing, reply: Reply): void {
     const { view, policy } = passing
-    if (!this.isOpen) {
+    if (!this.#isOpen) {
       this.#warnClosed()
       return
     }
@@ -141,12 +150,19 @@ export class FrontDoor {
       return
     const ran = notesOn(view.native)?.[ranKey] as Ran | undefined
     const stages = ran?.stages ?? nothing
-    const reason = whyNot(policy, stages) ?? this.#whyNotKey(place, passing)
+    const reason =
+      whyNot(
+        policy,
+        stages.map(({ pipeline }) => pipeline),
+      ) ?? this.#whyNotKey(place, passing)
     if (reason !== undefined) {
       this.#refuse(route, passing, reason)
       return
     }
-    view.whenSent((head) => this.#learn({ place, route, passing, reply, stages, own: ran?.fields ?? new Set() }, head))
+    const vary = view.varySet
+    view.whenSent((head) =>
+      this.#learn({ place, route, passing, reply, stages, own: ran?.fields ?? new Set(), vary }, head),
+    )
   }
 
   /** The key must be told by the raw request alone. */
@@ -169,21 +185,27 @@ export class FrontDoor {
       readonly route: FrontRoute
       readonly passing: Passing
       readonly reply: Reply
-      readonly stages: readonly Pipeline[]
+      readonly stages: readonly Stage[]
       readonly own: ReadonlySet<string>
+      /** What middleware has said of what its fields depend on, before the answer was there. */
+      readonly vary: string | undefined
     },
     head: SentHead,
   ): void {
-    const { place, route, passing, reply, stages, own } = passage
+    const { place, route, passing, reply, stages, own, vary } = passage
     if (route.refused !== undefined) return
-    const added = addedTo(reply, head, own)
+    const added = addedTo(reply, head, { own, vary })
     if (added.kind === 'changed') {
       this.#refuse(route, passing, added.why)
       return
     }
     const { view, policy, hitLine, key } = passing
     let known = this.#places.get(place)
-    if (!known || known.stages.length !== stages.length || known.stages.some((stage, i) => stage !== stages[i])) {
+    if (
+      !known ||
+      known.stages.length !== stages.length ||
+      known.stages.some(({ pipeline, route: at }, i) => pipeline !== stages[i]!.pipeline || at !== stages[i]!.route)
+    ) {
       const { scheme, authority, localPort, addressOf } = view
       const seenAs = { scheme, authority, localPort, addressOf, route: view.route }
       known = { cache: { core: this.#core, policy, hitLine }, key, seenAs, stages, vary: added.vary, added: new Map() }
@@ -206,12 +228,12 @@ export class FrontDoor {
   }
 
   /** The answer to a raw request to a known place; `undefined`: the application's to give. */
-  answer(view: RequestView, place: Place): MaybePromise<FrontAnswer | undefined> {
+  answer(view: FrontAsking, place: Place): MaybePromise<FrontAnswer | undefined> {
     const route = this.#routes.get(place.cache.policy)
     if (!route || route.refused !== undefined || !route.isKnown) return undefined
     const form = place.added.get(valuesUnder(place.vary, view))
     if (!form) return undefined
-    for (const stage of place.stages) if (stage.name === 'compress') void stage.open(view)
+    for (const { pipeline } of place.stages) if (pipeline.name === 'compress') void pipeline.open(view)
     const found = answerAtOnce(place.cache, view, place.key)
     if (!found) return undefined
     if (form.varying !== route.varying.size) {
@@ -221,12 +243,15 @@ export class FrontDoor {
     const { reply } = found
     let charged: MaybePromise<Charged> = uncharged
     for (const stage of place.stages) {
-      if (stage.atFront === 'runs' && stage.name !== 'compress') charged = charge(charged, stage, view)
+      const { atFront, name } = stage.pipeline
+      if (atFront === 'runs' && name !== 'compress') charged = charge(charged, stage, view)
     }
     const go = ({ refusal, fields, exchanges }: Charged): FrontAnswer => {
       if (refusal) return { reply: refusal, exchanges, hit: false }
+      view.route = place.seenAs.route
       takeAtOnce(found)
       const whole = this.#whole(reply.fields, form.constant)
+      if (whole === reply.fields && fields.length === 0) return { reply, exchanges, hit: true }
       return { reply: { ...reply, fields: fields.length === 0 ? whole : [...fields, ...whole] }, exchanges, hit: true }
     }
     return isPromise(charged) ? charged.then(go) : go(charged)
@@ -275,6 +300,18 @@ export class FrontDoor {
   }
 }
 
+/** Notes that a stage ran, and which fields it has put on the answer. */
+function note(pipeline: Pipeline, view: RequestView, opening: MaybePromise<Opening>): void {
+  const notes = notesFor(view.native)
+  notes[ranKey] ??= { stages: [], fields: new Set() } satisfies Ran
+  const ran = notes[ranKey] as Ran
+  ran.stages.push({ pipeline, route: pipeline.name === 'limit' ? view.route : undefined })
+  void chain(opening, (opened) => {
+    if (opened.kind !== 'proceed' || !opened.fields) return
+    for (let i = 0; i < opened.fields.length; i += 2) ran.fields.add(opened.fields[i]!.toLowerCase())
+  })
+}
+
 /** What the stages in front have come to so far. */
 interface Charged {
   readonly fields: readonly string[]
@@ -284,8 +321,12 @@ interface Charged {
 
 const uncharged: Charged = Object.freeze({ fields: nothing, exchanges: nothing, refusal: undefined })
 
-function charge(so: MaybePromise<Charged>, stage: Pipeline, view: RequestView): MaybePromise<Charged> {
-  return chain(so, (before) => (before.refusal ? before : chain(stage.open(view), (opening) => after(before, opening))))
+function charge(so: MaybePromise<Charged>, { pipeline, route }: Stage, view: FrontAsking): MaybePromise<Charged> {
+  return chain(so, (before) => {
+    if (before.refusal) return before
+    view.route = route
+    return chain(pipeline.open(view), (opening) => after(before, opening))
+  })
 }
 
 function after(before: Charged, opening: Opening): Charged {
