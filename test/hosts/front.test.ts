@@ -252,7 +252,14 @@ describeHosts('in front of the application', (host) => {
   })
 
   test('visitors with cookies of their own share what depends on none of them', async () => {
-    const { fronted } = await both(host, {}, { handle: (c) => c.send({ theme: c.cookie('theme') ?? 'light' }) })
+    const { fronted } = await both(
+      host,
+      {},
+      {
+        handle: (c) => c.send({ theme: c.cookie('theme') ?? 'light' }),
+        cache: { ttl: '1m', cookies: ['theme'] },
+      },
+    )
     for (const cookie of ['a=1', 'b=2', 'c=3']) await learn(fronted, { cookie })
     const seen = atTheDoor(fronted)
     for (const cookie of ['d=4', 'e=5; a=1']) {
