@@ -48,7 +48,7 @@ const plainOptions: Readonly<Record<keyof PolicyOptions, boolean>> = {
 
 /**
  * The common case: one policy of one rate, by address, in a store that decides at once. What an {@link Admission} finds out
- * step by step is known beforehand here, so that a request that is let through costs half. Every other request, a refused
+ * step by step is known beforehand here, so that a request that is let through costs two thirds. Every other request, a refused
  * one too, is an admission.
  */
 export class PlainAdmission {
