@@ -1,4 +1,7 @@
-/** The servers that answer a few bytes: bare, behind Sluice's limiter, behind others'. `node limit-http-servers.mjs NAME`. */
+/**
+ * The servers that answer a few bytes at `/`, and 10 kB of JSON at `/list`: bare, behind Sluice's limiter, behind others'.
+ * `node limit-http-servers.mjs NAME`.
+ */
 import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
 import express from 'express'
@@ -8,6 +11,12 @@ import { serve } from './lib/compare.mjs'
 
 const require = createRequire(import.meta.url)
 const body = '{"ok":true}'
+const list = Array.from({ length: 160 }, (_, i) => ({
+  id: i,
+  name: `City number ${i}`,
+  population: i * 1000,
+  country: 'NO',
+}))
 const type = 'application/json; charset=utf-8'
 /** Never reached. */
 const quota = 1_000_000_000
@@ -25,6 +34,7 @@ function expressApp(...middleware) {
     res.setHeader('Content-Length', body.length)
     res.end(body)
   })
+  app.get('/list', (_req, res) => void res.json(list))
   return createServer(app)
 }
 
@@ -33,7 +43,7 @@ function koaApp(...middleware) {
   for (const each of middleware) app.use(each)
   app.use((ctx) => {
     ctx.type = type
-    ctx.body = body
+    ctx.body = ctx.path === '/list' ? list : body
   })
   return createServer(app.callback())
 }
@@ -42,6 +52,7 @@ async function fastifyApp(plugin, options) {
   const app = Fastify()
   if (plugin) await app.register(plugin, options)
   app.get('/', (_request, reply) => reply.type(type).send(body))
+  app.get('/list', async () => list)
   await app.ready()
   return app.server
 }

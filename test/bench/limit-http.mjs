@@ -13,22 +13,25 @@ import { median } from './lib/rounds.mjs'
 const script = fileURLToPath(new URL('./limit-http-servers.mjs', import.meta.url))
 const peers = { express: 'express-rate-limit', koa: 'koa-ratelimit', fastify: '@fastify/rate-limit' }
 const wanted = process.argv.slice(2)
+const paths = { '/': 'a route of 11 bytes', '/list': 'a route of 10 kB of JSON' }
 
-console.log('A route of 11 bytes and a limit that is never reached. Ratios are medians over rounds.')
+console.log('A limit that is never reached. Ratios are medians over rounds.')
 for (const [framework, peer] of Object.entries(peers).filter(
   ([name]) => wanted.length === 0 || wanted.includes(name),
 )) {
   const theirs = `${framework} + ${peer}`
   const ours = [`${framework} + sluice`, `${framework} + sluice, legacy`]
-  const figures = await compare({ script, names: [framework, ...ours, theirs], rounds: 15, count: 8_000 })
-  report(framework, figures, framework)
-  const added = (name) => figures.get(name).user.map((value, i) => value - figures.get(framework).user[i])
-  const base = added(theirs)
-  for (const name of ours) {
-    const own = added(name)
-    const ratio = median(own) / median(base)
-    console.log(
-      `${name}: adds ${median(own).toFixed(1)} µs, ${peer} ${median(base).toFixed(1)} µs: × ${ratio.toFixed(2)}`,
-    )
+  for (const [path, what] of Object.entries(paths)) {
+    const figures = await compare({ script, names: [framework, ...ours, theirs], path, rounds: 15, count: 5_000 })
+    report(`${framework}, ${what}`, figures, framework)
+    const added = (name) => figures.get(name).user.map((value, i) => value - figures.get(framework).user[i])
+    const base = added(theirs)
+    for (const name of ours) {
+      const own = added(name)
+      const ratio = median(own) / median(base)
+      console.log(
+        `${name}: adds ${median(own).toFixed(1)} µs, ${peer} ${median(base).toFixed(1)} µs: × ${ratio.toFixed(2)}`,
+      )
+    }
   }
 }

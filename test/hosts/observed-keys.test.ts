@@ -179,6 +179,30 @@ describeHosts('observed keys: by value', (host) => {
     }
   })
 
+  test('what our own stages and the framework look at on the response is no input', async () => {
+    let serial = 0
+    const front: Step = (c) => c.set('X-Request-Id', String(++serial))
+    const app = await host.boot({
+      use: [front],
+      compress: { threshold: 1 },
+      routes: [
+        {
+          path: '/',
+          limit: ['100/min'],
+          cache: { ttl: '1m' },
+          fields: {},
+          paginate: {},
+          handler: counted((c, run) => c.send(c.page.reply([{ run, name: 'Oslo' }], { total: 1 }) as object)),
+        },
+      ],
+    })
+    for (const path of ['/?fields=run', '/?fields=name', '/']) {
+      const [first, second] = [await app.get(path), await app.get(path)]
+      expect([path, first.stored, second.cache]).toEqual([path, true, 'hit'])
+      expect(first.header('cache-control')).toMatch(/^public/)
+    }
+  })
+
   test('what the handler itself puts on the response is no input', async () => {
     const front: Step = (c) => c.set('X-Request-Id', c.header('x-host') ?? 'none')
     const app = await boot(host, front, (c) => {

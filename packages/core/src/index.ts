@@ -19,6 +19,7 @@ export { everythingTag, recordTags } from './cache/entry/record-tags.ts'
 export { expireRecord, shiftRecord } from './cache/entry/record-times.ts'
 export type { Explanation } from './cache/explain.ts'
 export { isBetterForm, sameForm } from './cache/forms/local-forms.ts'
+export type { FrontAnswer, FrontAsking, FrontDoor, SeenAs } from './cache/front/front-door.ts'
 export type { InvalidationTarget, TagSource } from './cache/invalidation.ts'
 export type { CacheOptions, CacheSettings } from './cache/policy/options.ts'
 export type { CacheStats, PurgeOptions, PurgeReport } from './cache/response-cache.ts'
@@ -68,8 +69,8 @@ export { parseQuery } from './exchange/reads/query-params.ts'
 export type { Input, ReadObserver } from './exchange/reads/read-observer.ts'
 export { cookieTerm, inputTerm, keyOf, namesTerm, placeOf, segmentOf, type Term } from './exchange/reads/term.ts'
 export { RefusalError } from './exchange/refusal-error.ts'
-export { notesFor, notesOn } from './exchange/request-state.ts'
-export type { RequestProperty, RequestView } from './exchange/request-view.ts'
+export { type Notes, notesFor, notesOn } from './exchange/request-state.ts'
+export type { RequestProperty, RequestView, SentHead } from './exchange/request-view.ts'
 export { displayName } from './http/fields/field-case.ts'
 export { Fields } from './http/fields/fields.ts'
 export { splitTarget } from './http/locate.ts'
@@ -130,5 +131,12 @@ export {
 } from './sluice/engine.ts'
 export type { HandlerDecorators, LimitedDecorator, WrapHandler } from './sluice/handler-decorators.ts'
 export type { AsyncFunction, Memos } from './sluice/memos.ts'
-export { createSurface, type LimitMiddleware, type QueryMiddleware, type Sluice } from './sluice/surface.ts'
+export {
+  createSurface,
+  type FrontAccess,
+  frontAccess,
+  type LimitMiddleware,
+  type QueryMiddleware,
+  type Sluice,
+} from './sluice/surface.ts'
 export { cacheOptions, checkSources } from './sluice/surface-arguments.ts'

@@ -46,6 +46,10 @@ export class ExpressView extends NodeRequestView implements RequestView {
     return this.#request.app?.get('query parser') !== false && super.queryParsed
   }
 
+  override get addressOf(): (request: object) => string | undefined {
+    return addressOf(this.#request.app)
+  }
+
   override property(name: RequestProperty): unknown {
     const found = super.property(name)
     if (found !== undefined || (name !== 'user' && name !== 'session')) return found
@@ -80,5 +84,22 @@ export class ExpressView extends NodeRequestView implements RequestView {
     return refreshWith(this.#request, this.headers, ticket, app as never)
   }
 }
+
+/** Tells the client's address of a raw request as this application would. */
+export function addressOf(app: object): (request: object) => string | undefined {
+  let known = addresses.get(app)
+  if (!known) {
+    const { request } = app as { request: object }
+    // Its own getter, on a request that Express has not seen.
+    known = (raw) => Reflect.get(request, 'ip', withApp(raw, app)) as string | undefined
+    addresses.set(app, known)
+  }
+  return known
+}
+
+const withApp = (raw: object, app: object): object => Object.create(raw, { app: { value: app } }) as object
+
+/** One for each application. */
+const addresses = new WeakMap<object, (request: object) => string | undefined>()
 
 const plainProtocols = /^https?(?:[ \t]*,[ \t]*https?)*$/

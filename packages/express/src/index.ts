@@ -10,19 +10,22 @@ import {
 import {
   canBeWatched,
   changeNodeRequest,
+  completed,
+  type Front,
   mount,
   type RequestWatch,
   type Warmer,
-  warm,
   watchedValue,
   watchResponse,
   wrapHandler,
 } from '@sluice/node'
 import type { Request, RequestHandler, Response } from 'express'
-import { ExpressView } from './express-view.ts'
+import { addressOf, ExpressView } from './express-view.ts'
 
 export * from '@sluice/core'
 export {
+  type Front,
+  type FrontOptions,
   progressLine,
   type WarmCounts,
   type WarmOptions,
@@ -46,7 +49,7 @@ declare global {
 }
 
 /** Sluice on Express: its members answer request handlers. */
-export type ExpressSluice = Sluice<RequestHandler> & Warmer
+export type ExpressSluice = Sluice<RequestHandler> & Warmer & Front
 
 /**
  * @throws SluiceError when an option is wrong
@@ -62,15 +65,15 @@ export type ExpressSluice = Sluice<RequestHandler> & Warmer
  * ```
  */
 export function createSluice(options?: SluiceOptions): ExpressSluice {
-  return {
-    ...createSurface(
+  return completed(
+    createSurface(
       options,
       (pipeline) => mount<Request, Response>(pipeline, host) as RequestHandler,
       (pipeline, handler) => wrapHandler<Request, Response>(pipeline, host, handler),
       (request: Request) => new ExpressView(request),
     ),
-    warm,
-  }
+    (app) => ('request' in app ? addressOf(app) : undefined),
+  )
 }
 
 const host = {

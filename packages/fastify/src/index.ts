@@ -1,6 +1,7 @@
 /** Sluice for Fastify 5. */
 import {
   createSurface,
+  frontAccess,
   type LimitPipeline,
   type Page,
   type Pipeline,
@@ -8,9 +9,10 @@ import {
   type Sluice,
   type SluiceOptions,
 } from '@sluice/core'
-import { type Warmer, warm } from '@sluice/node'
+import { type FrontOptions, type Warmer, warm } from '@sluice/node'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
+import { putInFront } from './front/put-in-front.ts'
 import { EarlyRoutes } from './hooks/early-routes.ts'
 import { makeOnResponse } from './hooks/on-response.ts'
 import { applyPlan, wrapPipeline } from './hooks/on-route.ts'
@@ -23,6 +25,7 @@ import { planRoute, type SluiceRoute } from './stages/route-plan.ts'
 
 export * from '@sluice/core'
 export {
+  type FrontOptions,
   progressLine,
   type WarmCounts,
   type WarmOptions,
@@ -60,10 +63,26 @@ declare module 'fastify' {
 }
 
 /** The options of the plugin: those of `createSluice`, beside what `register` takes for itself. */
-export interface SluicePluginOptions extends SluiceOptions, CodingOptions, LimitSettings {}
+export interface SluicePluginOptions extends SluiceOptions, CodingOptions, LimitSettings {
+  /**
+   * **What stands in front of a route with `cache: { front: true }` (hooks, authentication, limits, headers) does not run for a hit.**
+   * Takes the requests of this application's server, and answers those to such routes from the memory of this process before
+   * Fastify has seen them. Injected requests, and the further servers of `listen({ host: 'localhost' })`, go the ordinary way.
+   * Default `false`.
+   */
+  readonly front?: boolean | FrontOptions | undefined
+}
 
 const plugin: FastifyPluginAsync<SluicePluginOptions> = async (app, given) => {
-  const { compress: compressed, decompress: decompressed, limit: limited, limitPer, shed: shedding, ...rest } = given
+  const {
+    front,
+    compress: compressed,
+    decompress: decompressed,
+    limit: limited,
+    limitPer,
+    shed: shedding,
+    ...rest
+  } = given
   const options: Record<string, unknown> = rest
   // `register` has options of its own in the same object.
   for (const name of ['prefix', 'logLevel', 'logSerializers']) delete options[name]
@@ -98,6 +117,7 @@ const plugin: FastifyPluginAsync<SluicePluginOptions> = async (app, given) => {
   if (limiting.preHandler) app.addHook('preHandler', limiting.preHandler)
   app.addHook('onSend', makeOnSend(invalidation, early) as never)
   app.addHook('onClose', () => surface.close())
+  if (front) putInFront(app, frontAccess(surface), front === true ? {} : front)
 }
 
 /** An object of its own: the surface puts members of its own on what this answers. */

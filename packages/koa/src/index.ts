@@ -1,12 +1,22 @@
 /** Sluice for Koa 2 and 3. */
-import { createSurface, type Page, type ResponseControl, type Sluice, type SluiceOptions } from '@sluice/core'
-import { type Warmer, warm } from '@sluice/node'
+import {
+  createSurface,
+  optionError,
+  type Page,
+  type ResponseControl,
+  type Sluice,
+  type SluiceOptions,
+} from '@sluice/core'
+import { completed, type Front, type Warmer } from '@sluice/node'
+import type Koa from 'koa'
 import type { Context, Middleware } from 'koa'
 import { mountKoa, wrapKoa } from './mount.ts'
-import { KoaView } from './request/koa-view.ts'
+import { addressOf, KoaView } from './request/koa-view.ts'
 
 export * from '@sluice/core'
 export {
+  type Front,
+  type FrontOptions,
   progressLine,
   type WarmCounts,
   type WarmOptions,
@@ -26,7 +36,7 @@ declare module 'koa' {
 }
 
 /** Sluice on Koa: its members answer middleware. */
-export type KoaSluice = Sluice<Middleware> & Warmer
+export type KoaSluice = Sluice<Middleware> & Warmer & Front
 
 /**
  * @throws SluiceError when an option is wrong
@@ -45,5 +55,14 @@ export type KoaSluice = Sluice<Middleware> & Warmer
  * ```
  */
 export function createSluice(options?: SluiceOptions): KoaSluice {
-  return { ...createSurface(options, mountKoa, wrapKoa, (ctx: Context) => new KoaView(ctx)), warm }
+  return completed(
+    createSurface(options, mountKoa, wrapKoa, (ctx: Context) => new KoaView(ctx)),
+    (app, front) => {
+      if ('callback' in app) return addressOf(app as Koa)
+      // Where the door does not know whose word counts, it would take a proxy for the client.
+      if (front?.limit !== undefined)
+        throw optionError('front(app)', 'must be given the Koa application itself where it limits', app)
+      return undefined
+    },
+  )
 }

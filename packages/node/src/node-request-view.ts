@@ -1,7 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { RequestProperty, RequestView } from '@sluice/core'
-import { parseQuery, splitTarget } from '@sluice/core'
-import { refreshWith, ticketOf } from './refresh/refresh.ts'
+import type { RequestProperty, RequestView, SentHead } from '@sluice/core'
+import { notesOn, parseQuery, splitTarget } from '@sluice/core'
+import { placeNoted } from './front/place.ts'
+import { sentHead } from './front/sent-head.ts'
+import { refreshWith, ticketIn } from './refresh/refresh.ts'
 import { whenOver } from './response/ending.ts'
 import { fieldsBehind } from './watch/fields.ts'
 import { type FieldsOwner, fieldsRoot, fieldTexts } from './watch/set-fields.ts'
@@ -35,8 +37,9 @@ export class NodeRequestView implements RequestView {
     this.request = request
     this.response = response
     this.method = request.method ?? 'GET'
-    this.headers = fieldsBehind(request) as NodeRequest['headers']
-    this.ticket = ticketOf(request)
+    const notes = notesOn(request)
+    this.headers = fieldsBehind(request, notes) as NodeRequest['headers']
+    this.ticket = ticketIn(notes)
     // Routers that strip their prefix from `url` keep the whole target elsewhere.
     const { path, query, authority } = splitTarget(target)
     this.path = path
@@ -67,6 +70,10 @@ export class NodeRequestView implements RequestView {
   }
 
   get native(): object {
+    return this.request
+  }
+
+  get incoming(): object {
     return this.request
   }
 
@@ -105,6 +112,23 @@ export class NodeRequestView implements RequestView {
     return name === 'req' ? this.request : responseRoot('res', name, this.response)
   }
 
+  get frontPlace(): string | undefined {
+    return placeNoted(this.request)
+  }
+
+  get varySet(): string | undefined {
+    return fieldText(this.response?.getHeader('vary'))
+  }
+
+  get addressOf(): (request: object) => string | undefined {
+    return ofSocket
+  }
+
+  whenSent(listener: (head: SentHead) => void): void {
+    const { response } = this
+    response?.once('finish', () => listener(sentHead(response)))
+  }
+
   property(name: RequestProperty): unknown {
     if (name === 'query') return (this.request as { query?: unknown }).query ?? parseQuery(this.query)
     const request = this.request as unknown as Record<string, unknown>
@@ -130,5 +154,11 @@ export function responseRoot(called: string, name: string, response: FieldsOwner
 
 const hasContentOver2 = (request: NodeRequest): boolean =>
   (request as { stream?: { endAfterHeaders?: boolean } }).stream?.endAfterHeaders === false
+
+/** The lines of a field as one. */
+export const fieldText = (value: unknown): string | undefined =>
+  value === undefined ? undefined : Array.isArray(value) ? value.join(', ') : String(value)
+
+const ofSocket = (request: object): string | undefined => (request as NodeRequest).socket?.remoteAddress
 
 const none: readonly string[] = Object.freeze([])

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type {
   CacheOptions,
+  CompressOptions,
   ConditionOptions,
   FieldsOptions,
   InstanceEvents,
@@ -15,6 +16,7 @@ import type {
   SluiceStats,
   TagSource,
 } from '@sluice/core'
+import type { FrontOptions } from '@sluice/node'
 
 /** What a neutral handler or middleware is given: the few things every framework can do, done that framework's way. */
 export interface Ctx {
@@ -98,6 +100,10 @@ export interface AppSpec extends Limits {
   readonly proxy?: boolean
   /** The address to listen on. Default `127.0.0.1`. */
   readonly listen?: string
+  /** Is served through `sluice.front(…)`; on Fastify the plugin's option. */
+  readonly front?: boolean | FrontOptions
+  /** `sluice.compress(…)` in front of everything. */
+  readonly compress?: CompressOptions
   /** Speaks HTTP/2 through the compatibility API: `true` without TLS, `secure` with it. */
   readonly http2?: boolean | 'secure'
 }

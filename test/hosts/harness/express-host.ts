@@ -1,4 +1,3 @@
-import http from 'node:http'
 import { createSluice } from '@sluice/express'
 import express5, {
   type ErrorRequestHandler,
@@ -10,6 +9,7 @@ import express5, {
 import express4 from 'express4'
 import type { AppSpec, Limits, Step } from './app.ts'
 import type { Booted, HostKind } from './host.ts'
+import { serverOf } from './server.ts'
 import { type Answering, asBuffer, cookieIn, writePieces } from './steps.ts'
 
 export const express4Host: HostKind = {
@@ -29,6 +29,7 @@ async function boot(express: typeof express5, spec: AppSpec, clock: Parameters<H
   const app: Express = express()
   app.disable('x-powered-by')
   if (spec.proxy) app.set('trust proxy', true)
+  if (spec.compress) app.use(sluice.compress(spec.compress))
   app.use(...limitsOf(sluice, spec))
   app.use(express.json(), express.text({ type: 'text/*' }))
   for (const step of spec.use ?? []) app.use(asHandler(step))
@@ -60,7 +61,7 @@ async function boot(express: typeof express5, spec: AppSpec, clock: Parameters<H
   // Without one of its own Express prints what it is not told to keep quiet.
   if (own === false) app.set('env', 'test')
   else app.use(failed)
-  return { server: http.createServer(app), sluice, express: app }
+  return { server: serverOf(spec, app, sluice), sluice, express: app }
 }
 
 function limitsOf(sluice: ReturnType<typeof createSluice>, { shed, limit, limitPer }: Limits): RequestHandler[] {

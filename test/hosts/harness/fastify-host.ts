@@ -2,7 +2,7 @@ import type { Server } from 'node:http'
 import { Readable } from 'node:stream'
 import sluice from '@sluice/fastify'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import type { Limits, Route, Step } from './app.ts'
+import type { AppSpec, Limits, Route, Step } from './app.ts'
 import { testCertificate } from './certificate.ts'
 import type { Booted, HostKind } from './host.ts'
 import { type Answering, asBuffer, cookieIn } from './steps.ts'
@@ -18,7 +18,7 @@ export const fastifyHost: HostKind = {
       ...(spec.http2 ? { http2: true as never } : {}),
       ...(spec.http2 === 'secure' ? { https: testCertificate as never } : {}),
     }) as FastifyInstance
-    await app.register(sluice, { ...spec.sluice, ...limitsOf(spec), clock })
+    await app.register(sluice, { ...spec.sluice, ...limitsOf(spec), ...frontOf(spec), clock })
     const { failed } = spec
     if (failed) app.setErrorHandler((error, request, reply) => void failed(context(request, reply), error))
     app.decorateRequest('user', null)
@@ -29,6 +29,10 @@ export const fastifyHost: HostKind = {
     await app.ready()
     return { server: app.server as Server, sluice: app.sluice, close: () => app.close(), fastify: app }
   },
+}
+
+function frontOf({ front, compress }: AppSpec): Pick<AppSpec, 'front' | 'compress'> {
+  return { ...(front && { front }), ...(compress && { compress }) }
 }
 
 function addRoute(app: FastifyInstance, route: Route): void {

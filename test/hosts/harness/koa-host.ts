@@ -28,6 +28,7 @@ async function boot(Koa: typeof Koa3, spec: AppSpec, clock: Parameters<HostKind[
   app.proxy = spec.proxy ?? false
   const { failed } = spec
   if (failed) app.use((ctx, next) => next().catch((error) => failed(context(ctx), error)))
+  if (spec.compress) app.use(sluice.compress(spec.compress))
   for (const middleware of limitsOf(sluice, spec)) app.use(middleware)
   app.use(parseBody)
   for (const step of spec.use ?? []) app.use(asMiddleware(step))
@@ -37,7 +38,7 @@ async function boot(Koa: typeof Koa3, spec: AppSpec, clock: Parameters<HostKind[
     router.register(route.path, method === 'GET' ? ['HEAD', 'GET'] : [method], chainOf(route, sluice) as never[])
   }
   app.use(router.routes() as unknown as Middleware)
-  return { server: serverOf(spec, app.callback()), sluice }
+  return { server: serverOf(spec, spec.front ? app : app.callback(), sluice), sluice }
 }
 
 function chainOf(route: Route, sluice: ReturnType<typeof createSluice>): Middleware[] {

@@ -46,12 +46,13 @@ export const nodeHost: HostKind = {
         listener(req, res)
       })
     }
-    return { server: serverOf(spec, parsed), sluice }
+    return { server: serverOf(spec, parsed, sluice), sluice }
   },
 }
 
 function chainOf(spec: AppSpec, route: Route, sluice: ReturnType<typeof createSluice>): Middleware[] {
   return [
+    ...(spec.compress ? [sluice.compress(spec.compress) as Middleware] : []),
     ...(spec.use ?? []).map(asMiddleware),
     ...limitsOf(sluice, route),
     ...(route.exempt ? [sluice.exempt() as Middleware] : []),

@@ -13,6 +13,26 @@ export interface SluiceEvents {
   guard: { readonly route: string | undefined; readonly fields: readonly string[]; readonly advice: string }
   /** A response was not stored. */
   refused: { readonly route: string | undefined; readonly reason: string }
+  /**
+   * A request was answered in front of the application: for access logs and metrics, which did not run for it. The answer is
+   * on its way; `response` emits `finish` and `close` as ever.
+   */
+  front: {
+    readonly method: string
+    readonly url: string
+    /** The matched route pattern. */
+    readonly route: string | undefined
+    readonly status: number
+    /** Bytes of the body. */
+    readonly length: number
+    /** From the store; else a limit has refused it. */
+    readonly hit: boolean
+    /** Node's own request and response. */
+    readonly request: object
+    readonly response: object
+  }
+  /** A route with `front` is not answered in front of the application, or something is left out there: why. Once for each. */
+  'front-refused': { readonly route: string | undefined; readonly reason: string }
   /** Tags, URLs or routes were invalidated. */
   invalidated: { readonly tags: readonly string[]; readonly mode: 'purge' | 'expire' }
 }

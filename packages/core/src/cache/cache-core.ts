@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts'
 import { isSluiceError, SluiceError } from '../base/errors.ts'
 import type { Events, SluiceEvents } from '../base/events.ts'
 import { isPromise, type MaybePromise } from '../base/maybe-promise.ts'
+import type { Reply } from '../exchange/exchange.ts'
 import { OwnReads } from '../exchange/reads/own-reads.ts'
 import type { RequestView } from '../exchange/request-view.ts'
 import type { CacheRecord } from './entry/record.ts'
@@ -9,12 +10,27 @@ import { Fills } from './fill/single-flight.ts'
 import { Forms } from './forms/forms.ts'
 import { RenderedHeads } from './lookup/reply.ts'
 import { Outcomes } from './outcomes.ts'
+import type { CacheKey } from './policy/key.ts'
+import type { CachePolicy } from './policy/options.ts'
 import { Reports } from './reports.ts'
 import { newCounters } from './stats.ts'
 import type { CacheStore, FillEnd, InvalidateMode, SetOutcome, Vacancy, Variant } from './store/store.ts'
 import { Identities } from './terms/identities.ts'
 import { TermTexts } from './terms/term-texts.ts'
 import { Witnesses } from './witness/witnesses.ts'
+
+/** Learns from answers that go the ordinary way how to give them in front of it. */
+export interface FrontListener {
+  passed(passing: Passing, reply: Reply): void
+}
+
+/** The look-up of an answer from the store that goes the ordinary way. */
+export interface Passing {
+  readonly view: RequestView
+  readonly policy: CachePolicy
+  readonly key: CacheKey
+  readonly hitLine: (ttl: number) => string
+}
 
 /** What all caches of one instance share: the store, the fills under way, the counters, and how trouble is reported. */
 export class CacheCore {
@@ -30,6 +46,8 @@ export class CacheCore {
   readonly witnesses = new Witnesses(this)
   readonly outcomes = new Outcomes()
   readonly reports: Reports
+  /** Wants to know of answers of routes with `front` that go the ordinary way. */
+  front: FrontListener | undefined
 
   constructor(store: CacheStore, clock: Clock, events: Events<SluiceEvents>) {
     this.store = store

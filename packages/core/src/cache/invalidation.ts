@@ -34,6 +34,8 @@ export function invalidateTarget(core: CacheCore, view: RequestView, statusLine:
 export function invalidatePipeline(core: CacheCore, sources: readonly TagSource[]): Pipeline {
   return {
     name: 'invalidate',
+    // It is about unsafe methods.
+    atFront: 'skipped',
     open: (view) =>
       view.ticket === undefined
         ? { kind: 'proceed', exchange: new InvalidatingExchange(core, view, undefined, sources) }

@@ -11,6 +11,7 @@ import { CacheCore } from './cache-core.ts'
 import { type ConditionOptions, conditionPipeline } from './condition.ts'
 import { everythingTag, routeTags, urlTags, userTag } from './entry/record-tags.ts'
 import { type Explanation, explain } from './explain.ts'
+import { FrontDoor } from './front/front-door.ts'
 import { badTarget, type InvalidationTarget, invalidatePipeline, type TagSource } from './invalidation.ts'
 import { CachePipeline } from './lookup/cache-pipeline.ts'
 import { type CacheOptions, type CacheSettings, resolveCachePolicy } from './policy/options.ts'
@@ -42,6 +43,8 @@ export class ResponseCache {
   readonly #core: CacheCore
   readonly #defaults: CacheSettings
   readonly #identity: Identity | undefined
+  /** What answers in front of the application. */
+  readonly front: FrontDoor
 
   /** @param identity - how key functions name a signed-in user */
   constructor(
@@ -52,6 +55,7 @@ export class ResponseCache {
     identity?: Identity,
   ) {
     this.#core = new CacheCore(store, clock, events)
+    this.front = new FrontDoor(this.#core, events)
     this.#defaults = defaults
     this.#identity = identity
   }

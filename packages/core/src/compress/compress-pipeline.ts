@@ -1,7 +1,7 @@
 import { isSluiceError, SluiceError } from '../base/errors.ts'
 import type { Events, SluiceEvents } from '../base/events.ts'
 import { setEncoder } from '../exchange/encoder.ts'
-import type { Opening, Pipeline } from '../exchange/exchange.ts'
+import type { AtFront, Opening, Pipeline } from '../exchange/exchange.ts'
 import type { RequestView } from '../exchange/request-view.ts'
 import { bestCoding } from '../http/selection/codings.ts'
 import { CompressExchange, type Compressor } from './compress-exchange.ts'
@@ -16,6 +16,7 @@ const longestField = 200
 export class CompressPipeline implements Pipeline, Compressor {
   readonly name = 'compress'
   readonly policy: CompressPolicy
+  readonly atFront: AtFront
   readonly recipe: BodyEncoder
   readonly #events: Events<SluiceEvents>
   readonly #negotiated = new Map<string, string>()
@@ -24,6 +25,8 @@ export class CompressPipeline implements Pipeline, Compressor {
   constructor(options: CompressOptions | undefined, events: Events<SluiceEvents>) {
     this.policy = resolveCompressPolicy(options)
     this.recipe = new BodyEncoder(this.policy)
+    const asks = typeof options?.filter === 'function' || typeof options?.skip === 'function'
+    this.atFront = asks ? { reason: "a `compress` in front of it asks a function of the application's" } : 'runs'
     this.#events = events
   }
 

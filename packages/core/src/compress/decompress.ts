@@ -35,6 +35,8 @@ const mostCodings = 2
 /** One `sluice.decompress(...)`: request bodies come to the handler decoded. */
 export class DecompressPipeline implements Pipeline {
   readonly name = 'decompress'
+  /** It is about bodies of requests. */
+  readonly atFront = 'skipped'
   readonly #maxBytes: number
   readonly #accepted: readonly string[]
 

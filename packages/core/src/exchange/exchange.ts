@@ -13,7 +13,14 @@ export interface Pipeline {
   readonly name: string
   /** A value, and not a promise, where nothing has to be waited for. */
   open(request: RequestView): MaybePromise<Opening>
+  /**
+   * What becomes of it where a stored answer is sent before the framework has seen the request: it `runs` there too, it has
+   * nothing to say of such a request and is `skipped`, or why neither will do. Absent: it must not be left out.
+   */
+  readonly atFront?: AtFront | undefined
 }
+
+export type AtFront = 'runs' | 'skipped' | { readonly reason: string }
 
 export type Opening =
   /** The answer is here; the handler does not run. */

@@ -49,8 +49,18 @@ export interface RequestView {
   readonly keyedFields: readonly string[]
   /** Express's or node's `req`, Koa's `ctx`, Fastify's `request`. Also the identity that state is kept under. */
   readonly native: object
+  /** Node's own request, whatever the framework made of it. Absent: `native`. */
+  readonly incoming?: object | undefined
   /** The refresh this request was made for by {@link RequestView.refresh}; `undefined` for a client's request. */
   readonly ticket: object | undefined
+  /** What a front door in front of the application has noted on the request; `undefined` where there is none. */
+  readonly frontPlace?: string | undefined
+  /** `Vary`, as middleware in front has put it on the response so far. */
+  readonly varySet?: string | undefined
+  /** Tells the client's address of any raw request to the same application, as the framework would. Holds no request. */
+  readonly addressOf?: ((request: object) => string | undefined) | undefined
+  /** Tells, once, of the head that was sent in the end, whoever shaped it on its way out. Absent where the host cannot. */
+  whenSent?(listener: (head: SentHead) => void): void
   /**
    * Makes this request again inside the process, through the whole application and without a client: how a stale entry
    * is refreshed in the background. The pipeline finds `ticket` on the new request's view. Resolves when that response
@@ -63,6 +73,13 @@ export interface RequestView {
    * exchange; nothing is listened to before it is called. Absent where the host cannot tell.
    */
   onGone?(listener: () => void): () => void
+}
+
+/** The head of a response as it went out. */
+export interface SentHead {
+  readonly status: number
+  /** Flat list of alternating names and values. */
+  readonly fields: readonly string[]
 }
 
 export type RequestProperty = 'user' | 'session' | 'cookies' | 'body' | 'params' | 'query'

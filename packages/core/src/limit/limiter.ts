@@ -191,8 +191,9 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
       marks.needed = true
       return Object.freeze<Pipeline>({
         name: 'exempt',
+        atFront: 'runs',
         open(view) {
-          charger.giveBack(marks.exempt(view.native))
+          charger.giveBack(marks.exempt(view.incoming ?? view.native))
           return { kind: 'proceed' }
         },
       })

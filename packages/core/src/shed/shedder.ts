@@ -4,7 +4,7 @@ import type { SluiceEvents } from '../base/events.ts'
 import { checkOptions, rule } from '../base/options.ts'
 import { type Duration, durationMs } from '../base/units.ts'
 import { RequestContext } from '../exchange/context.ts'
-import type { BodyPlan, Exchange, Opening, Pipeline, Reply } from '../exchange/exchange.ts'
+import type { AtFront, BodyPlan, Exchange, Opening, Pipeline, Reply } from '../exchange/exchange.ts'
 import { ianaProblem, problem } from '../exchange/problem.ts'
 import { RefusalError } from '../exchange/refusal-error.ts'
 import type { RequestView } from '../exchange/request-view.ts'
@@ -115,7 +115,9 @@ export function createShedder({ clock, events, sampler, random = Math.random }: 
     pipeline(options = {}) {
       const stage = new Stage(resolve(options), { clock, monitor, events, random })
       stages.push(stage)
-      return Object.freeze<Pipeline>({ name: 'shed', open: (view) => stage.open(view) })
+      const asks = typeof options.priority === 'function' || options.refuse === 'error'
+      const atFront: AtFront = asks ? { reason: '`shed` in front of it asks the application' } : 'runs'
+      return Object.freeze<Pipeline>({ name: 'shed', atFront, open: (view) => stage.open(view) })
     },
     stats: () => ({ ...monitor.read(), stages: stages.map((stage) => stage.stats()) }),
     close: () => monitor.close(),

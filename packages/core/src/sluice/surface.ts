@@ -1,7 +1,9 @@
+import { optionError } from '../base/errors.ts'
 import type { Listener } from '../base/events.ts'
 import type { Duration } from '../base/units.ts'
 import type { ConditionOptions } from '../cache/condition.ts'
 import type { Explanation } from '../cache/explain.ts'
+import type { FrontAnswer, FrontDoor } from '../cache/front/front-door.ts'
 import type { InvalidationTarget, TagSource } from '../cache/invalidation.ts'
 import type { CacheOptions } from '../cache/policy/options.ts'
 import type { PurgeOptions, PurgeReport } from '../cache/response-cache.ts'
@@ -254,15 +256,18 @@ export type QueryMiddleware<Middleware> = Middleware & {
 /** Builds the members above from the ways a framework mounts a pipeline, and puts it in front of a single handler. */
 export function createSurface<Middleware>(
   options: SluiceOptions | undefined,
-  mount: (pipeline: Pipeline) => Middleware,
-  wrap: WrapHandler,
+  mountHost: (pipeline: Pipeline) => Middleware,
+  wrapHost: WrapHandler,
   view: (request: never) => RequestView,
 ): Sluice<Middleware> {
   const engine = new Engine(options)
+  const { front } = engine.cache
+  const mount = (pipeline: Pipeline): Middleware => mountHost(front.noting(pipeline))
+  const wrap: WrapHandler = (pipeline, handler) => wrapHost(front.noting(pipeline), handler)
   const quiet = <P extends Pipeline>(pipeline: P): P => engine.cache.ownReads.quiet(pipeline)
   const withParams = (pipeline: Pipeline & { readonly params: readonly string[] }): QueryMiddleware<Middleware> =>
     Object.assign(mount(pipeline) as object, { params: pipeline.params }) as QueryMiddleware<Middleware>
-  return {
+  const surface: Sluice<Middleware> = {
     cache: (...given: readonly unknown[]) => mount(engine.cache.pipeline(cacheOptions(given))),
     compress: (compress) => mount(new CompressPipeline(compress, engine.events)),
     decompress: (decompress) => mount(new DecompressPipeline(decompress)),
@@ -299,4 +304,42 @@ export function createSurface<Middleware>(
     on: (name, listener) => engine.events.on(name, listener),
     close: () => engine.close(),
   }
+  accesses.set(surface, {
+    door: front,
+    limit(policies) {
+      engine.limits()
+      const pipeline = quiet(engine.limiter.pipeline(...policies))
+      if (typeof pipeline.atFront === 'object') {
+        throw optionError('front.limit', 'must be told by the raw request alone', policies)
+      }
+      return pipeline
+    },
+    told: (view, { reply, hit }, { request, response }) => {
+      if (!engine.events.wants('front')) return
+      const { status, body } = reply
+      const length = body?.byteLength ?? 0
+      const { method, route } = view
+      const url = view.query === '' ? view.path : `${view.path}?${view.query}`
+      engine.events.emit('front', { method, url, route, status, length, hit, request, response })
+    },
+  })
+  return surface
 }
+
+/** What a host needs to answer in front of an application. */
+export interface FrontAccess {
+  readonly door: FrontDoor
+  /**
+   * A stage that charges requests before the application has seen them.
+   *
+   * @throws SluiceError where a policy asks the framework or a function of the application's
+   */
+  limit(policies: readonly PolicyInput[]): Pipeline
+  /** Tells the listeners of an answer that was given there. */
+  told(view: RequestView, answer: FrontAnswer, native: { readonly request: object; readonly response: object }): void
+}
+
+const accesses = new WeakMap<object, FrontAccess>()
+
+/** @param surface - as `createSurface` answered it, and no copy of it */
+export const frontAccess = (surface: object): FrontAccess => accesses.get(surface)!

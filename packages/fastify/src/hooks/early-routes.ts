@@ -10,6 +10,11 @@ export class EarlyRoutes {
   /** Asking Fastify for a request's route costs something, and whoever has made this mistake sees it soon. */
   #looks = 200
 
+  /** There is nothing more to be said: nobody need ask. */
+  get done(): boolean {
+    return this.#looks <= 0
+  }
+
   heard(route: RouteOptions): void {
     const given = route.config?.sluice
     if (given) this.#heard.add(given)

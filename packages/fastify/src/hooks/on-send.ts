@@ -16,6 +16,8 @@ type Done = (error?: Error | null, payload?: unknown) => void
  */
 export function makeOnSend(invalidation: Pipeline, early: EarlyRoutes) {
   return function sluiceOnSend(request: FastifyRequest, reply: FastifyReply, payload: unknown, done: Done): unknown {
+    // Most responses are none of our business, and this hook is there for all of them.
+    if (early.done && exchangesOf(reply) === null && isSafe(request.method)) return done(null, undefined)
     const next = process(request, reply, payload)
     // What hooks behind this one read (a session that saves itself) is not the handler's.
     const goOn = (sent: unknown): void => {

@@ -1,4 +1,3 @@
-import { isPromise } from '@sluice/core'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { askStages, type Stage } from '../stages/exchanges.ts'
 
@@ -6,12 +5,15 @@ import { askStages, type Stage } from '../stages/exchanges.ts'
 export function makeHook(name: string, stagesOf: (request: FastifyRequest) => readonly Stage[]) {
   const hook = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void => {
     const go = askStages(stagesOf(request), request, reply)
-    if (isPromise(go)) {
-      const next = go.then((on) => {
-        if (on) done()
-      })
-      next.then(undefined, done)
-    } else if (go) done()
+    if (go === true) done()
+    else if (go !== false) goOnLater(go, done)
   }
   return Object.defineProperty(hook, 'name', { value: name })
+}
+
+function goOnLater(go: PromiseLike<boolean>, done: (error?: Error) => void): void {
+  const next = go.then((on) => {
+    if (on) done()
+  })
+  next.then(undefined, done)
 }

@@ -7,17 +7,30 @@ export function fieldsOf(reply: FastifyReply): Fields {
   return Fields.from(fieldsSetOn(reply))
 }
 
+/** Names of fields, each with itself in lower case, as Fastify keeps them. */
+const lowerNames = new Map<string, string>()
+
+/** Making a name anew for each response takes longer than laying its field does. Clients bring none of them, so they are few. */
+export function lowerName(name: string): string {
+  let lower = lowerNames.get(name)
+  if (lower === undefined) {
+    lower = name.toLowerCase()
+    if (lowerNames.size < 1_000) lowerNames.set(name, lower)
+  }
+  return lower
+}
+
 /**
  * Lays a flat list of fields over those of a response, as `Reply.fields` says it. Content-Length is left to Fastify,
  * which counts the body that leaves it in the end: another hook may still compress it, or trailers forbid the field.
  */
 export function layFields(reply: FastifyReply, fields: readonly string[]): void {
   for (let i = 0; i < fields.length; i += 2) {
-    const name = fields[i]!.toLowerCase()
+    const name = lowerName(fields[i]!)
     if (name === 'content-length') continue
     const value = fields[i + 1]!
     // Fields repeat side by side.
-    if (fields[i + 2]?.toLowerCase() !== name) {
+    if (i + 2 >= fields.length || lowerName(fields[i + 2]!) !== name) {
       layOver(reply, name, value)
       continue
     }

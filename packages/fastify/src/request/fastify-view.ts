@@ -1,4 +1,11 @@
-import { NodeRequestView, type RequestProperty, type RequestView, refreshWith, responseRoot } from '@sluice/node'
+import {
+  fieldText,
+  NodeRequestView,
+  type RequestProperty,
+  type RequestView,
+  refreshWith,
+  responseRoot,
+} from '@sluice/node'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
 /** A request with Fastify's own ideas of host, protocol, address and route: its `trustProxy` setting included. */
@@ -54,6 +61,21 @@ export class FastifyView extends NodeRequestView implements RequestView {
     return this.#request.ips === undefined ? super.keyedFields : this.#forwarded()
   }
 
+  override get varySet(): string | undefined {
+    return fieldText(this.#reply?.getHeader('vary'))
+  }
+
+  override get addressOf(): (request: object) => string | undefined {
+    // Fastify makes a class of requests for each `trustProxy`.
+    const made = Object.getPrototypeOf(this.#request) as object
+    let known = addresses.get(made)
+    if (!known) {
+      known = (raw) => (Object.create(made, { raw: { value: raw } }) as FastifyRequest).ip
+      addresses.set(made, known)
+    }
+    return known
+  }
+
   override property(name: RequestProperty): unknown {
     const value = this.#found(name)
     if (this.missing && (value === undefined || value === null)) this.missing(name)
@@ -93,3 +115,6 @@ export class FastifyView extends NodeRequestView implements RequestView {
     ]
   }
 }
+
+/** One for each class of requests. */
+const addresses = new WeakMap<object, (request: object) => string | undefined>()

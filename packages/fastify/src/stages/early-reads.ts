@@ -25,13 +25,15 @@ export function watchEarlyReads(pipeline: LimitPipeline, where: string): Pipelin
     open(view) {
       if (!(view instanceof FastifyView)) return pipeline.open(view)
       view.missing = tell
-      // What is read of the request when its response is there, by `countIf`, is there or it is not.
-      const done = (opening: Opening): Opening => {
-        view.missing = undefined
-        return opening
-      }
       const opening = pipeline.open(view)
-      return isPromise(opening) ? opening.then(done) : done(opening)
+      if (isPromise(opening)) return opening.then((o) => unwatched(view, o))
+      return unwatched(view, opening)
     },
   }
+}
+
+/** What is read of the request when its response is there, by `countIf`, is there or it is not. */
+function unwatched(view: FastifyView, opening: Opening): Opening {
+  view.missing = undefined
+  return opening
 }

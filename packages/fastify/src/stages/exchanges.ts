@@ -2,7 +2,7 @@ import type { Exchange, Fields, Pipeline, Reply, ResponseControl } from '@sluice
 import { chain, isPromise, type MaybePromise, type Opening } from '@sluice/core'
 import { decodeBody, type Ending, endingOf } from '@sluice/node'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { fieldsOf, layFields, removeFields, setStatusOf, watchWritten } from '../reply/reply-fields.ts'
+import { fieldsOf, layFields, lowerName, removeFields, setStatusOf, watchWritten } from '../reply/reply-fields.ts'
 import { changeRequest, watchCookies } from '../request/change-request.ts'
 import { FastifyView } from '../request/fastify-view.ts'
 import { watchSend } from './sent-by.ts'
@@ -161,7 +161,7 @@ function obey(opening: Opening, stage: Stage, request: FastifyRequest, reply: Fa
     return false
   }
   const { exchange, fields } = opening
-  if (fields) for (let i = 0; i < fields.length; i += 2) reply.header(fields[i]!, fields[i + 1]!)
+  if (fields) for (let i = 0; i < fields.length; i += 2) reply.header(lowerName(fields[i]!), fields[i + 1]!)
   if (exchange) {
     const exchanges = exchangesFor(reply)
     exchanges.add(exchange, reply, stage.invalidates)

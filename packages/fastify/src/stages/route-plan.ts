@@ -89,6 +89,7 @@ const cacheNames: Readonly<Record<keyof CacheOptions, true>> = {
   maxVariants: true,
   cookies: true,
   etag: true,
+  front: true,
   name: true,
   showKey: true,
   targets: true,

@@ -54,6 +54,10 @@ export class KoaView extends NodeRequestView implements RequestView {
     return keyed
   }
 
+  override get addressOf(): (request: object) => string | undefined {
+    return addressOf(this.#ctx.app)
+  }
+
   override property(name: RequestProperty): unknown {
     const ctx = this.#ctx
     switch (name) {
@@ -92,5 +96,19 @@ export class KoaView extends NodeRequestView implements RequestView {
     return this.#ctx.app.proxy ? this.header(name) || undefined : undefined
   }
 }
+
+/** Tells the client's address of a raw request as this application would. */
+export function addressOf(app: Context['app']): (request: object) => string | undefined {
+  let known = addresses.get(app)
+  if (!known) {
+    // Its own getter, on a request that Koa has not seen.
+    known = (raw) => (Object.create(app.request, { app: { value: app }, req: { value: raw } }) as Context).ip
+    addresses.set(app, known)
+  }
+  return known
+}
+
+/** One for each application. */
+const addresses = new WeakMap<object, (request: object) => string | undefined>()
 
 const plainProtocols = /^(?:https?)(?:[ \t]*,[ \t]*https?)*$/

@@ -1,5 +1,5 @@
 import { IncomingMessage, type RequestListener, type Server, ServerResponse } from 'node:http'
-import { notesFor, notesOn } from '@sluice/core'
+import { type Notes, notesFor, notesOn } from '@sluice/core'
 import { withLateErrors } from './late-errors.ts'
 import { asHttp2, NoConnection } from './no-connection.ts'
 
@@ -8,7 +8,12 @@ const ticketKey = Symbol('sluice.ticket')
 
 /** The ticket a request was made with; `undefined` for a client's. */
 export function ticketOf(request: object): object | undefined {
-  return notesOn(request)?.[ticketKey] as object | undefined
+  return ticketIn(notesOn(request))
+}
+
+/** The same, of what was left on the request. */
+export function ticketIn(notes: Notes | undefined): object | undefined {
+  return notes?.[ticketKey] as object | undefined
 }
 
 /** Fields of the client's connection and of its own cache: not for a request that has neither. */

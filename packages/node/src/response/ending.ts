@@ -20,8 +20,9 @@ export function endingOf(response: ServerResponse, tell: (outcome: Outcome) => v
     tell(how)
   }
   const gone = (): void => close(response.writableFinished ? 'sent' : 'aborted')
-  response.once('finish', () => close('sent'))
-  response.once('close', gone)
+  // Not `once`: only the first of them is heard anyway, and taking a listener away costs more than it does.
+  response.on('finish', () => close('sent'))
+  response.on('close', gone)
   if (isGone(response)) gone()
   else stopWaiting = whenConnectionEnds(response, gone)
   return {

@@ -313,8 +313,11 @@ export function intercept(
       else flush?.call(response)
     },
   }
-  Object.assign(response, patched)
-  const arrived = watchEnd(response, exchange)
+  response.writeHead = patched.writeHead as ServerResponse['writeHead']
+  response.write = patched.write as ServerResponse['write']
+  response.flushHeaders = patched.flushHeaders
+  ;(response as unknown as Pick<typeof patched, 'flush'>).flush = patched.flush
+  const arrived = watchEnd(response, exchange, patched.end as ServerResponse['end'])
   return () => {
     if (state === 'open' && !headWritten) state = 'pass'
   }

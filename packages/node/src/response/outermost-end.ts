@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import type { Exchange } from '@sluice/core'
+import type { Exchange, ReadObserver } from '@sluice/core'
 import { fieldsSetOn } from '../watch/set-fields.ts'
 
 type End = ServerResponse['end']
@@ -9,43 +9,82 @@ type End = ServerResponse['end']
  * there. The body is made by then: what is read on the way from the outermost `end` to ours does not shape it, unless
  * what arrives is not what was given, or the head was changed on the way.
  *
- * @returns the body has arrived at our own `end`
+ * @param end - our own, which is put on the response
+ * @returns the body has arrived at it
  */
-export function watchEnd(response: ServerResponse, exchange: Exchange): (chunk: unknown) => void {
+export function watchEnd(response: ServerResponse, exchange: Exchange, end: End): (chunk: unknown) => void {
   const reads = exchange.request?.reads
+  const isWatched = (response as Watched)[wayKey] !== undefined
+  // Where an exchange in front of this one watches, what is put there is on its way too.
+  if (!reads || isWatched) response.end = end
   if (!reads) return () => {}
-  const own = response.end
-  let way: { readonly chunk: unknown; readonly head: string; readonly forget: () => void } | undefined
-  const entered = new WeakMap<End, End>()
-  const enter = (end: End): End => {
-    if (end === own) return own
-    let entry = entered.get(end)
+  const way = new Way(response, reads, isWatched ? response.end : end)
+  ;(response as Watched)[wayKey] = way
+  Object.defineProperty(response, 'end', shared)
+  return (chunk) => way.arrived(chunk)
+}
+
+const wayKey = Symbol('sluice.end')
+
+type Watched = ServerResponse & { [wayKey]?: Way }
+
+/** One accessor for all responses: with one of its own each of them would be an object of its own shape. */
+const shared: PropertyDescriptor & ThisType<Watched> = {
+  configurable: true,
+  enumerable: true,
+  get() {
+    return this[wayKey]!.entrance
+  },
+  set(next: End) {
+    this[wayKey]!.outermost = next
+  },
+}
+
+/** The way of a body from the outermost `end` to our own. */
+class Way {
+  outermost: End
+  private readonly response: ServerResponse
+  private readonly reads: ReadObserver
+  private readonly own: End
+  private under: { readonly chunk: unknown; readonly head: string; readonly forget: () => void } | undefined
+  private entered: WeakMap<End, End> | undefined
+
+  constructor(response: ServerResponse, reads: ReadObserver, own: End) {
+    this.response = response
+    this.reads = reads
+    this.own = own
+    this.outermost = own
+  }
+
+  get entrance(): End {
+    const end = this.outermost
+    if (end === this.own) return end
+    this.entered ??= new WeakMap()
+    let entry = this.entered.get(end)
     if (!entry) {
-      entry = function (this: ServerResponse, ...args: unknown[]) {
-        if (way) return end.apply(this, args as never)
-        way = { chunk: args[0], head: headOf(response), forget: reads.mark() }
-        try {
-          return end.apply(this, args as never)
-        } finally {
-          way = undefined
-        }
-      } as End
-      entered.set(end, entry)
+      entry = this.entry(end)
+      this.entered.set(end, entry)
     }
     return entry
   }
-  let outermost = own
-  Object.defineProperty(response, 'end', {
-    configurable: true,
-    enumerable: true,
-    get: () => enter(outermost),
-    set(next: End) {
-      outermost = next
-    },
-  })
-  return (chunk) => {
-    if (way && way.chunk === chunk && way.head === headOf(response)) way.forget()
-    way = undefined
+
+  private entry(end: End): End {
+    const way = this
+    return function (this: ServerResponse, ...args: unknown[]) {
+      if (way.under) return end.apply(this, args as never)
+      way.under = { chunk: args[0], head: headOf(way.response), forget: way.reads.mark() }
+      try {
+        return end.apply(this, args as never)
+      } finally {
+        way.under = undefined
+      }
+    } as End
+  }
+
+  arrived(chunk: unknown): void {
+    const { under } = this
+    if (under && under.chunk === chunk && under.head === headOf(this.response)) under.forget()
+    this.under = undefined
   }
 }
 

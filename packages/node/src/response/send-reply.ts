@@ -106,11 +106,13 @@ function anyRepeats(fields: readonly string[]): boolean {
 }
 
 function layOver(response: ServerResponse, name: string, value: string): void {
-  const there = response.getHeader(name)
+  const lower = name.toLowerCase()
+  const isCookie = lower === 'set-cookie'
+  // Of others it is not asked for: what middleware has put there would count as read by the handler.
+  const there = isCookie || mergedFields.has(lower) ? response.getHeader(name) : undefined
   if (there === undefined) response.setHeader(name, value)
-  else if (name.toLowerCase() === 'set-cookie') response.appendHeader(name, value)
-  else if (mergedFields.has(name.toLowerCase())) response.setHeader(name, mergeLists(String(there), value))
-  else response.setHeader(name, value)
+  else if (isCookie) response.appendHeader(name, value)
+  else response.setHeader(name, mergeLists(String(there), value))
 }
 
 /** Takes fields of earlier middleware off a response that the answer is without. */
@@ -120,10 +122,11 @@ export function removeFields(response: ServerResponse, names: readonly string[])
 
 /** Puts the fields of a response back to what they were when the exchange began; those nobody changed are left alone. */
 export function restoreFields(response: ServerResponse, before: Fields): void {
-  for (const name of Object.keys(fieldsSetOn(response))) if (!before.has(name)) response.removeHeader(name)
+  const set: Record<string, unknown> = fieldsSetOn(response)
+  for (const name of Object.keys(set)) if (!before.has(name)) response.removeHeader(name)
   for (const name of before.names()) {
     const lines = before.lines(name)
-    const there = response.getHeader(name)
+    const there = set[name]
     const now = Array.isArray(there) ? there : [String(there)]
     if (there === undefined || now.length !== lines.length || now.some((line, i) => line !== lines[i])) {
       putField(response, name, lines)

@@ -46,10 +46,11 @@ export function nodeRequest(root: string): KnownObject {
 }
 
 /** What middleware that everybody uses keeps on a response for itself, and what the handler makes of it. */
-const onResponses: readonly string[] =
-  'req app locals sluice _startAt _startTime __onFinished __statusCode flush charset responseTime cookie cookies allLogs err'.split(
-    ' ',
-  )
+const onResponses: readonly string[] = (
+  'req app locals sluice _startAt _startTime __onFinished __statusCode flush charset responseTime cookie cookies allLogs err ' +
+  // Node's servers put these on it, and promises ask for the last.
+  '_keepAliveTimeout _maxRequestsPerSocket maxRequestsOnConnectionReached _onPendingData _expect_continue stream then'
+).split(' ')
 
 /** A node response, whoever has it: `res` on Express, `ctx.res`, `reply.raw`. */
 export function nodeResponse(root: string): KnownObject {

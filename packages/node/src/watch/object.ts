@@ -68,6 +68,7 @@ function isOfLibrary(key: Key): boolean {
 
 /** Those of node's that appear late, or on HTTP/2 requests alone. */
 const nodeSymbols: ReadonlySet<string> = new Set([
+  'kUniqueHeaders',
   'kHeadersDistinct',
   'kTrailersDistinct',
   'kError',
@@ -184,11 +185,13 @@ function makeStandIn(prototype: object): object {
   return new Proxy(Object.create(prototype) as object, {
     get(target, key, receiver: object) {
       const state = stateOf(receiver)
+      // Nearly all there is to get: methods of node's and of the framework's, a dozen for each answer.
+      if (state?.known.own.has(key)) return state.watch.trusted(target, key, receiver)
       if (!state || isOfLibrary(key) || key in Object.prototype) return Reflect.get(target, key, receiver) as unknown
       const { watch, known } = state
       const name = typeof key === 'string' ? key : undefined
       if (name !== undefined) {
-        if (known.delivery.has(name)) return watch.silently(() => Reflect.get(target, key, receiver) as unknown)
+        if (known.delivery.has(name)) return watch.answering(() => Reflect.get(target, key, receiver) as unknown)
         if (known.address.has(name)) {
           watch.field('@ip')
           return watch.silently(() => Reflect.get(target, key, receiver) as unknown)
@@ -201,7 +204,6 @@ function makeStandIn(prototype: object): object {
           )
         }
       }
-      if (known.own.has(key)) return watch.trusting(() => Reflect.get(target, key, receiver) as unknown)
       const found = inherited(prototype, key)
       if (!found) {
         // What is not there for this request may be there for another. Of symbols that is nobody's business but a library's.

@@ -28,6 +28,7 @@ export class RequestWatch {
   #addressReads = 0
   #silent = 0
   #trust = 0
+  #answering = 0
   /** The cookies that the handler is to see. `undefined`: all. */
   visibleCookies: readonly string[] | undefined
 
@@ -61,6 +62,16 @@ export class RequestWatch {
     }
   }
 
+  /** The same for what an object of the framework's has under a name, without the function it would take to say so. */
+  trusted(object: object, key: string | symbol, receiver: object): unknown {
+    this.#trust++
+    try {
+      return Reflect.get(object, key, receiver)
+    } finally {
+      this.#trust--
+    }
+  }
+
   get trusts(): boolean {
     return this.#trust > 0 || this.#silent > 0
   }
@@ -73,6 +84,22 @@ export class RequestWatch {
     } finally {
       this.#silent--
     }
+  }
+
+  /** Runs what the cache answers itself: it reads what it likes, and keeps nothing of it. */
+  answering<T>(run: () => T): T {
+    this.#silent++
+    this.#answering++
+    try {
+      return run()
+    } finally {
+      this.#silent--
+      this.#answering--
+    }
+  }
+
+  get answers(): boolean {
+    return this.#answering > 0
   }
 
   get #hears(): boolean {

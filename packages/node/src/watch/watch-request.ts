@@ -23,10 +23,13 @@ export function changeNodeRequest(
 ): RequestWatch | undefined {
   const watch = change.reads && RequestWatch.of(native)
   if (change.reads) watch!.listen(change.reads)
+  if (watch) {
+    watch.visibleCookies = change.cookies
+    // Before its fields: as long as it is the request that node has made, all requests take the same shape.
+    watchObject(watch, request, known)
+  }
   overlayHeaders(request, change, watch)
   if (!watch) return undefined
-  watch.visibleCookies = change.cookies
-  watchObject(watch, request, known)
   const letGo = watchSocket(request.socket, watch)
   request.once('close', letGo)
   return watch

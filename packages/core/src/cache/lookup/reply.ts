@@ -245,11 +245,17 @@ function tagsOf(record: CacheRecord): string[] {
   return tags
 }
 
-export function only304(fields: readonly string[]): string[] {
+/** By the list of a whole answer, which is the same one for a second. */
+const of304 = new WeakMap<readonly string[], readonly string[]>()
+
+export function only304(fields: readonly string[]): readonly string[] {
+  const known = of304.get(fields)
+  if (known) return known
   const kept: string[] = []
   for (let i = 0; i < fields.length; i += 2) {
     if (isField304(fields[i]!)) kept.push(fields[i]!, fields[i + 1]!)
   }
+  of304.set(fields, kept)
   return kept
 }
 

@@ -115,13 +115,25 @@ function hit(lookup: Lookup, record: CacheRecord): MaybePromise<Opening> {
 }
 
 function send(lookup: Lookup, record: CacheRecord): MaybePromise<Opening> {
-  const { core, policy, now, attempt } = lookup
-  const reply =
-    attempt > 0 || policy.showKey
-      ? replyFrom(lookup, record, statusLine(policy, lookup.key, hitParts(lookup, record)))
-      : replyToHit(lookup, record)
+  const reply = replyOf(lookup, record)
   // The coding held is one this client refuses: the store tells codings apart, so this is an empty Accept-Encoding list.
   if (!reply) return runAlone(lookup, { fwd: 'vary-miss' })
+  counted(lookup, record, reply)
+  if (lookup.policy.front) lookup.core.front?.passed(lookup, reply)
+  return { kind: 'reply', reply }
+}
+
+/** The answer that a record gives; `undefined` where this client refuses the codings it is held in. */
+export function replyOf(lookup: Lookup, record: CacheRecord): Reply | undefined {
+  const { policy, attempt } = lookup
+  return attempt > 0 || policy.showKey
+    ? replyFrom(lookup, record, statusLine(policy, lookup.key, hitParts(lookup, record)))
+    : replyToHit(lookup, record)
+}
+
+/** It is going to be sent. */
+export function counted(lookup: Lookup, record: CacheRecord, reply: Reply): void {
+  const { core, policy, now, attempt } = lookup
   const { counters } = core
   if (attempt > 0) counters.coalesced++
   else if (now < record.staleAt) counters.hits++
@@ -132,7 +144,6 @@ function send(lookup: Lookup, record: CacheRecord): MaybePromise<Opening> {
     lookup.vacancy = undefined
     refreshBehind(lookup, record)
   }
-  return { kind: 'reply', reply }
 }
 
 /** `hit`, or what a request that waited for another's handler says. */

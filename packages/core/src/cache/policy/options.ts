@@ -144,6 +144,13 @@ export interface CacheOptions {
    * that gives two bodies one tag they keep the wrong one. Default `true`.
    */
   etag?: boolean | ((body: Uint8Array) => string) | undefined
+  /**
+   * What stands in front of this route in the application (logging, authentication, limits, headers) need not run for a hit:
+   * `sluice.front(app)` then answers it before the framework has seen the request. **Unsafe** where something in front decides
+   * who may see the answer. Limits of this instance and the fields of middleware are kept: see docs/guide/front.md. Default
+   * `false`.
+   */
+  front?: boolean | undefined
   /** The name `Cache-Status` and `stats()` use for this cache. Default `'Sluice'`. */
   name?: string | undefined
   /** Put the key into `Cache-Status`. **Unsafe** in public: it shows what the key is made of. Default `false`. */
@@ -197,6 +204,7 @@ export interface CachePolicy {
   readonly maxVariants: number
   readonly cookies: readonly string[] | undefined
   readonly etag: boolean | ((body: Uint8Array) => string)
+  readonly front: boolean
   readonly name: string
   readonly showKey: boolean
   readonly targets: readonly string[]
@@ -269,6 +277,7 @@ const routeSchema: Schema<CacheOptions> = {
       ? undefined
       : 'must be an array of cookie names',
   etag: rule.either(rule.boolean, rule.function),
+  front: rule.boolean,
   name: (v) =>
     typeof v === 'string' && /^[\x20-\x7e]+$/.test(v) ? undefined : 'must be a non-empty string of printable ASCII',
   showKey: rule.boolean,
@@ -337,6 +346,7 @@ export function resolveCachePolicy(options: CacheOptions, defaults: CacheSetting
     maxVariants: o.maxVariants ?? 16,
     cookies: o.cookies && [...o.cookies],
     etag: o.etag ?? true,
+    front: o.front ?? false,
     name: o.name ?? 'Sluice',
     showKey: o.showKey ?? false,
     targets: (o.targets ?? ['sluice-cache-control', 'cdn-cache-control']).map((t) => t.toLowerCase()),

@@ -118,6 +118,11 @@ export class MemoryCacheStore implements CacheStore {
     return this.#usable(place!, holder as Holder) ?? this.#vacancy('vary')
   }
 
+  held(key: string, select: VariantSelector): CacheRecord | undefined {
+    const found = this.get(key, select)
+    return found.kind === 'record' ? found : undefined
+  }
+
   position(_key: string): Vacancy {
     return this.#vacancy('key')
   }

@@ -19,6 +19,11 @@ export interface CacheStore {
    * that was expired comes back with its `staleAt` brought forward.
    */
   get(key: string, select: VariantSelector, wants?: Wants): MaybePromise<CacheRecord | Vacancy | StoreOut>
+  /**
+   * The same for a record that is in the memory of this process, at once and without taking part in anything: no lease, no
+   * look further on. Absent: nothing is.
+   */
+  held?(key: string, select: VariantSelector): CacheRecord | undefined
   /** Where a fill that starts now stands in the order of invalidations. */
   position(key: string): MaybePromise<Vacancy | StoreOut>
   set(key: string, variant: Variant, record: CacheRecord, vacancy: Vacancy): MaybePromise<SetOutcome>

@@ -52,7 +52,7 @@ function header(name: string): KeyFunction {
     throw optionError('by.header(name)', 'must be a field name', name)
   }
   const lower = name.toLowerCase()
-  return Object.assign((c: RequestContext) => c.header(lower) ?? (c.forStoring ? undefined : ''), { field: lower })
+  return raw(Object.assign((c: RequestContext) => c.header(lower) ?? (c.forStoring ? undefined : ''), { field: lower }))
 }
 
 /**
@@ -68,7 +68,7 @@ function cookie(name: string): KeyFunction {
     const pairs = c.cookiePairs(name)
     return pairs.length === 0 ? undefined : joinParts(pairs)
   }
-  return Object.assign(cookieKey, { natural: (given: string) => joinParts([`${name}=${given}`]) })
+  return raw(Object.assign(cookieKey, { natural: (given: string) => joinParts([`${name}=${given}`]) }))
 }
 
 /**
@@ -130,6 +130,21 @@ const isLate = Object.freeze({ late: true })
  */
 export function readsLate(key: KeyFunction): boolean {
   return (key as { readonly late?: boolean }).late === true
+}
+
+/** Whether a function of {@link by} asks for nothing but what a request says by itself: address, fields, cookies, its route. */
+export function isOfRawRequest(key: KeyFunction): boolean {
+  const { parts } = key as { readonly parts?: readonly KeyFunction[] }
+  if (parts) return parts.every(isOfRawRequest)
+  return key === ip || key === route || rawKeys.has(key)
+}
+
+const rawKeys = new WeakSet<KeyFunction>()
+
+/** Notes that it is one. */
+function raw<T extends KeyFunction>(key: T): T {
+  rawKeys.add(key)
+  return key
 }
 
 /**

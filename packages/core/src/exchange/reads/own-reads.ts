@@ -28,7 +28,15 @@ export class OwnReads {
 
   /** The same pipeline, with its reads known as our own. Not for caches: what their key is made of shapes the answer. */
   quiet<P extends Pipeline>(pipeline: P): P {
-    const open = (view: RequestView): ReturnType<Pipeline['open']> => this.during(() => pipeline.open(view))
+    // As `during`, without the function it would take to call it.
+    const open = (view: RequestView): ReturnType<Pipeline['open']> => {
+      this.#depth++
+      try {
+        return pipeline.open(view)
+      } finally {
+        this.#depth--
+      }
+    }
     return Object.create(pipeline, { open: { value: open, enumerable: true } }) as P
   }
 }

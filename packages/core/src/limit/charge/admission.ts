@@ -43,7 +43,7 @@ const none: readonly never[] = Object.freeze([])
 export class Admission implements Charging {
   readonly parts: LimiterParts
   readonly view: RequestView
-  readonly request: RequestContext
+  private context: RequestContext | undefined
   /** What limiters in front of this one have done about the same request. */
   private readonly mark: Mark | undefined
   readonly policies: readonly Policy[]
@@ -60,10 +60,15 @@ export class Admission implements Charging {
     this.parts = parts
     this.view = view
     this.watch = parts.advice.watch(view)
-    this.request = new RequestContext(this.watch?.view ?? view, undefined, parts.identity)
     this.mark = mark
     this.policies = policies
     this.delays = delays
+  }
+
+  /** What functions of the application's are given. Most policies have none: their requests need none. */
+  get request(): RequestContext {
+    this.context ??= new RequestContext(this.watch?.view ?? this.view, undefined, this.parts.identity)
+    return this.context
   }
 
   /** All the steps up to the answer. What is left to settle goes with it, as its exchange. */
@@ -110,7 +115,9 @@ export class Admission implements Charging {
 
   private priced(policy: Policy): MaybePromise<readonly PolicyCharge[] | undefined> {
     const { naming, pricing } = this.parts
-    const subject = naming.subject(policy, this.request)
+    const subject = policy.byIp
+      ? naming.byAddress(policy, this.view.clientIp, this.view)
+      : naming.subject(policy, this.request)
     const price = policy.price ?? pricing.price(policy, this.request)
     return isPromise(subject) || isPromise(price)
       ? this.pricedLater(policy, subject, price)
@@ -162,12 +169,20 @@ export class Admission implements Charging {
     return mark ? withoutMade(charges, mark.made) : charges
   }
 
+  /** The answer where the charges are made already, and decided. */
+  decided(charges: readonly PolicyCharge[], verdicts: readonly Verdict[]): MaybePromise<Opening> {
+    this.charges = charges
+    this.verdicts = verdicts
+    this.allowed = verdicts.every((verdict, i) => verdict.allowed || charges[i]!.quota.shadow)
+    return this.answer()
+  }
+
   private answer(): MaybePromise<Opening> {
     const { parts } = this
-    reportDecision(parts, this, this.request)
+    reportDecision(parts, this, this.view)
     if (!this.allowed) return this.refuse()
     const told = this.mark ? [...RequestMarks.told(this.mark), ...quotaVerdicts(this)] : quotaVerdicts(this)
-    parts.marks.add(this.view.native, this)
+    parts.marks.add(this.view.incoming ?? this.view.native, this)
     return { kind: 'proceed', fields: quotaFields(told, parts.clock), exchange: Settling.of(this) }
   }
 

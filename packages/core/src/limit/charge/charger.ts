@@ -1,7 +1,7 @@
 import { chain, isPromise, type MaybePromise } from '../../base/maybe-promise.ts'
 import { type QuotaVerdict, refuses, waitOf } from '../answer/answer.ts'
 import type { Policy } from '../policy/policy.ts'
-import type { LimitStore, Verdict } from '../store/store.ts'
+import type { Charge, LimitStore, Verdict } from '../store/store.ts'
 import type { Charging, Made, PolicyCharge } from './charges.ts'
 import type { Permits } from './permits.ts'
 
@@ -53,6 +53,16 @@ export class Charger {
     }
     const verdicts = store.consume(charges)
     return isPromise(verdicts) ? this.#decideLater(charging, verdicts) : this.#decide(charging, verdicts)
+  }
+
+  /** How a policy is charged once, where its store decides at once; `undefined` where it may be late. */
+  atOnce(policy: Policy): ((charge: Charge) => Verdict) | undefined {
+    const store = this.#storeOf(policy)
+    if (store.kind !== 'local' || !store.consumeOne) return undefined
+    return (charge) => {
+      if (this.#permits.size > 0) this.#permits.renewIfDue()
+      return store.consumeOne!(charge)
+    }
   }
 
   async #decideLater(charging: Charging, verdicts: PromiseLike<readonly Verdict[]>): Promise<void> {

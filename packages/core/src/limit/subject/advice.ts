@@ -24,6 +24,11 @@ export class Advice {
   #left = looks
   readonly #given = new Set<string>()
 
+  /** Enough requests were looked at. */
+  get given(): boolean {
+    return this.#left === 0
+  }
+
   /** `undefined` when enough requests were looked at: from then on it costs nothing. */
   watch(view: RequestView): Watch | undefined {
     if (this.#left === 0) return undefined

@@ -5,9 +5,13 @@ import { clientAddress } from '../../exchange/client/client-address.ts'
 import { anonymous, type NaturalKey, naturalOf, naturalRoute } from '../../exchange/client/natural-key.ts'
 import { routeParts } from '../../exchange/client/route-name.ts'
 import type { RequestContext } from '../../exchange/context.ts'
+import type { RequestView } from '../../exchange/request-view.ts'
 import { type Asked, type Callbacks, late, threw } from '../policy/callbacks.ts'
 import type { Policy } from '../policy/policy.ts'
 import { type Subject, Subjects } from './subjects.ts'
+
+/** What a policy that is split by route looks at. */
+type Routed = Pick<RequestView, 'method' | 'route'>
 
 /** Names the subject: whom a request is counted for. At once, where the key function answers at once. */
 export class Naming {
@@ -20,8 +24,8 @@ export class Naming {
     this.#hash = hash
   }
 
+  /** Of policies by address there is {@link Naming.byAddress}. */
   subject(policy: Policy, c: RequestContext): MaybePromise<Subject | typeof late> {
-    if (policy.byIp) return this.#byAddress(policy, c)
     const key = this.#callbacks.ask<unknown>(policy, 'key', () => policy.key(c))
     return isPromise(key) ? key.then((k) => this.#byKey(policy, c, k)) : this.#byKey(policy, c, key)
   }
@@ -62,13 +66,13 @@ export class Naming {
     if (key === late) return late
     if (key === threw) return this.unknown(policy, c)
     // Nobody is signed in: each address counts for itself, so that one of them cannot use up what all the others have.
-    if (key === undefined && policy.key === by.user) return this.#byAddress(policy, c)
+    if (key === undefined && policy.key === by.user) return this.byAddress(policy, c.ip, c)
     return this.#subjectsOf(policy).of(this.#text(policy, key), routeOf(policy, c))
   }
 
-  #byAddress(policy: Policy, c: RequestContext): Subject {
+  /** The subject of a policy that counts by address. */
+  byAddress(policy: Policy, raw: string | undefined, c: Routed): Subject {
     const subjects = this.#subjectsOf(policy)
-    const raw = c.ip
     const route = routeOf(policy, c)
     const known = raw === undefined || route !== undefined ? undefined : subjects.ofAddress(raw)
     if (known) return known
@@ -95,7 +99,7 @@ export class Naming {
 }
 
 /** Without a pattern all requests share one part: split by the raw URL, whoever makes URLs up would never be counted. */
-function routeOf(policy: Policy, c: RequestContext): string | undefined {
+function routeOf(policy: Policy, c: Routed): string | undefined {
   return policy.perRoute ? joinParts(routeParts(c)) : undefined
 }
 

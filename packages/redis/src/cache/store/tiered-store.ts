@@ -68,6 +68,10 @@ export class TieredCacheStore implements CacheStore {
     return this.#redis.find(key, select, wants).then((better) => this.#keep(key, select, better, before))
   }
 
+  held(key: string, select: VariantSelector): CacheRecord | undefined {
+    return this.bus.live ? this.#memory.held(key, select) : undefined
+  }
+
   position(key: string): MaybePromise<Vacancy | StoreOut> {
     const before = this.#memory.position(key)
     return this.#redis.position(key).then((vacancy) => vacancy && joined(vacancy, before))
