@@ -70,8 +70,9 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     await sleep(Math.floor(slow() * 20))
     return undefined
   }
-  // So long that no fault keeps a process from renewing its permits in time, which it does after a third.
-  const permitTtlMs = options.kind === 'Cluster' ? 12_000 : long ? 6_000 : 3_000
+  // So long that no fault keeps a process from renewing its permits in time, which it does after a third. Who is sabotaged may.
+  const shortMs = options.sabotage ? 1_500 : 3_000
+  const permitTtlMs = options.kind === 'Cluster' ? 12_000 : long ? 6_000 : shortMs
   const env = {
     ...stage.env,
     DATABASE: database.url,
