@@ -151,4 +151,29 @@ describe('the judge of a chaos run finds', () => {
     const { admittedMs, status, answeredMs, via, ...unknown } = admitted(5_100)
     expect(found([...many(19, 5_000), unknown, refused(5_500, 'window')])).toBe(0)
   })
+  test('of several policies that refuse: one that has to now, and none for longer than the other keeps its word', () => {
+    const both = (atMs: number): Entry => ({
+      ...refused(atMs, 'window', { route: 'mixed' }),
+      violated: ['window', 'log'],
+    })
+    // The log had its 15 when the window was used up; what is said of it since is as old.
+    const log = many(15, 4_000, { route: 'everyone' })
+    const full = [...many(20, 4_000), ...log]
+    expect(found([...full, both(4_900)])).toBe(0)
+    expect(found([...full, both(5_500)])).toBe(0)
+    expect(found([...full, both(6_300)])).toBe(2)
+    expect(found([...many(20, 4_000), both(4_900)])).toBe(1)
+    expect(found([...many(20, 9_000), ...log, both(9_100)])).toBe(1)
+    expect(found([...many(20, 5_500), ...log, both(5_600)])).toBe(0)
+    // By its own word alone it is too old.
+    expect(found([...full, refused(5_500, 'log', { route: 'mixed' })])).toBe(1)
+    // What is not judged here may be what refused.
+    const login = { ...refused(5_500, 'fixed', { route: 'login' }), violated: ['fails', 'fixed'] }
+    expect(found([...many(12, 4_000, { route: 'login', counted: false }), login])).toBe(0)
+    expect(found([...many(11, 4_000, { route: 'login', counted: false }), login])).toBe(1)
+    expect(found([...many(12, 2_000, { route: 'login', counted: false }), login])).toBe(1)
+    expect(
+      found([...many(12, 4_000, { route: 'stream' }), { ...login, route: 'stream', violated: ['permits', 'fixed'] }]),
+    ).toBe(1)
+  })
 })

@@ -19,32 +19,31 @@ function held(
   expect(writes - uncertain).toBeGreaterThan(0)
 }
 
-test.each([
-  ['reads of Redis, which forgets when it is killed', 11, 'no persistence', false],
-  ['memory in front, and a Redis that persists', newSeed, 'append-only file', true],
-] as const)(
-  'boot, freezes, kills, flushes, clocks and clients that leave: nothing stale, nobody too many: %s',
-  async (_, seed, kind, tier) => {
-    console.info(`chaos, ${kind}: seed ${seed}`)
-    held(await runChaos({ seed, ms: 5_000, kind, tier, fewest: 300 }), seed)
-  },
-)
+// One of the two in a run: both, and a Cluster, are in `npm run test:chaos`.
+const [kind, tier] = newSeed % 2 === 0 ? (['no persistence', false] as const) : (['append-only file', true] as const)
+
+test(`boot, freezes, kills, flushes, clocks and clients that leave: nothing stale, nobody too many: ${kind}`, async () => {
+  console.info(`chaos, ${kind}: seed ${newSeed}`)
+  held(await runChaos({ seed: newSeed, ms: 4_000, kind, tier, fewest: 300 }), newSeed)
+})
 
 test('a limit that lets one in three pass, permits that are kept and a purge that is not waited for are found', async () => {
   const sabotage = 'admit release purge'
   const { violations } = await runChaos({
     seed: 5,
-    ms: 4_000,
+    ms: 1_000,
     kind: 'no persistence',
     tier: true,
-    fewest: 800,
+    fewest: 200,
     sabotage,
   })
   expect(violations).toEqual(
     expect.arrayContaining([
-      expect.stringMatching(/^window of \w+: \d+ within/),
+      expect.stringMatching(/^window of calm: \d+ within/),
       expect.stringMatching(/^permits of \w+ have not come back/),
-      expect.stringMatching(/was purged/),
+      // The change that is made when all is calm: in memory, in Redis and in a memo.
+      expect.stringMatching(/^a=.* was purged \(\/items\/a/),
+      expect.stringMatching(/^a=.* was purged \(\/memo\/a/),
     ]),
   )
 })

@@ -44,15 +44,16 @@ export async function moveSlot(slot: number, from: Master, to: Master, keysAtOnc
   for (const { server } of [to, from]) await server.cli('CLUSTER', 'SETSLOT', name, 'NODE', to.id)
 }
 
-/** Every replica has everything its master has. */
+/** Every replica has everything its master has by now, whatever is written meanwhile. */
 export async function replicated({ nodes }: RedisCluster): Promise<void> {
+  const states = (): Promise<string[]> =>
+    Promise.all(nodes.map((node) => node.cli('INFO', 'replication').catch(() => '')))
+  const ends = (await states()).map((state) => Number(/master_repl_offset:(\d+)/.exec(state)?.[1]))
   await until(async () => {
-    const states = await Promise.all(nodes.map((node) => node.cli('INFO', 'replication').catch(() => '')))
-    const lags = states.flatMap((state) => {
-      const end = /master_repl_offset:(\d+)/.exec(state)?.[1]
-      return [...state.matchAll(/^slave\d+:.*offset=(\d+)/gm)].map(([, offset]) => Number(end) - Number(offset))
-    })
-    return lags.length > 0 && lags.every((lag) => lag === 0)
+    const replicas = (await states()).flatMap((state, i) =>
+      [...state.matchAll(/^slave\d+:.*offset=(\d+)/gm)].map(([, offset]) => Number(offset) >= ends[i]!),
+    )
+    return replicas.length > 0 && replicas.every(Boolean)
   })
 }
 

@@ -47,6 +47,21 @@ export class CacheHistory {
     }
   }
 
+  /** One change, when nothing else is under way: all have read the item before it, and all read it behind it. */
+  async change(item: string): Promise<void> {
+    for (const writes of [false, true, false]) {
+      for (const path of [`/items/${item}`, `/memo/${item}`].slice(0, writes ? 1 : 2)) {
+        for (const worker of writes ? this.#workers.slice(0, 1) : this.#workers) {
+          const startedMs = machineMs()
+          const reply = await this.#ask(worker.port, path, writes)
+          const asked = { item, path, name: worker.name, startedMs, writes }
+          if (typeof reply === 'object') this.#judge(asked, reply)
+          else this.violations.push(`${path} of ${worker.name}: ${reply ?? 'the connection broke'}`)
+        }
+      }
+    }
+  }
+
   close(): void {
     this.#agent.destroy()
   }

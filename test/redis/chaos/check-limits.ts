@@ -176,37 +176,58 @@ function unannounced({ entries, outages }: History): string[] {
 /**
  * Refusals for which nothing that can have been charged accounts: a refused request charges nothing, and what was charged comes
  * back in time. What was lost may still be counted in what a process remembers, so losses explain nothing away here.
+ *
+ * Of several policies one refuses, and what the answer says of the others is as old as its refusal: a process repeats it
+ * until the key that is used up has something again (docs/guide/redis-limits.md, "Refused keys"). So each of the policies that
+ * an answer names must have been used up not longer ago than that, and one of them must be now. One that is not judged
+ * here may be.
  */
 function unexplained({ entries }: History): string[] {
-  const found: string[] = []
-  for (const [name, { explained }] of Object.entries(promised)) {
-    if (!explained) continue
-    const policy = name as PolicyName
-    const byClient = new Map<string, Entry[]>()
-    for (const entry of entries) {
-      if (!(routes[entry.route] as readonly PolicyName[]).includes(policy)) continue
-      const list = byClient.get(entry.client)
+  const byKey = new Map<string, Entry[]>()
+  for (const entry of entries) {
+    for (const policy of routes[entry.route] as readonly PolicyName[]) {
+      if (!promised[policy].explained) continue
+      const name = `${policy} ${entry.client}`
+      const list = byKey.get(name)
       if (list) list.push(entry)
-      else byClient.set(entry.client, [entry])
-    }
-    for (const list of byClient.values()) {
-      for (const entry of list) {
-        if (entry.refusedMs === undefined || entry.via?.[policy] !== 'store' || !entry.violated?.includes(policy))
-          continue
-        // Until an answer is there, and a second for one that is too late, nobody knows that nothing was charged.
-        const charges = list.filter(
-          (other) =>
-            mayHaveCharged(other) &&
-            (other.askedMs ?? other.sentMs) <= entry.refusedMs! &&
-            lastMs(other) >= entry.askedMs! - explained.withinMs - roundingMs,
-        )
-        if (charges.length < explained.charges)
-          found.push(`${entry.id}: refused by ${policy}, and only ${charges.length} can have been charged`)
-      }
+      else byKey.set(name, [entry])
     }
   }
-  return found
+  return entries.flatMap((entry) => {
+    if (entry.refusedMs === undefined) return []
+    const named = (entry.violated ?? []) as readonly PolicyName[]
+    const byStore = named.filter((policy) => entry.via?.[policy] === 'store')
+    const [found, former]: [string[], string[]] = [[], []]
+    for (const policy of byStore) {
+      const { explained } = promised[policy]
+      if (!explained) continue
+      const can = (ageMs: number): number =>
+        mayHaveBeen(byKey.get(`${policy} ${entry.client}`)!, entry, explained.withinMs + ageMs)
+      if (can(0) >= explained.charges) continue
+      const line = `${entry.id}: refused by ${policy}, and only ${can(0)} can have been charged`
+      const ageMs = Math.max(0, ...byStore.filter((other) => other !== policy).map(comesBackMs))
+      if (can(ageMs) >= explained.charges) former.push(line)
+      else found.push(line)
+    }
+    return former.length > 0 && former.length === named.length ? former : found
+  })
 }
+
+/** How long a key that is used up has nothing at most. A permit comes back at any time, so nothing is repeated for it. */
+const comesBackMs = (policy: PolicyName): number => {
+  const { kind, windowMs = 0, explained } = promised[policy]
+  return kind === 'permits' ? 0 : (explained?.withinMs ?? (windowMs * 17) / 16)
+}
+
+/** How many can have been charged that long before a request that was refused, or since. */
+const mayHaveBeen = (list: readonly Entry[], refused: Entry, withinMs: number): number =>
+  list.filter(
+    (other) =>
+      mayHaveCharged(other) &&
+      (other.askedMs ?? other.sentMs) <= refused.refusedMs! &&
+      // Until an answer is there, and a second for one that is too late, nobody knows that nothing was charged.
+      lastMs(other) >= refused.askedMs! - withinMs - roundingMs,
+  ).length
 
 /** Whatever Redis has not refused itself. With keys of several subjects, also what it took and then gave back. */
 const mayHaveCharged = ({ refusedMs, via, route }: Entry): boolean =>

@@ -1,6 +1,7 @@
 import { Agent, request } from 'node:http'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { reset } from '../../support/tcp-proxy.ts'
 import { answerMs } from './check-limits.ts'
 import { type Entry, machineMs, missedMs } from './history.ts'
 import type { RouteName } from './policies.ts'
@@ -154,7 +155,7 @@ export class ChaosClient {
     socket.on('error', () => {})
     socket.write(this.#head(entry))
     await sleep(this.#below(12))
-    if (this.#random() < 0.5) socket.resetAndDestroy()
+    if (this.#random() < 0.5) reset(socket)
     else socket.destroy()
   }
 

@@ -1,5 +1,8 @@
 // npm run test:chaos -- [seconds] [seed]: the cache and the limits under chaos, for as long as it is wanted. One runner for both:
 // the same processes, the same Redis and the same faults; only who judges the history differs.
+import { writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { type ChaosReport, runChaos } from './run.ts'
 
 const [seconds = 60, seed = Date.now() % 1_000_000] = process.argv.slice(2).map(Number)
@@ -26,9 +29,14 @@ let violated = 0
 for (const [i, kind] of kinds.entries()) {
   const ms = Math.max(3_000, (seconds / kinds.length - aroundSeconds) * 1_000)
   const report = await runChaos({ seed: seed + i, ms, long: true, ...kind })
-  const { violations, faults } = report
+  const { violations, faults, history } = report
   console.log(`${kind.kind}, ${kind.tier ? '' : 'no '}memory in front, seed ${seed + i}: ${faults.join(', ')}`)
   for (const line of violations.slice(0, 20)) console.log(`  ${line}`)
+  if (violations.length > 0) {
+    const file = join(tmpdir(), `sluice-chaos-${seed + i}.json`)
+    writeFileSync(file, JSON.stringify(history))
+    console.log(`  The history of its limits: ${file}`)
+  }
   violated += violations.length
   const numbers = columns.map((name) => report[name as keyof ChaosReport] as number)
   rows.push([kind.kind, ...numbers, faults.length, violations.length])

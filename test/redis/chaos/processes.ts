@@ -4,12 +4,39 @@ import { fileURLToPath } from 'node:url'
 import { machineMs, missedMs, type Told } from './history.ts'
 
 const loader = new URL('../../examples/support/run-typescript.mjs', import.meta.url).href
-const program = fileURLToPath(new URL('./worker.ts', import.meta.url))
+const program = fileURLToPath(new URL('./start.ts', import.meta.url))
 
 /** How the servers of the application are made. All of them take part. */
 const hosts = ['express5', 'koa', 'fastify', 'node', 'express4']
 
+/** Processes that have loaded all that does not depend on which they will be, and those that are about to. */
+export class Spares {
+  readonly #children: ChildProcess[] = []
+
+  /** To have that many. */
+  prepare(count: number): void {
+    while (this.#children.length < count) this.#children.push(spare())
+  }
+
+  take(): ChildProcess {
+    return this.#children.shift() ?? spare()
+  }
+
+  stop(): void {
+    for (const child of this.#children.splice(0)) child.kill('SIGKILL')
+  }
+}
+
+function spare(): ChildProcess {
+  const args = ['--no-warnings', '--conditions=sluice-source', '--import', loader, program]
+  return spawn(process.execPath, args, {
+    env: { PATH: process.env.PATH ?? '', NODE_ENV: 'test' },
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  })
+}
+
 export interface ProcessOptions {
+  readonly spares: Spares
   readonly env: Readonly<Record<string, string>>
   readonly tell: (told: Told) => void
   /** It did not run in between. */
@@ -54,18 +81,8 @@ export class ChaosProcess {
   async start(): Promise<void> {
     this.#lives++
     this.startedMs = machineMs()
-    const args = ['--no-warnings', '--conditions=sluice-source', '--import', loader, program]
-    const { env } = this.#options
-    const child = spawn(process.execPath, args, {
-      env: {
-        PATH: process.env.PATH ?? '',
-        NODE_ENV: 'test',
-        HOST: this.host,
-        CLOCK_OFFSET: String(this.offsetMs),
-        ...env,
-      },
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    })
+    const child = this.#options.spares.take()
+    child.send({ HOST: this.host, CLOCK_OFFSET: String(this.offsetMs), ...this.#options.env })
     this.#child = child
     const listening = new Promise<void>((resolve, reject) => {
       child.on('message', (told: Told) => {

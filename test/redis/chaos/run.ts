@@ -3,9 +3,9 @@ import { Database } from '../processes/application.ts'
 import { CacheHistory } from './cache-history.ts'
 import { checkLimits } from './check-limits.ts'
 import { ChaosClient, type ClientLog } from './clients.ts'
-import { machineMs, type Told } from './history.ts'
+import { type History, machineMs, type Told } from './history.ts'
 import { processes } from './policies.ts'
-import { ChaosProcess } from './processes.ts'
+import { ChaosProcess, Spares } from './processes.ts'
 import { generator } from './random.ts'
 import { Stage, type StageKind } from './stage.ts'
 
@@ -39,6 +39,8 @@ export interface ChaosReport {
   readonly uncertain: number
   readonly faults: readonly string[]
   readonly violations: readonly string[]
+  /** Of limits: to look a violation up in. */
+  readonly history: History
 }
 
 /** How wrong the calendars of processes may be. */
@@ -56,15 +58,21 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const own = (): (() => number) => generator(options.seed * 1_000 + rows++)
   const [random, slow] = [own(), own()]
   const { log = () => {}, long = false, fewest = 0 } = options
-  const stage = await Stage.start(options.kind)
+  const spares = new Spares()
+  spares.prepare(processes)
+  const stage = await Stage.start(options.kind).catch((error) => {
+    spares.stop()
+    throw error
+  })
   const database = await new Database().start()
   // Reads of the database take their time: that is what a purge has to overtake.
   database.answer = async () => {
     await sleep(Math.floor(slow() * 20))
     return undefined
   }
-  // So long that no fault keeps a process from renewing its permits in time, which it does after a third.
-  const permitTtlMs = options.kind === 'Cluster' ? 12_000 : long ? 6_000 : 3_000
+  // So long that no fault keeps a process from renewing its permits in time, which it does after a third. Who is sabotaged may.
+  const shortMs = options.sabotage ? 1_500 : 3_000
+  const permitTtlMs = options.kind === 'Cluster' ? 12_000 : long ? 6_000 : shortMs
   const env = {
     ...stage.env,
     DATABASE: database.url,
@@ -95,7 +103,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   }
   const missed = (worker: ChaosProcess, fromMs: number, untilMs: number): void =>
     void stage.outages.push({ what: 'busy', fromMs, untilMs, worker: worker.name })
-  for (let i = 0; i < processes; i++) workers.push(new ChaosProcess(i, ((i % 3) - 1) * hourMs, { env, tell, missed }))
+  for (let i = 0; i < processes; i++)
+    workers.push(new ChaosProcess(i, ((i % 3) - 1) * hourMs, { spares, env, tell, missed }))
 
   const faults: string[] = []
   const violations: string[] = []
@@ -114,6 +123,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     // Its permits are out until their lease is over, but nobody holds them.
     for (const entry of seen.entries.values()) if (entry.worker === name) entry.endedMs ??= worker.awayMs
     await alone(worker, 'start', () => worker.start())
+    if (long) spares.prepare(1)
   }
 
   const kinds: Record<string, () => Promise<void>> = {
@@ -156,11 +166,11 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const one = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)]!
 
   async function trouble(): Promise<void> {
-    // All of them in turn, in an order of the seed's; in a long run each at least once, however slow the machine is.
+    // All of them in turn, in an order of the seed's; some, and in a long run each at least once, however slow the machine is.
     let left: string[] = []
     const end = machineMs() + options.ms
-    const enough = (): boolean =>
-      machineMs() >= end && seen.entries.size >= fewest && (!long || faults.length > Object.keys(kinds).length)
+    const most = long ? Object.keys(kinds).length : 3
+    const enough = (): boolean => machineMs() >= end && seen.entries.size >= fewest && faults.length > most
     while (!enough()) {
       await sleep(150 + Math.floor(random() * 350))
       if (left.length === 0) left = shuffled(Object.keys(kinds), random)
@@ -186,15 +196,21 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     const free = (client: string) => async (): Promise<boolean> =>
       (await workers[0]!.ask({ do: 'peek', policy: 'permits', key: client })).remaining === 3
     // What could not be given back comes back with its lease.
-    for (const client of ['ann', 'bob', 'cid', 'dot'])
+    const back = async (client: string): Promise<void> => {
       if (!(await by(permitTtlMs + 1_000, free(client)))) violations.push(`permits of ${client} have not come back`)
+    }
+    await Promise.all(['ann', 'bob', 'cid', 'dot'].map(back))
     log('free')
     await clients[0]!.hold(6, 'calm')
     if (!(await by(1_000, free('calm')))) violations.push('permits of calm requests have not come back at once')
     log('held')
     const admitted = await clients[0]!.admitted(60, 'calm', 'calm')
     if (admitted !== 25) violations.push(`25 of 60 calm requests were to be let in, and ${admitted} were`)
+    // As many at once of a limit that is judged by its history alone.
+    await clients[0]!.admitted(60, 'window', 'calm')
     log('admitted')
+    await cache.change('a')
+    log('changed')
     // What the first of two policies refuses the second has not been charged: 40 less 25, and what flows in.
     const { remaining } = await workers[1]!.ask({ do: 'peek', policy: 'calmBucket', key: 'calm' })
     if (admitted === 25 && (remaining < 15 || remaining > 15 + 5))
@@ -214,6 +230,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     await stage.absent(async () => {
       await boot()
       log('booted')
+      spares.prepare(1)
       running.push(stage.watch(until))
       running.push(...clients.map((client) => client.run(until)))
       running.push(...Array.from({ length: 8 }, () => cache.run(own(), until)))
@@ -227,6 +244,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     await calm()
   } finally {
     for (const worker of workers) if (worker.ended) violations.push(worker.ended)
+    spares.stop()
     await Promise.all(workers.map((worker) => worker.kill()))
     for (const client of clients) client.close()
     cache.close()
@@ -235,7 +253,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   }
   const entries = [...seen.entries.values()]
   violations.push(...seen.broken, ...cache.violations)
-  violations.push(...checkLimits({ entries, outages: stage.outages, losses: stage.losses }))
+  const history = { entries, outages: stage.outages, losses: stage.losses }
+  violations.push(...checkLimits(history))
   const count = (is: (entry: (typeof entries)[number]) => unknown): number => entries.filter(is).length
   return {
     requests: entries.length + cache.count.requests + cache.count.writes,
@@ -249,6 +268,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     uncertain: cache.count.uncertain,
     faults,
     violations,
+    history,
   }
 }
 
