@@ -53,7 +53,8 @@ async function jest(jestArgs) {
       'jest/bin/jest.js',
       ['--json', `--outputFile=${file}`, ...jestArgs],
       // Jest runs ES modules in contexts of its own, for which Node still wants a flag, and warns of it.
-      { nodeArgs: ['--experimental-vm-modules', '--no-warnings'] },
+      // Types were checked before, and what is compiled fell out of it: programs of examples are run as they are started.
+      { env: { SLUICE_BUILT: '1' }, nodeArgs: ['--experimental-vm-modules', '--no-warnings'] },
     )
     if (interrupted) throw new UserError('Stopped.')
     return tallyJest(existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined, code)

@@ -80,7 +80,7 @@ test('a process that is killed is followed by another one, which finds the cache
 
 test('SIGTERM ends all that was started, in order', async () => {
   const all = cluster.processes()
-  expect(all.filter(({ command }) => /\bworker\.ts/.test(command))).toHaveLength(3)
+  expect(all.filter(({ command }) => /\bworker\.[tj]s/.test(command))).toHaveLength(3)
   expect(all.filter(({ command }) => /^redis-server/.test(command))).toHaveLength(1)
   expect(await cluster.program.end('SIGTERM')).toBe(0)
   expect(left(all)).toEqual([])

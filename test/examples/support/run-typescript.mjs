@@ -1,12 +1,6 @@
 // node --import this --conditions=sluice-source program.ts: runs a program and our packages from their sources, on every
 // Node we support and without a build in between.
 import { register } from 'node:module'
+import './end-with-test.mjs'
 
 register('./typescript-hooks.mjs', import.meta.url)
-
-// The test holds the other end of stdin: a test that was killed takes the program with it. What the program itself has
-// started must notice on its own.
-if (!process.channel) {
-  process.stdin.on('close', () => process.exit(1)).resume()
-  process.stdin.unref?.()
-}
