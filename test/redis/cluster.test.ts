@@ -147,7 +147,11 @@ describe('a Cluster of three', () => {
       }
     })()
     await moveSlot(slotOf(lane.clock), from!, to!)
-    await new Promise((resolve) => setTimeout(resolve, 300))
+    // Until it serves again: how soon that is depends on what else this machine has to do.
+    const late = performance.now() + 15_000
+    while ((served <= 10 || failures >= served) && performance.now() < late) {
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
     done = true
     await load
     expect(wrong).toEqual([])

@@ -123,7 +123,8 @@ test('nothing connects before an instance is created, and nothing waits then', a
   const backend = redis('redis://127.0.0.1:1')
   const from = performance.now()
   const sluice = createSluice({ backend })
-  expect(performance.now() - from).toBeLessThan(50)
+  // No attempt to connect takes part in that; modules that are loaded late may.
+  expect(performance.now() - from).toBeLessThan(500)
   expect(sluice.stats().cache.entries).toBe(0)
   await sluice.close()
 })
