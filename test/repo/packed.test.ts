@@ -129,17 +129,22 @@ describe('the tarballs, installed', () => {
     ['TypeScript 5', (project: string) => join(consumers, project, 'node_modules/typescript5/bin/tsc'), /^Version 5\./],
     ['TypeScript 7', () => join(ROOT, 'node_modules/typescript/bin/tsc'), /^Version 7\./],
   ] as const
-  describe.each(compilers)('%s', (_name, compiler, version) => {
+  describe.each(compilers)('%s', (name, compiler, version) => {
     test('is what it says', async () => {
       expect((await exec(process.execPath, [compiler('esm'), '--version'], consumers)).output).toMatch(version)
     })
 
+    // The old compiler takes ten times as long: of it each project and each way to resolve, once.
     test.each([
       ['esm', 'nodenext'],
-      ['esm', 'bundler'],
-      ['cjs', 'nodenext'],
       ['cjs', 'bundler'],
-    ])('accepts a consumer in the %s project, resolving like %s', async (project, resolution) => {
+      ...(name === 'TypeScript 7'
+        ? [
+            ['esm', 'bundler'],
+            ['cjs', 'nodenext'],
+          ]
+        : []),
+    ] as [string, string][])('accepts a consumer in the %s project, resolving like %s', async (project, resolution) => {
       const args = [compiler(project), '-p', `tsconfig.${resolution}.json`]
       expect(await exec(process.execPath, args, join(consumers, project))).toMatchObject({ code: 0, output: '' })
     })
