@@ -19,7 +19,7 @@ const kinds = [
 for (const [kind, headers] of kinds) {
   const chosen = frameworks.filter((name) => wanted.length === 0 || wanted.includes(name))
   const names = [base, ...chosen.flatMap((name) => [`${name} + front`, `${name} + front, writeHead`])]
-  const figures = await compare({ script, names, headers, rounds: 7, count: 10_000, warmUp: 10_000 })
+  const figures = await compare({ script, names, headers, learn: true, rounds: 7, count: 10_000, warmUp: 10_000 })
   report(`${kind}, base is plain node:http sending the whole 10 kB`, figures, base)
   for (const name of chosen) {
     const of = (server) => figures.get(server).cpu

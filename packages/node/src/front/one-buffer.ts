@@ -15,7 +15,7 @@ interface Rendered {
 interface Internals {
   _header: string | null
   _headerSent: boolean
-  _hasBody: boolean
+  _send(data: Uint8Array, encoding?: BufferEncoding): boolean
   _keepAliveTimeout?: number
   _defaultKeepAlive?: boolean
   maxRequestsOnConnectionReached?: boolean
@@ -70,9 +70,9 @@ export function writeOneBuffer(response: ServerResponse, reply: Reply, isHead: b
   if (reply.reason !== undefined) response.statusMessage = reply.reason
   internals._header = form.head
   internals._headerSent = true
-  // Of a HEAD node would drop what it takes for a body.
-  internals._hasBody = true
-  response.end(isHead ? form.headOnly : form.whole)
+  // Given to `end` it would be followed by an empty piece, and two pieces are another way to the kernel, half as fast.
+  internals._send(isHead ? form.headOnly : form.whole)
+  response.end()
 }
 
 function keepAliveOf({ _keepAliveTimeout, _defaultKeepAlive }: Internals): string {
