@@ -18,8 +18,7 @@ export default {
   // With 'import' in this list Jest's own CommonJS requires break.
   testEnvironmentOptions: { customExportConditions: ['sluice-source', 'node', 'node-addons'] },
   modulePathIgnorePatterns: ['<rootDir>/packages/.*/dist/', '<rootDir>/.cache/'],
-  // One more than cores: suites on Redis and on processes wait a good part of their time.
-  maxWorkers: 3,
+  maxWorkers: 2,
   // For machines that have other things to do: no test waits that long by itself.
   testTimeout: 20_000,
 }
