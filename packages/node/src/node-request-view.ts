@@ -6,7 +6,7 @@ import { sentHead } from './front/sent-head.ts'
 import { refreshWith, ticketIn } from './refresh/refresh.ts'
 import { whenOver } from './response/ending.ts'
 import { fieldsBehind } from './watch/fields.ts'
-import { type FieldsOwner, fieldsRoot, fieldTexts } from './watch/set-fields.ts'
+import { type FieldsOwner, fieldsRoot, fieldText, fieldTexts } from './watch/set-fields.ts'
 
 /** Anything node's HTTP servers hand out: HTTP/1.1, or HTTP/2 through the compatibility API. */
 export type NodeRequest = IncomingMessage & { originalUrl?: string }
@@ -101,7 +101,7 @@ export class NodeRequestView implements RequestView {
     // A field may be called what every object has.
     if (!Object.hasOwn(this.headers, name)) return undefined
     // Schemas of Fastify's turn values into numbers.
-    return Array.isArray(value) ? value.join(', ') : String(value)
+    return fieldText(value)
   }
 
   fieldNames(): readonly string[] {
@@ -154,10 +154,6 @@ export function responseRoot(called: string, name: string, response: FieldsOwner
 
 const hasContentOver2 = (request: NodeRequest): boolean =>
   (request as { stream?: { endAfterHeaders?: boolean } }).stream?.endAfterHeaders === false
-
-/** The lines of a field as one. */
-export const fieldText = (value: unknown): string | undefined =>
-  value === undefined ? undefined : Array.isArray(value) ? value.join(', ') : String(value)
 
 const ofSocket = (request: object): string | undefined => (request as NodeRequest).socket?.remoteAddress
 

@@ -2,6 +2,7 @@ import { IncomingMessage, ServerResponse } from 'node:http'
 import { Http2ServerRequest } from 'node:http2'
 import { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
+import { eachRead } from './each-read.ts'
 import type { KnownObject } from './object.ts'
 import type { RequestWatch } from './request-watch.ts'
 
@@ -90,25 +91,8 @@ function eachNamed(value: unknown, watch: RequestWatch): unknown {
     watch.field('cookie')
     return value
   }
-  const note = (name: string | symbol): void => {
-    if (typeof name === 'string' && (Object.hasOwn(value, name) || !(name in value))) watch.cookie(name)
+  const read = (name: string): void => {
+    if (Object.hasOwn(value, name) || !(name in value)) watch.cookie(name)
   }
-  return new Proxy(value, {
-    get(target, name, receiver) {
-      note(name)
-      return Reflect.get(target, name, receiver) as unknown
-    },
-    has(target, name) {
-      note(name)
-      return Reflect.has(target, name)
-    },
-    getOwnPropertyDescriptor(target, name) {
-      note(name)
-      return Reflect.getOwnPropertyDescriptor(target, name)
-    },
-    ownKeys(target) {
-      watch.field('cookie')
-      return Reflect.ownKeys(target)
-    },
-  })
+  return eachRead(value, read, () => watch.field('cookie'))
 }

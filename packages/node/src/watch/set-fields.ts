@@ -1,3 +1,4 @@
+import { eachRead } from './each-read.ts'
 import type { RequestWatch } from './request-watch.ts'
 
 /** Something that response fields are set on: node's response, Fastify's reply. */
@@ -30,11 +31,12 @@ export const fieldsRoot = (root: string): string => `${root}.getHeaders()`
 /** The fields of a response as terms have them: a text each, under names in lower case. */
 export function fieldTexts(response: Pick<FieldsOwner, 'getHeaders'>): object {
   const texts = Object.create(null) as Record<string, string>
-  for (const [name, value] of Object.entries(fieldsSetOn(response))) texts[name] = textOf(value)!
+  for (const [name, value] of Object.entries(fieldsSetOn(response))) texts[name] = fieldText(value)!
   return texts
 }
 
-const textOf = (value: unknown): string | undefined =>
+/** The lines of a field as one text. */
+export const fieldText = (value: unknown): string | undefined =>
   value === undefined ? undefined : Array.isArray(value) ? value.join(', ') : String(value)
 
 /**
@@ -49,11 +51,11 @@ export function watchSetFields(watch: RequestWatch, owner: FieldsOwner, root: st
   unwatched.set(owner, () => quietly(() => getHeaders.call(owner)))
   const place = fieldsRoot(root)
   const before = { ...fieldsSetOn(owner) } as Values
-  const note = (given: unknown): void => {
+  const note = (given: string): void => {
     const name = String(given).toLowerCase()
     if (ofFrameworks.has(name)) return
-    const value = textOf(quietly(() => getHeader.call(owner, name)))
-    if (value === textOf(before[name])) watch.value(place, [name], value)
+    const value = fieldText(quietly(() => getHeader.call(owner, name)))
+    if (value === fieldText(before[name])) watch.value(place, [name], value)
   }
   const noteAll = (): void => {
     for (const name of Object.keys(before)) note(name)
@@ -67,7 +69,7 @@ export function watchSetFields(watch: RequestWatch, owner: FieldsOwner, root: st
       note(name)
       return quietly(() => hasHeader.call(owner, name))
     },
-    getHeaders: (): object => eachNoted(fieldsSetOn(owner), note, noteAll),
+    getHeaders: (): object => eachRead(fieldsSetOn(owner), note, noteAll),
     ...(getHeaderNames && {
       getHeaderNames(): string[] {
         noteAll()
@@ -86,27 +88,3 @@ const methodsOf = ({ getHeader, getHeaders, hasHeader, getHeaderNames }: FieldsO
   hasHeader,
   ...(getHeaderNames && { getHeaderNames }),
 })
-
-function eachNoted(fields: object, note: (name: unknown) => void, noteAll: () => void): object {
-  const named = (name: string | symbol): void => {
-    if (typeof name === 'string') note(name)
-  }
-  return new Proxy(fields, {
-    get(target, name) {
-      named(name)
-      return Reflect.get(target, name) as unknown
-    },
-    has(target, name) {
-      named(name)
-      return Reflect.has(target, name)
-    },
-    getOwnPropertyDescriptor(target, name) {
-      named(name)
-      return Reflect.getOwnPropertyDescriptor(target, name)
-    },
-    ownKeys(target) {
-      noteAll()
-      return Reflect.ownKeys(target)
-    },
-  })
-}
