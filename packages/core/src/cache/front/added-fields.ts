@@ -1,5 +1,7 @@
 import type { Reply } from '../../exchange/exchange.ts'
 import type { SentHead } from '../../exchange/request-view.ts'
+import { Fields } from '../../http/fields/fields.ts'
+import { splitList } from '../../http/fields/lists.ts'
 
 /** Of the connection, or of the transport: whoever sends the answer sets them anew. */
 const ofTransport: ReadonlySet<string> = new Set([
@@ -28,61 +30,37 @@ export function addedTo(
   { own, vary: before }: { readonly own: ReadonlySet<string>; readonly vary: string | undefined },
 ): Added {
   if (head.status !== reply.status) return changed(`middleware makes its ${reply.status} a ${head.status}`)
-  const stored = linesOf(reply.fields)
-  const sent = linesOf(head.fields)
+  const stored = Fields.fromFlat(reply.fields)
+  const sent = Fields.fromFlat(head.fields)
   if (sent.has('set-cookie')) return changed('middleware in front of it sets a cookie')
-  for (const [name, lines] of stored) {
+  for (const name of stored.names()) {
     if (ofTransport.has(name) || name === 'vary') continue
-    if (sent.get(name)?.join('\n') !== lines.join('\n')) return changed(`middleware in front of it changes ${name}`)
+    if (sent.lines(name).join('\n') !== stored.lines(name).join('\n'))
+      return changed(`middleware in front of it changes ${name}`)
   }
   const fields: string[] = []
-  for (const [name, lines] of sent) {
+  for (const name of sent.names()) {
     if (stored.has(name) || ofTransport.has(name) || own.has(name) || name === 'vary') continue
     if (name === 'content-encoding') return changed('middleware in front of it encodes the body')
-    for (const line of lines) fields.push(displayOf(head.fields, name), line)
+    for (const line of sent.lines(name)) fields.push(displayOf(head.fields, name), line)
   }
   const vary = namesIn(sent.get('vary'))
   if (vary.includes('*')) return changed('middleware in front of it says Vary: *')
   const known = namesIn(stored.get('vary'))
-  const more = vary.filter((name) => !known.includes(name))
-  if (more.length > 0) fields.push('Vary', more.map((name) => displayVary(head.fields, name)).join(', '))
+  const more = splitList(sent.get('vary') ?? '').filter((name) => !known.includes(name.toLowerCase()))
+  if (more.length > 0) fields.push('Vary', more.join(', '))
   // What the stored answer itself depends on is told by its terms.
-  const depends = new Set([...namesIn(before === undefined ? undefined : [before]), ...more])
+  const depends = new Set([...namesIn(before), ...more.map((name) => name.toLowerCase())])
   depends.delete('accept-encoding')
   return { kind: 'added', fields, vary: [...depends].sort() }
 }
 
 const changed = (why: string): Added => ({ kind: 'changed', why })
 
-function linesOf(fields: readonly string[]): Map<string, string[]> {
-  const lines = new Map<string, string[]>()
-  for (let i = 0; i < fields.length; i += 2) {
-    const name = fields[i]!.toLowerCase()
-    const there = lines.get(name)
-    if (there) there.push(fields[i + 1]!)
-    else lines.set(name, [fields[i + 1]!])
-  }
-  return lines
-}
-
-const namesIn = (lines: readonly string[] | undefined): string[] =>
-  (lines ?? [])
-    .flatMap((line) => line.split(','))
-    .map((name) => name.trim().toLowerCase())
-    .filter((name) => name !== '')
+const namesIn = (list = ''): string[] => splitList(list).map((name) => name.toLowerCase())
 
 /** The name as it was sent. */
 function displayOf(fields: readonly string[], name: string): string {
   for (let i = 0; i < fields.length; i += 2) if (fields[i]!.toLowerCase() === name) return fields[i]!
-  return name
-}
-
-/** A member of Vary as it was sent. */
-function displayVary(fields: readonly string[], name: string): string {
-  for (let i = 0; i < fields.length; i += 2) {
-    if (fields[i]!.toLowerCase() !== 'vary') continue
-    const found = fields[i + 1]!.split(',').find((one) => one.trim().toLowerCase() === name)
-    if (found) return found.trim()
-  }
   return name
 }

@@ -1,3 +1,5 @@
+import { Fields } from '../../http/fields/fields.ts'
+
 /** How many heads of a route are compared before anything of them is taken for the same on each. */
 const leastSamples = 3
 /** How many values of the fields that heads depend on are compared, each by itself. */
@@ -9,7 +11,7 @@ export class FrontRoute {
   refused: string | undefined
   /** Names of fields that are not the same on each answer. */
   readonly varying = new Set<string>()
-  readonly #samples = new Map<string, ReadonlyMap<string, string>>()
+  readonly #samples = new Map<string, Fields>()
   #seen = 0
 
   /** Enough was seen to tell what is the same on each answer. */
@@ -25,14 +27,14 @@ export class FrontRoute {
    */
   sample(under: string, fields: readonly string[]): string[] {
     this.#seen++
-    const now = valuesOf(fields)
+    const now = Fields.fromFlat(fields)
     const before = this.#samples.get(under)
     if (!before) {
       if (this.#samples.size < mostSamples) this.#samples.set(under, now)
       return []
     }
-    const names = new Set([...before.keys(), ...now.keys()])
-    const found = [...names].filter((name) => !this.varying.has(name) && before.get(name) !== now.get(name))
+    const names = new Set([...before.names(), ...now.names()])
+    const found = [...names].filter((name) => !this.varying.has(name) && linesIn(before, name) !== linesIn(now, name))
     for (const name of found) this.varying.add(name)
     return found
   }
@@ -48,12 +50,4 @@ export class FrontRoute {
   }
 }
 
-function valuesOf(fields: readonly string[]): Map<string, string> {
-  const values = new Map<string, string>()
-  for (let i = 0; i < fields.length; i += 2) {
-    const name = fields[i]!.toLowerCase()
-    const there = values.get(name)
-    values.set(name, there === undefined ? fields[i + 1]! : `${there}\n${fields[i + 1]}`)
-  }
-  return values
-}
+const linesIn = (fields: Fields, name: string): string => fields.lines(name).join('\n')
