@@ -116,16 +116,22 @@ test('a server that counts the requests of a connection ends it in time', async 
   expect(answersIn(heard).map((answer) => /connection: (\S+)/i.exec(answer)?.[1])).toEqual(['keep-alive', 'close'])
 })
 
-test('a server that is being closed gets rid of its connections', async () => {
-  const { server, port } = await serve()
-  const socket = connect(port, '127.0.0.1')
-  await new Promise((resolve) => socket.once('connect', resolve))
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-  socket.write(get('/'))
-  socket.resume()
-  socket.once('end', () => socket.end())
-  setTimeout(() => socket.destroy(), 1_000).unref()
-  await closed
+test('a server that is being closed says of a connection what it says without the door', async () => {
+  const said = ['/', '/app'].map(async (path) => {
+    let closes = false
+    const { server, say, seen } = await serve((front) => (request, response) => {
+      if (closes) server.close()
+      front(request, response)
+    })
+    const before = seen.door
+    closes = true
+    const heard = await say(get(path), 1)
+    return { door: seen.door - before, connection: heard.match(/^(?:connection|keep-alive): .*$/gim) }
+  })
+  const [atTheDoor, without] = await Promise.all(said)
+  expect([atTheDoor!.door, without!.door]).toEqual([1, 0])
+  expect(without!.connection).not.toBeNull()
+  expect(atTheDoor!.connection).toEqual(without!.connection)
 })
 
 test('who wants to see heads on their way out does, and fields that are there stay', async () => {

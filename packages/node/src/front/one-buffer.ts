@@ -51,7 +51,7 @@ export function takesOneBuffer(response: ServerResponse, reply: Reply): boolean 
   )
 }
 
-/** A server that is being closed ends its connections, and says so. */
+/** What a server that is being closed, or that counts requests, says of the connection is node's own to say. */
 function isServing(socket: object): boolean {
   const { server } = socket as { server?: { listening?: boolean; maxRequestsPerSocket?: number | null } }
   return server?.listening === true && !server.maxRequestsPerSocket
