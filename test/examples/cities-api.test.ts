@@ -9,6 +9,7 @@ import { brotliDecompressSync, gunzipSync, gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import { lockDirectory } from '../../examples/cities-api/src/data/lock.ts'
 import { Program } from './support/program.ts'
+import { keepCities } from './support/stored-cities.ts'
 
 /** Three processes, and one load of 135,000 rows: seconds here, and several times that on a slow machine. */
 jest.setTimeout(120_000)
@@ -46,6 +47,7 @@ test('a first start that is killed while it loads leaves nothing half-loaded beh
   const { body } = await ask(`${base}/cities`)
   expect(body.total).toBe(135_233)
   expect(await second.end('SIGTERM')).toBe(0)
+  await keepCities(dataDirectory)
 })
 
 describe.each(['express', 'koa', 'fastify'])('cities-api on %s', (framework) => {
