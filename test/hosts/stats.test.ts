@@ -37,7 +37,7 @@ describeHosts('stats()', (host) => {
     const { cache } = app.sluice.stats()
     expect(cache).toMatchObject({
       hits: 2,
-      misses: 3,
+      misses: 2,
       stale: 1,
       stored: 1,
       notModified: 1,

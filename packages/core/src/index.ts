@@ -7,7 +7,15 @@ export type { Calendar, CalendarUnit, Period } from './base/calendar.ts'
 export { type Cancel, type Clock, systemClock } from './base/clock.ts'
 export { afterWaiting } from './base/deadline.ts'
 export { isSluiceError, optionError, SluiceError, type SluiceErrorCode } from './base/errors.ts'
-export { Events, type Listener, type SluiceEvents } from './base/events.ts'
+export {
+  type AnswerEvent,
+  type AnswerResult,
+  type BackendOperation,
+  Events,
+  type Listener,
+  type SluiceEvents,
+  unmatched,
+} from './base/events.ts'
 export { chain, isPromise, type MaybePromise } from './base/maybe-promise.ts'
 export { checkOptions, type Rule, rule, type Schema, suggest } from './base/options.ts'
 export { type ByteSize, byteSize, type Duration, durationMs } from './base/units.ts'
@@ -85,7 +93,7 @@ export type { LimitPipeline } from './limit/charge/limit-pipeline.ts'
 export type { CheckOptions, CheckResult } from './limit/checks.ts'
 export type { BanEvent, LimitEvents } from './limit/events.ts'
 export type { Limiter } from './limit/limiter.ts'
-export type { LimitStats } from './limit/limiter-stats.ts'
+export type { LimitStats, PolicyStats } from './limit/limiter-stats.ts'
 export type { Denial, DenialBody, HeaderStyle, PolicyInput, PolicyOptions } from './limit/policy/options.ts'
 export type { SlowDownOptions } from './limit/policy/slow-down.ts'
 export { Breaker } from './limit/store/breaker.ts'
@@ -102,6 +110,7 @@ export {
 } from './limit/store/store.ts'
 export type { MakeMemo, Memo, MemoInfo } from './memo/memo.ts'
 export type { MemoOptions } from './memo/options.ts'
+export type { MemoCounts } from './memo/parts.ts'
 export type { MemoSerializer } from './memo/values.ts'
 export type { FieldsOptions } from './page/fields/fields-options.ts'
 export type { Cursor, CursorValue } from './page/keyset/cursor.ts'

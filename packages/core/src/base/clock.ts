@@ -12,12 +12,20 @@ export interface Clock {
   now(): number
   /** Milliseconds since the epoch as the machine's calendar has it: what `Date` fields are made of. */
   wall(): number
+  /**
+   * Milliseconds with their fractions, of no particular beginning: for durations that are only told. Costs more than `now()`.
+   * Default: `now()`.
+   */
+  precise?(): number
   /** Runs `fn` once after `ms` (longer than 2^31 − 1 ms is fine). The timer does not keep the process alive. */
   after(ms: number, fn: () => void): Cancel
 }
 
 /** Stops a timer. Calling it twice, or after it has fired, does nothing. */
 export type Cancel = () => void
+
+/** For the difference between two of them. */
+export const preciseTime = (clock: Clock): number => clock.precise?.() ?? clock.now()
 
 /** The longest delay a timer of the platform takes; longer ones fire at once (overflow of a 32-bit integer). */
 const longestDelayMs = 2 ** 31 - 1
@@ -58,6 +66,7 @@ export function systemClock(): Clock {
       return last
     },
     wall: () => Date.now(),
+    precise: () => performance.now(),
     after: startTimer,
   }
 }

@@ -2,6 +2,32 @@ import type { SluiceError } from './errors.ts'
 
 /** What `sluice.on(name, listener)` can be told of. */
 export interface SluiceEvents {
+  /**
+   * A request passed a cache, and what it is answered with is known: once for each cache on its way, and not for refreshes in
+   * the background. The counters of `stats().cache` count the same.
+   */
+  answer: AnswerEvent
+  /** A handler ran for a cache, and its answer is there, stored or not. */
+  fill: {
+    /** The matched route pattern; `(unmatched)` where there is none. */
+    readonly route: string
+    /** From the miss to the whole of the handler's answer. Milliseconds. */
+    readonly ms: number
+    readonly stored: boolean
+    /** Of the body, as the handler made it; `undefined` where that is not known (it was not copied). */
+    readonly bytes: number | undefined
+    /** A refresh that no client waited for. */
+    readonly background: boolean
+  }
+  /** A store that answers with promises (Redis) was asked. What the memory of this process answers at once is not told of. */
+  backend: {
+    readonly operation: BackendOperation
+    /** Until it answered, failed, or was no longer waited for. Milliseconds. */
+    readonly ms: number
+    readonly ok: boolean
+  }
+  /** A body was compressed: for an answer, or for the store. Of one in pieces when it has ended. */
+  compressed: { readonly coding: string; readonly bytesIn: number; readonly bytesOut: number }
   /** Something went wrong that Sluice survived: a store, a callback of the application's, a damaged snapshot. */
   error: { readonly error: SluiceError; readonly route?: string | undefined }
   /** A handler failed and a stale response was served in its place. */
@@ -37,28 +63,71 @@ export interface SluiceEvents {
   invalidated: { readonly tags: readonly string[]; readonly mode: 'purge' | 'expire' }
 }
 
+/** What became of a request at a cache. Each has exactly one of these. */
+export type AnswerResult =
+  /** Answered from the store, fresh. */
+  | 'hit'
+  /** Answered from the store though no longer fresh: while it is refreshed, or in place of an error. */
+  | 'stale'
+  /** Nothing usable was stored. */
+  | 'miss'
+  /** Answered with what another request's handler brought. */
+  | 'collapsed'
+  /** Left alone. */
+  | 'bypass'
+
+export interface AnswerEvent {
+  /** The matched route pattern, never a URL; `(unmatched)` where there is none. */
+  readonly route: string
+  readonly method: string
+  readonly result: AnswerResult
+  /**
+   * Why not simply from the store: the word of `Cache-Status`, `detail` where it has one, else `fwd`. `undefined` where it has
+   * neither. Words of handlers' own (`skip('…')`) are among them.
+   */
+  readonly reason: string | undefined
+  /** `undefined` where the client left before there was one. */
+  readonly status: number | undefined
+  /** Of the body, where its length is known with the head. */
+  readonly bytes: number | undefined
+  /** In front of the application. */
+  readonly front: boolean
+}
+
+/** What a store is asked: `follow` waits while another process fills, `limit` is a decision of limits. */
+export type BackendOperation = 'read' | 'follow' | 'store' | 'delete' | 'invalidate' | 'limit'
+
+/** Stands for the pattern of requests that no route has matched. */
+export const unmatched = '(unmatched)'
+
 export type Listener<T> = (event: T) => void
 
 /** A typed set of listeners. A listener that throws does not disturb the others, nor the request. */
 export class Events<Table extends object> {
-  readonly #listeners = new Map<PropertyKey, Set<Listener<never>>>()
+  /** Lists are never changed, but replaced: whoever is being told goes on with the one he has. */
+  readonly #listeners = new Map<PropertyKey, readonly Listener<never>[]>()
 
   /** Adds a listener; the answer removes it. */
   on<Name extends keyof Table>(name: Name, listener: Listener<Table[Name]>): () => void {
-    const known = this.#listeners.get(name) ?? new Set()
-    this.#listeners.set(name, known.add(listener as Listener<never>))
-    return () => void known.delete(listener as Listener<never>)
+    const known = this.#listeners.get(name) ?? []
+    const added = listener as Listener<never>
+    if (!known.includes(added)) this.#listeners.set(name, [...known, added])
+    return () => {
+      const left = (this.#listeners.get(name) ?? []).filter((one) => one !== added)
+      if (left.length > 0) this.#listeners.set(name, left)
+      else this.#listeners.delete(name)
+    }
   }
 
   /** Whether anybody listens: lets a hot path skip making the event. */
   wants(name: keyof Table): boolean {
-    return (this.#listeners.get(name)?.size ?? 0) > 0
+    return this.#listeners.has(name)
   }
 
   emit<Name extends keyof Table>(name: Name, event: Table[Name]): void {
-    const listeners = this.#listeners.get(name) as Set<Listener<Table[Name]>> | undefined
+    const listeners = this.#listeners.get(name) as readonly Listener<Table[Name]>[] | undefined
     if (!listeners) return
-    for (const listener of [...listeners]) {
+    for (const listener of listeners) {
       try {
         listener(event)
       } catch (error) {

@@ -1,6 +1,13 @@
-import type { Clock } from '../base/clock.ts'
+import { type Clock, preciseTime } from '../base/clock.ts'
 import { isSluiceError, SluiceError } from '../base/errors.ts'
-import type { Events, SluiceEvents } from '../base/events.ts'
+import {
+  type AnswerEvent,
+  type AnswerResult,
+  type BackendOperation,
+  type Events,
+  type SluiceEvents,
+  unmatched,
+} from '../base/events.ts'
 import { isPromise, type MaybePromise } from '../base/maybe-promise.ts'
 import type { Reply } from '../exchange/exchange.ts'
 import { OwnReads } from '../exchange/reads/own-reads.ts'
@@ -13,7 +20,7 @@ import { Outcomes } from './outcomes.ts'
 import type { CacheKey } from './policy/key.ts'
 import type { CachePolicy } from './policy/options.ts'
 import { Reports } from './reports.ts'
-import { newCounters } from './stats.ts'
+import { counterOf, newCounters } from './stats.ts'
 import type { CacheStore, FillEnd, InvalidateMode, SetOutcome, Vacancy, Variant } from './store/store.ts'
 import { Identities } from './terms/identities.ts'
 import { TermTexts } from './terms/term-texts.ts'
@@ -30,6 +37,16 @@ export interface Passing {
   readonly policy: CachePolicy
   readonly key: CacheKey
   readonly hitLine: (ttl: number) => string
+}
+
+/** What a store is asked. */
+type StoreOperation = Exclude<BackendOperation, 'limit'>
+
+/** What is known of an answer. */
+export interface AnswerTold extends Pick<AnswerEvent, 'reason' | 'status' | 'bytes'> {
+  readonly front?: boolean
+  /** What it was made from, where it is stored. */
+  readonly record?: CacheRecord | undefined
 }
 
 /** What all caches of one instance share: the store, the fills under way, the counters, and how trouble is reported. */
@@ -79,17 +96,28 @@ export class CacheCore {
   }
 
   /** Asks the store. `undefined`, and an event, where it fails: the request then goes to its handler. */
-  ask<T>(what: string, fn: () => MaybePromise<T>): MaybePromise<T | undefined> {
+  ask<T>(what: StoreOperation, fn: () => MaybePromise<T>): MaybePromise<T | undefined> {
+    const since = this.events.wants('backend') ? preciseTime(this.clock) : undefined
     try {
       const result = fn()
       if (!isPromise(result)) return result
       return result.then(
-        (value) => value,
-        (error) => this.#storeFailed(what, error),
+        (value) => {
+          if (since !== undefined) this.#asked(what, since, true)
+          return value
+        },
+        (error) => {
+          if (since !== undefined) this.#asked(what, since, false)
+          return this.#storeFailed(what, error)
+        },
       )
     } catch (error) {
       return this.#storeFailed(what, error)
     }
+  }
+
+  #asked(operation: StoreOperation, since: number, ok: boolean): void {
+    this.events.emit('backend', { operation, ms: preciseTime(this.clock) - since, ok })
   }
 
   #storeFailed(what: string, error: unknown): undefined {
@@ -97,10 +125,16 @@ export class CacheCore {
   }
 
   /** Asks for what the application must know the end of: the event, and the error too. */
-  async demand<T>(what: string, fn: () => MaybePromise<T>): Promise<T> {
+  async demand<T>(what: StoreOperation, fn: () => MaybePromise<T>): Promise<T> {
+    const since = this.events.wants('backend') ? preciseTime(this.clock) : undefined
     try {
-      return await fn()
+      const result = fn()
+      if (!isPromise(result)) return result
+      const value = await result
+      if (since !== undefined) this.#asked(what, since, true)
+      return value
     } catch (error) {
+      if (since !== undefined) this.#asked(what, since, false)
       throw this.#report('ERR_SLUICE_STORE', `The cache store failed to ${what}`, error)
     }
   }
@@ -117,6 +151,21 @@ export class CacheCore {
   /** Tells the listeners what is invalidated. */
   announce(tags: readonly string[], mode: InvalidateMode): void {
     if (tags.length > 0 && this.events.wants('invalidated')) this.events.emit('invalidated', { tags, mode })
+  }
+
+  /** Counts what a request is answered with, and tells of it. A refresh in the background is nobody's answer. */
+  answered(view: RequestView, result: AnswerResult, told: AnswerTold): void {
+    if (view.ticket !== undefined) return
+    this.counters[counterOf[result]]++
+    if (this.events.wants('answer')) this.tellAnswer(view, result, told)
+  }
+
+  tellAnswer(view: RequestView, result: AnswerResult, { reason, status, bytes, front, record }: AnswerTold): void {
+    // A cache in front of the router does not know the route yet; what is stored does.
+    const route = view.route ?? record?.target.route ?? unmatched
+    const { method } = view
+    const length = method === 'HEAD' ? 0 : bytes
+    this.events.emit('answer', { route, method, result, reason, status, bytes: length, front: front === true })
   }
 
   /** Counts a response that was not stored. */

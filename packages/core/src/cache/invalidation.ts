@@ -8,7 +8,7 @@ import { sameOriginTarget, splitAuthority } from '../http/locate.ts'
 import { isSafeMethod } from '../http/methods.ts'
 import type { CacheCore } from './cache-core.ts'
 import { urlTags, userTag } from './entry/record-tags.ts'
-import { idleControl } from './fill/pass-exchange.ts'
+import { type BypassTeller, idleControl } from './fill/pass-exchange.ts'
 import type { InvalidateMode } from './store/store.ts'
 
 /** Tags to invalidate, or a function of the response that answers them. */
@@ -26,8 +26,13 @@ function invalidate(core: CacheCore, tags: readonly string[], mode: InvalidateMo
  * After a successful unsafe request: its URL, and what its Location and Content-Location name on the same origin, are
  * no longer what is stored (RFC 9111 §4.4); nor are the groups it names (RFC 9875 §3).
  */
-export function invalidateTarget(core: CacheCore, view: RequestView, statusLine: string | undefined): Exchange {
-  return new InvalidatingExchange(core, view, statusLine, [])
+export function invalidateTarget(
+  core: CacheCore,
+  view: RequestView,
+  statusLine: string | undefined,
+  teller?: BypassTeller,
+): Exchange {
+  return new InvalidatingExchange(core, view, statusLine, [], teller)
 }
 
 /** `sluice.invalidate(...tags)`: the same, and tags of the application's own. */
@@ -49,15 +54,23 @@ class InvalidatingExchange implements Exchange {
   readonly #view: RequestView
   readonly #statusLine: string | undefined
   readonly #sources: readonly TagSource[]
+  readonly #teller: BypassTeller | undefined
   #settled: PromiseLike<void> | undefined
 
-  constructor(core: CacheCore, view: RequestView, statusLine: string | undefined, sources: readonly TagSource[]) {
+  constructor(
+    core: CacheCore,
+    view: RequestView,
+    statusLine: string | undefined,
+    sources: readonly TagSource[],
+    teller?: BypassTeller,
+  ) {
     this.#core = core
     this.#view = view
     // Where a cache is mounted, its control is; `invalidate()` alone must not take the place of another's.
     this.control = statusLine === undefined ? undefined : idleControl
     this.#statusLine = statusLine
     this.#sources = sources
+    this.#teller = teller
   }
 
   onHead(head: ResponseHead): BodyPlan {
@@ -66,6 +79,7 @@ class InvalidatingExchange implements Exchange {
     if (head.status >= 200 && head.status < 400) {
       this.#settled = invalidate(this.#core, [...this.#ownTags(head), ...this.#targetTags(head)], 'purge')
     }
+    this.#teller?.tell(head)
     return { mode: 'pass' }
   }
 
@@ -73,7 +87,9 @@ class InvalidatingExchange implements Exchange {
     return this.#settled
   }
 
-  onClose(): void {}
+  onClose(): void {
+    this.#teller?.tell(undefined)
+  }
 
   #ownTags(head: ResponseHead): string[] {
     const response = new ResponseContext(this.#view, head.status, head.fields)

@@ -1,8 +1,13 @@
-/** What a cache has done since it was made. Plain counters; `sluice.stats().cache` is a copy. */
+import type { AnswerResult } from '../base/events.ts'
+
+/**
+ * What a cache has done since it was made. Plain counters; `sluice.stats().cache` is a copy. Each request that passes a cache is
+ * one of `hits`, `misses`, `stale`, `coalesced` and `bypassed`.
+ */
 export interface CacheCounters {
   /** Answered from the store, fresh. */
   hits: number
-  /** Went to the handler because nothing usable was stored. */
+  /** Nothing usable was stored: answered by the handler, or told so where the client wanted nothing else. */
   misses: number
   /** Answered from the store though no longer fresh (stale-while-revalidate, stale-if-error). */
   stale: number
@@ -20,6 +25,10 @@ export interface CacheCounters {
   /** Background refreshes begun. */
   refreshes: number
 }
+
+/** Where each answer is counted. */
+export const counterOf: Readonly<Record<AnswerResult, 'hits' | 'stale' | 'misses' | 'coalesced' | 'bypassed'>> =
+  Object.freeze({ hit: 'hits', stale: 'stale', miss: 'misses', collapsed: 'coalesced', bypass: 'bypassed' })
 
 export function newCounters(): CacheCounters {
   return {

@@ -24,7 +24,7 @@ export class CompressPipeline implements Pipeline, Compressor {
   /** @throws SluiceError when an option is wrong */
   constructor(options: CompressOptions | undefined, events: Events<SluiceEvents>) {
     this.policy = resolveCompressPolicy(options)
-    this.recipe = new BodyEncoder(this.policy)
+    this.recipe = new BodyEncoder(this.policy, events)
     const asks = typeof options?.filter === 'function' || typeof options?.skip === 'function'
     this.atFront = asks ? { reason: "a `compress` in front of it asks a function of the application's" } : 'runs'
     this.#events = events

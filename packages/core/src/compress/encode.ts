@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
-import type { MaybePromise } from '../base/maybe-promise.ts'
+import type { Events, SluiceEvents } from '../base/events.ts'
+import { chain, type MaybePromise } from '../base/maybe-promise.ts'
 import type { Recipe } from '../exchange/encoder.ts'
 import type { CompressPolicy } from './options.ts'
 import { type Coding, makerOf } from './zlib-codings.ts'
@@ -14,9 +15,11 @@ export class BodyEncoder implements Recipe {
   readonly hotAfter: number
   readonly concurrency: number
   readonly #policy: CompressPolicy
+  readonly #events: Events<SluiceEvents>
 
-  constructor(policy: CompressPolicy) {
+  constructor(policy: CompressPolicy, events: Events<SluiceEvents>) {
     this.#policy = policy
+    this.#events = events
     this.hotAfter = policy.best.hits
     this.concurrency = policy.best.concurrency
   }
@@ -26,6 +29,16 @@ export class BodyEncoder implements Recipe {
   }
 
   encode(body: Uint8Array, coding: string): MaybePromise<Uint8Array | undefined> {
+    const made = this.#encoded(body, coding)
+    return this.#events.wants('compressed') ? chain(made, (one) => this.#told(body, one, coding)) : made
+  }
+
+  #told(body: Uint8Array, made: Uint8Array | undefined, coding: string): Uint8Array | undefined {
+    if (made) this.#events.emit('compressed', { coding, bytesIn: body.byteLength, bytesOut: made.byteLength })
+    return made
+  }
+
+  #encoded(body: Uint8Array, coding: string): MaybePromise<Uint8Array | undefined> {
     const { level, zlib } = this.#policy
     const maker = makerOf(coding)
     if (!maker) return undefined
@@ -40,11 +53,12 @@ export class BodyEncoder implements Recipe {
     }
   }
 
-  improve(body: Uint8Array, coding: string): Promise<Uint8Array | undefined> {
+  async improve(body: Uint8Array, coding: string): Promise<Uint8Array | undefined> {
     const { best, zlib } = this.#policy
     const maker = makerOf(coding)
-    if (!maker || body.byteLength > best.maxBytes) return Promise.resolve(undefined)
-    return once(body, coding, maker.options(best.level[coding as Coding], body.byteLength, zlib[coding as Coding]))
+    if (!maker || body.byteLength > best.maxBytes) return undefined
+    const options = maker.options(best.level[coding as Coding], body.byteLength, zlib[coding as Coding])
+    return this.#told(body, await once(body, coding, options), coding)
   }
 
   /** @param eager - each piece is to arrive when it is written */
@@ -52,7 +66,22 @@ export class BodyEncoder implements Recipe {
     const { level, zlib } = this.#policy
     const maker = makerOf(coding)!
     const options = maker.options(level[coding as Coding], undefined, zlib[coding as Coding])
-    return maker.stream(eager ? { ...options, flush: maker.eager } : options)
+    const stream = maker.stream(eager ? { ...options, flush: maker.eager } : options)
+    if (this.#events.wants('compressed')) this.#tellEnd(stream, coding)
+    return stream
+  }
+
+  /** Of what comes in the stream counts itself; what it gives out is counted on its way to whoever reads it. */
+  #tellEnd(stream: Duplex & { bytesWritten?: number }, coding: string): void {
+    let bytesOut = 0
+    const push = stream.push.bind(stream)
+    stream.push = (piece, encoding) => {
+      bytesOut += (piece as Uint8Array | null)?.byteLength ?? 0
+      return push(piece, encoding)
+    }
+    stream.once('close', () => {
+      this.#events.emit('compressed', { coding, bytesIn: stream.bytesWritten ?? 0, bytesOut })
+    })
   }
 }
 

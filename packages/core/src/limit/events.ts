@@ -22,7 +22,7 @@ export interface BanEvent {
 }
 
 /** What `sluice.on(name, listener)` can be told of limits. No event carries an address or another key. */
-export interface LimitEvents extends Pick<SluiceEvents, 'error'> {
+export interface LimitEvents extends Pick<SluiceEvents, 'error' | 'backend'> {
   /** A request went on. */
   allowed: { readonly route: string | undefined; readonly policies: readonly PolicyVerdict[] }
   /** A request was refused; `violated` names the policies that did it. */

@@ -12,6 +12,16 @@ export interface PolicyCounters {
   banDenied: number
 }
 
+/** What one policy has decided. */
+export interface PolicyStats extends PolicyCounters {
+  /** Requests that it had a part in delaying. */
+  delayed: number
+  /** Decisions of its `onOutage` while the store was out: let pass, refused, and counted in this process alone. */
+  failedOpen: number
+  failedClosed: number
+  countedLocally: number
+}
+
 /** Counters since the start. */
 export interface LimitStats extends PolicyCounters {
   /** Decisions that were taken while a store was out. */
@@ -23,8 +33,13 @@ export interface LimitStats extends PolicyCounters {
   readonly left: number
   /** Requests that are delayed now. */
   readonly waiting: number
-  readonly policies: Readonly<Record<string, Readonly<PolicyCounters>>>
+  readonly policies: Readonly<Record<string, Readonly<PolicyStats>>>
   readonly store: LimitStoreUsage
+}
+
+export function newPolicyStats(): PolicyStats {
+  const decided = { allowed: 0, denied: 0, shadowDenied: 0, nearLimit: 0, bans: 0, banDenied: 0 }
+  return { ...decided, delayed: 0, failedOpen: 0, failedClosed: 0, countedLocally: 0 }
 }
 
 /** Counts what a limiter decides. What each policy decided it counts itself. */
@@ -42,7 +57,7 @@ export class LimitCounters implements PolicyCounters {
   /** @param now - what is out, and what is delayed, at this moment */
   read(
     now: Pick<LimitStats, 'permits' | 'waiting'>,
-    policies: Iterable<readonly [string, { readonly counters: PolicyCounters }]>,
+    policies: Iterable<readonly [string, { readonly counters: PolicyStats }]>,
     store: LimitStore,
   ): LimitStats {
     const { allowed, denied, shadowDenied, nearLimit, bans, banDenied, storeErrors, delayed, left } = this

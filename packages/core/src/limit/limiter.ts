@@ -120,7 +120,8 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
     if (store.kind === 'local') return store
     let guard = guards.get(store)
     if (!guard) {
-      guard = guardedStore(store, { clock, deadlineMs: options.deadlineMs ?? store.deadlineMs ?? 100, failed })
+      const deadlineMs = options.deadlineMs ?? store.deadlineMs ?? 100
+      guard = guardedStore(store, { clock, deadlineMs, failed, sink })
       guards.set(store, guard)
     }
     return guard

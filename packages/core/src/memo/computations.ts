@@ -2,7 +2,7 @@ import type { Cancel, Clock } from '../base/clock.ts'
 import { isSluiceError, SluiceError } from '../base/errors.ts'
 import { isPromise, type MaybePromise } from '../base/maybe-promise.ts'
 import { argsKey } from './args-key.ts'
-import type { MemoParts } from './parts.ts'
+import { type MemoCounts, type MemoParts, newMemoCounts } from './parts.ts'
 import { deleteAtOf, type MemoEntry, type MemoStore, type MemoVacancy } from './store.ts'
 import type { Held } from './values.ts'
 
@@ -36,7 +36,7 @@ const patience = 3
 
 /** Decides for each call whether what is kept answers it, somebody else's run does, or the function runs. */
 export class Computations {
-  readonly counts = { hits: 0, misses: 0, coalesced: 0, errors: 0 }
+  readonly counts = newMemoCounts()
   readonly #parts: MemoParts
   readonly #store: MemoStore
   readonly #clock: Clock
@@ -50,6 +50,11 @@ export class Computations {
     this.#clock = parts.clock
   }
 
+  #count(what: keyof MemoCounts): void {
+    this.counts[what]++
+    this.#parts.totals[what]++
+  }
+
   call(self: unknown, args: readonly unknown[]): Promise<unknown> {
     try {
       const key = this.keyOf(self, args)
@@ -57,7 +62,7 @@ export class Computations {
       if (isPromise(found)) return found.then((f) => this.#decide({ self, args, key }, f, 0)) as Promise<unknown>
       // The hit in memory, without a closure.
       if (found?.kind === 'entry' && this.#clock.now() < found.staleAt) {
-        this.counts.hits++
+        this.#count('hits')
         return Promise.resolve(this.#parts.policy.codec.reveal(found.held))
       }
       return this.#decide({ self, args, key }, found, 0)
@@ -136,7 +141,7 @@ export class Computations {
   }
 
   async #hit(entry: MemoEntry): Promise<unknown> {
-    this.counts.hits++
+    this.#count('hits')
     return this.#parts.policy.codec.reveal(entry.held)
   }
 
@@ -146,7 +151,7 @@ export class Computations {
     found: MemoEntry | MemoVacancy | undefined,
     attempt: number,
   ): Promise<unknown> {
-    this.counts.coalesced++
+    this.#count('coalesced')
     flight.stopTimer ??= this.#clock.after(this.#parts.policy.timeoutMs, () => flight.end({ kind: 'alone' }))
     const ended = await flight.ended
     switch (ended.kind) {
@@ -159,7 +164,7 @@ export class Computations {
       case 'again':
         return this.#again(call, attempt)
       case 'alone':
-        this.counts.misses++
+        this.#count('misses')
         return this.#apply(call)
     }
   }
@@ -205,13 +210,13 @@ export class Computations {
     if (begun?.held) {
       const brought = await this.#follow(call.key)
       if (brought?.kind === 'entry' && this.#clock.now() < brought.staleAt) {
-        this.counts.coalesced++
+        this.#count('coalesced')
         flight.end({ kind: 'held', held: brought.held, kept: true })
         return this.#parts.policy.codec.reveal(brought.held)
       }
       begun = brought?.kind === 'entry' ? brought.renewal : brought
     }
-    this.counts.misses++
+    this.#count('misses')
     flight.begun = begun
     let value: unknown
     try {
@@ -239,7 +244,7 @@ export class Computations {
     try {
       return await this.#parts.fn.apply(call.self, call.args as unknown[])
     } catch (error) {
-      this.counts.errors++
+      this.#count('errors')
       throw error
     }
   }

@@ -1,18 +1,10 @@
 import type { MaybePromise } from '../base/maybe-promise.ts'
 import { Computations } from './computations.ts'
 import type { MemoOptions } from './options.ts'
-import type { AnyFunction, MemoParts } from './parts.ts'
+import type { AnyFunction, MemoCounts, MemoParts } from './parts.ts'
 
 /** What has become of a memo's calls, and what is kept of them in this process. */
-export interface MemoInfo {
-  /** Answered from what was kept, stale or fresh. */
-  readonly hits: number
-  /** Ran the function. */
-  readonly misses: number
-  /** Waited for another's run. */
-  readonly coalesced: number
-  /** Runs that threw. */
-  readonly errors: number
+export interface MemoInfo extends Readonly<MemoCounts> {
   /** Values kept in the memory of this process; 0 where a shared store keeps them. */
   readonly size: number
   /** What they take there, keys and bookkeeping included. */

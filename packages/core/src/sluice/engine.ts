@@ -11,6 +11,7 @@ import type { LimitEvents } from '../limit/events.ts'
 import { createLimiter, type Limiter } from '../limit/limiter.ts'
 import type { LimitStats } from '../limit/limiter-stats.ts'
 import { checkHeaders, type HeaderStyle, type PolicyInput } from '../limit/policy/options.ts'
+import { type MemoCounts, newMemoCounts } from '../memo/parts.ts'
 import { Pages } from '../page/pages.ts'
 import { createShedder, type Shedder, type ShedEvents, type ShedStats } from '../shed/shedder.ts'
 import { type Backend, memory } from './backend.ts'
@@ -58,6 +59,8 @@ export interface SluiceStats {
   readonly limits: LimitStats
   readonly shed: ShedStats
   readonly defer: DeferStats
+  /** Calls of all memos together. */
+  readonly memos: Readonly<MemoCounts>
 }
 
 /** What `sluice.on(name, listener)` can be told of. */
@@ -74,6 +77,7 @@ export class Engine {
   readonly deferred: Deferred
   readonly pages: Pages
   readonly #backend: Backend
+  readonly #memoCounts = newMemoCounts()
   #countsAlone: boolean
   readonly #closing: (() => unknown)[] = []
   #closed: Promise<void> | undefined
@@ -122,7 +126,7 @@ export class Engine {
     if (Object.keys(options.limits ?? {}).length > 0) this.limits()
     this.shedder = createShedder({ clock: this.clock, events: this.events })
     this.pages = new Pages(options.secret)
-    this.memos = createMemos({ store, clock: this.clock, report })
+    this.memos = createMemos({ store, clock: this.clock, totals: this.#memoCounts, report })
     this.deferred = new Deferred(options.defer ?? {}, this.clock, report)
     this.#closing.push(
       // First: what is left to do may still need the rest.
@@ -141,6 +145,7 @@ export class Engine {
       limits: this.limiter.stats(),
       shed: this.shedder.stats(),
       defer: this.deferred.stats(),
+      memos: { ...this.#memoCounts },
     }
   }
 

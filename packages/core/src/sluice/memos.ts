@@ -7,6 +7,7 @@ import { type AnyFunction, disguise, type FunctionDecorator, makeDecorator } fro
 import { createMemo, type MakeMemo } from '../memo/memo.ts'
 import { MemoryMemoStore } from '../memo/memory-memo-store.ts'
 import { type MemoOptions, type MemoPolicy, memoOptions, resolveMemoPolicy } from '../memo/options.ts'
+import type { MemoCounts } from '../memo/parts.ts'
 import type { MemoStore } from '../memo/store.ts'
 import { SharedMemoStore } from './shared-memo-store.ts'
 
@@ -52,12 +53,14 @@ export interface Memos {
 
 export interface MemosParts {
   readonly store: CacheStore
+  /** Counts the calls of all of them. */
+  readonly totals: MemoCounts
   readonly clock: Clock
   report(error: SluiceError): void
 }
 
 export function createMemos(parts: MemosParts): Memos {
-  const { store, clock } = parts
+  const { store, clock, totals } = parts
   const local = store.order !== undefined
   const names = new Set<string>()
 
@@ -76,7 +79,7 @@ export function createMemos(parts: MemosParts): Memos {
   const make = (fn: AnyFunction, options: MemoOptions, method: boolean): AnyFunction => {
     if (typeof fn !== 'function') throw optionError('memo(fn)', 'must be a function', fn)
     const policy = resolveMemoPolicy(options)
-    const made = createMemo({ fn, policy, store: storeFor(policy), clock, local, method, report: parts.report })
+    const made = createMemo({ fn, policy, store: storeFor(policy), clock, totals, local, method, report: parts.report })
     return disguise(made, fn)
   }
 

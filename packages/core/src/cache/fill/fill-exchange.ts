@@ -1,3 +1,5 @@
+import { preciseTime } from '../../base/clock.ts'
+import { unmatched } from '../../base/events.ts'
 import { chain, type MaybePromise } from '../../base/maybe-promise.ts'
 import { type Duration, durationMs } from '../../base/units.ts'
 import type {
@@ -47,6 +49,10 @@ export class FillExchange implements Exchange {
   /** It answered 5xx, and something stored may stand in. */
   #failed = false
   #stores = false
+  /** What the client is answered with is told. */
+  #answered = false
+  /** When the handler began, where anybody wants to know how long it takes, and has not been told. */
+  #since: number | undefined
   /** Set by `onHead` when the response may be stored: its terms, and the handler's own fields. */
   #storable: { readonly terms: ResponseTerms; readonly own: Fields } | undefined
 
@@ -61,6 +67,7 @@ export class FillExchange implements Exchange {
     this.#storability = new Storability(lookup, this.#reads)
     this.#storing = new Storing(lookup, this.#reads, this.#storability)
     this.#startedAt = core.clock.now()
+    if (core.events.wants('fill')) this.#since = preciseTime(core.clock)
     if (isPaged(view)) this.#skipped = 'behind-paginate'
     // A key function stands in place of the query: what of that it covers is its author's to know.
     if (policy.query && !policy.key) watchQuery(view, watchParameters(policy.query, this.#reads))
@@ -115,6 +122,7 @@ export class FillExchange implements Exchange {
       status: head.status,
     })
     head.fields.append('cache-status', statusLine(policy, key, status))
+    this.#answer(status.fwd, head)
     const dropped = (): void => this.#settle('unshared')
     return { mode: 'tee', limit: policy.maxEntryBytes, dropped }
   }
@@ -125,9 +133,11 @@ export class FillExchange implements Exchange {
     }
     this.#reads.close()
     this.#stores = true
+    const ms = this.#elapsed()
     const { own, terms } = this.#storable!
     const answer = { head, own, body, terms, tags: this.#tags, times: this.#times() }
     return chain(this.#storing.store(answer), (outcome) => {
+      this.#filled(ms, typeof outcome !== 'string', body.byteLength)
       if (typeof outcome === 'string') return this.#asItIs(head, body, outcome)
       const { policy, key, status, view, core } = this.#lookup
       core.counters.stored++
@@ -135,7 +145,9 @@ export class FillExchange implements Exchange {
       this.#settle(outcome.staleAt > outcome.storedAt ? 'stored' : 'unshared')
       // RFC 9211 §2: each cache adds its member behind those of the caches nearer to the origin.
       own.append('cache-status', statusLine(policy, key, { ...status, stored: true }))
-      return replyWith(view, outcome, own)
+      const reply = replyWith(view, outcome, own)
+      this.#answer(status.fwd, { status: reply.status, length: reply.body?.byteLength })
+      return reply
     })
   }
 
@@ -152,6 +164,8 @@ export class FillExchange implements Exchange {
   }
 
   onClose(outcome: Outcome): void {
+    this.#answer(this.#lookup.status.fwd, undefined)
+    if (!this.#stores) this.#filled(this.#elapsed(), false, undefined)
     if (this.#stores) return
     this.#settle(outcome === 'aborted' ? 'abandoned' : outcome === 'failed' ? 'failed' : 'unshared')
   }
@@ -173,6 +187,7 @@ export class FillExchange implements Exchange {
     this.#refused(reason, head.status)
     const { policy, key, status } = this.#lookup
     const parts: StatusParts = reason === 'authorization' ? { fwd: 'bypass' } : status
+    this.#answer(reason, head, parts.fwd === 'bypass')
     const line = statusLine(policy, key, { ...parts, detail: reason })
     // The client's conditions were kept from the handler, and there is no stored response to answer them from.
     if (this.#lookup.answersConditions && isNotModified(this.#lookup.view, head)) {
@@ -188,6 +203,7 @@ export class FillExchange implements Exchange {
   #asItIs(head: ResponseHead, body: Uint8Array, reason: string): Reply {
     this.#refused(reason, head.status)
     const { policy, key, status } = this.#lookup
+    this.#answer(reason, { status: head.status, length: body.byteLength }, status.fwd === 'bypass')
     const own = ownFields(head)
     const notModified = this.#lookup.answersConditions && isNotModified(this.#lookup.view, head)
     // One field and not two: a host lays the fields of a reply over each other by name.
@@ -211,9 +227,40 @@ export class FillExchange implements Exchange {
 
   #staleIfError(failure: Failure): MaybePromise<Reply | undefined> {
     return chain(staleIfError(this.#lookup, failure), (reply) => {
-      if (reply) this.#settle('failed')
+      if (reply) {
+        // Told where it was found.
+        this.#answered = true
+        this.#settle('failed')
+      }
       return reply
     })
+  }
+
+  /** What the client is answered with is known. Told once. @param head - `undefined`: there was none */
+  #answer(
+    reason: string | undefined,
+    head: Pick<ResponseHead, 'status' | 'length'> | undefined,
+    bypassed = this.#lookup.status.fwd === 'bypass',
+  ): void {
+    if (this.#answered) return
+    this.#answered = true
+    const { core, view } = this.#lookup
+    const told = { reason, status: head?.status, bytes: head?.length }
+    core.answered(view, bypassed ? 'bypass' : 'miss', told)
+  }
+
+  /** How long the handler has taken so far, where anybody wants to know. */
+  #elapsed(): number | undefined {
+    return this.#since === undefined ? undefined : preciseTime(this.#lookup.core.clock) - this.#since
+  }
+
+  /** The handler's answer is there. Told once. */
+  #filled(ms: number | undefined, stored: boolean, bytes: number | undefined): void {
+    if (ms === undefined || this.#since === undefined) return
+    this.#since = undefined
+    const { core, view } = this.#lookup
+    const background = view.ticket !== undefined
+    core.events.emit('fill', { route: view.route ?? unmatched, ms, stored, bytes, background })
   }
 
   /** The handler says that what is stored is still right (RFC 9111 §4.3.4). */
@@ -222,6 +269,7 @@ export class FillExchange implements Exchange {
     const own = ownFields(head)
     const times = this.#times()
     const merged = { status: stale.status, fields: mergedTerms(stale, own, policy) }
+    const ms = this.#elapsed()
     const terms = responseTerms(merged, policy, { overrideMs: this.#overrideMs, wall: times.wall })
     const record = confirmRecord(stale, { fields: own, terms, policy, times })
     core.counters.revalidated++
@@ -236,11 +284,13 @@ export class FillExchange implements Exchange {
         coding: record.forms[0]!.coding,
         language: fieldOf(record.fields, 'content-language'),
       })
-      void chain(core.put(key.key, variant, record, vacancy!), (outcome) =>
-        this.#settle(outcome === 'stored' && record.staleAt > record.storedAt ? 'stored' : 'unshared'),
-      )
+      void chain(core.put(key.key, variant, record, vacancy!), (outcome) => {
+        this.#filled(ms, outcome === 'stored', 0)
+        this.#settle(outcome === 'stored' && record.staleAt > record.storedAt ? 'stored' : 'unshared')
+      })
     }
     const reply = replyFrom({ view, now: times.now }, record, statusLine(policy, key, parts))
+    this.#answer('stale', reply ? { status: reply.status, length: reply.body?.byteLength } : head)
     return reply ? { mode: 'replace', reply } : { mode: 'pass' }
   }
 

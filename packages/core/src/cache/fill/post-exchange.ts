@@ -24,7 +24,7 @@ import {
   responseTerms,
   targetOf,
 } from './make-record.ts'
-import { idleControl } from './pass-exchange.ts'
+import { type BypassTeller, idleControl } from './pass-exchange.ts'
 
 /** What of a POST's response is to be stored, once its body is there. */
 interface Kept {
@@ -51,20 +51,23 @@ export class PostExchange implements Exchange {
   readonly #invalidating: Exchange
   readonly #startedAt: number
   readonly #position: number | undefined
+  readonly #teller: BypassTeller | undefined
   #kept: Kept | undefined
 
-  constructor(core: CacheCore, view: RequestView, policy: CachePolicy) {
+  constructor(core: CacheCore, view: RequestView, policy: CachePolicy, teller?: BypassTeller) {
     this.#core = core
     this.#view = view
     this.#policy = policy
     this.#invalidating = invalidateTarget(core, view, undefined)
     this.#startedAt = core.clock.now()
     this.#position = core.store.order?.position
+    this.#teller = teller
   }
 
   onHead(head: ResponseHead): BodyPlan {
     const candidate = this.#candidate(head)
     this.#invalidating.onHead(head)
+    this.#teller?.tell(head)
     const vacancy = candidate && this.#core.ask('read', () => this.#core.store.position(''))
     if (!candidate || !vacancy || !('kind' in vacancy)) {
       head.fields.append('cache-status', statusLine(this.#policy, undefined, { fwd: 'method' }))
@@ -85,7 +88,9 @@ export class PostExchange implements Exchange {
     return { status: head.status, fields: [...own].flat(), body }
   }
 
-  onClose(): void {}
+  onClose(): void {
+    this.#teller?.tell(undefined)
+  }
 
   /** The response, if it is one to be stored. Asked before it invalidates anything itself. */
   #candidate(head: ResponseHead): Omit<Kept, 'vacancy'> | undefined {

@@ -47,7 +47,7 @@ export function takeAtOnce({ lookup, record, reply }: AtOnce): void {
     lookup.vacancy = undefined
     refreshBehind(lookup, record)
   }
-  counted(lookup, record, reply)
+  counted(lookup, record, reply, true)
 }
 
 const everybodys = Symbol('sluice.everybodys')

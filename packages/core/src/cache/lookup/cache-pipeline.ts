@@ -4,7 +4,7 @@ import type { Opening, Pipeline } from '../../exchange/exchange.ts'
 import type { RequestView } from '../../exchange/request-view.ts'
 import { isSafeMethod } from '../../http/methods.ts'
 import type { CacheCore } from '../cache-core.ts'
-import { PassExchange } from '../fill/pass-exchange.ts'
+import { BypassTeller, PassExchange } from '../fill/pass-exchange.ts'
 import { PostExchange } from '../fill/post-exchange.ts'
 import { invalidateTarget } from '../invalidation.ts'
 import type { CachePolicy } from '../policy/options.ts'
@@ -28,11 +28,11 @@ export class CachePipeline implements Pipeline {
     if (view.ticket !== undefined) return openRefresh(new Lookup(this.#cache, view), view.ticket as Ticket)
     if (!policy.methods.includes(view.method)) return this.#otherMethod(view)
     if (policy.unless && core.attempt('unless', () => !policy.unless!(new RequestContext(view))) !== true) {
-      return bypass(this.#cache, 'unless')
+      return bypass({ core, policy, view }, 'unless')
     }
     // RFC 9111 §4.3.2: a cache does not evaluate these; they are the origin's.
     if (view.header('if-match') !== undefined || view.header('if-unmodified-since') !== undefined) {
-      return bypass(this.#cache, 'precondition')
+      return bypass({ core, policy, view }, 'precondition')
     }
     return withKey(new Lookup(this.#cache, view), lookUp)
   }
@@ -40,9 +40,11 @@ export class CachePipeline implements Pipeline {
   #otherMethod(view: RequestView): Opening {
     const { core, policy } = this.#cache
     const line = statusLine(policy, undefined, { fwd: 'method' })
-    core.counters.bypassed++
-    if (view.method === 'POST') return { kind: 'proceed', exchange: new PostExchange(core, view, policy) }
-    const exchange = isSafeMethod(view.method) ? new PassExchange(line) : invalidateTarget(core, view, line)
+    const teller = BypassTeller.of(core, view, 'method')
+    if (view.method === 'POST') return { kind: 'proceed', exchange: new PostExchange(core, view, policy, teller) }
+    const exchange = isSafeMethod(view.method)
+      ? new PassExchange(line, teller)
+      : invalidateTarget(core, view, line, teller)
     return { kind: 'proceed', exchange }
   }
 }

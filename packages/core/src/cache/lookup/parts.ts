@@ -39,7 +39,8 @@ export function lookUpPart(lookup: Lookup): MaybePromise<Reply | undefined> {
       const line = statusLine(policy, lookup.key, { hit: true, ttl: Math.floor((record.staleAt - now) / 1000) })
       const reply = replyFromPart({ view, now }, record, line)
       if (reply) {
-        core.counters.hits++
+        const { status, body } = reply
+        core.answered(view, 'hit', { reason: undefined, status, bytes: body?.byteLength, record })
         lookup.release()
         return reply
       }

@@ -30,7 +30,8 @@ export function staleIfError(lookup: Lookup, failure: Failure): MaybePromise<Rep
       const line = statusLine(policy, key, { fwd: 'stale', fwdStatus: status, ttl, ...(detail ? { detail } : {}) })
       const reply = replyFrom({ view, now }, record, line)
       if (reply) {
-        core.counters.stale++
+        const answer = { reason: detail ?? 'stale', status: reply.status, bytes: reply.body?.byteLength, record }
+        core.answered(view, 'stale', answer)
         core.events.emit('stale-served', { route: view.route, status, cause: failure.cause })
       }
       return reply

@@ -1,13 +1,15 @@
+import type { AnswerResult } from '../../base/events.ts'
 import { chain, type MaybePromise } from '../../base/maybe-promise.ts'
 import type { Opening, Reply } from '../../exchange/exchange.ts'
 import { notesFor, notesOn } from '../../exchange/request-state.ts'
 import type { CacheRecord } from '../entry/record.ts'
 import { FillExchange } from '../fill/fill-exchange.ts'
-import { PassExchange } from '../fill/pass-exchange.ts'
+import { BypassTeller, PassExchange } from '../fill/pass-exchange.ts'
 import type { Fill, FillResult } from '../fill/single-flight.ts'
 import { type CacheKey, cacheKey, type NoKey } from '../policy/key.ts'
 import { requestDirectives } from '../policy/request-directives.ts'
 import type { NotLookedUp } from '../reasons.ts'
+import { counterOf } from '../stats.ts'
 import { type StatusParts, statusLine } from '../status-line.ts'
 import type { Vacancy, Wants } from '../store/store.ts'
 import { isForVisitor, isStranger } from '../witness/witness.ts'
@@ -94,7 +96,6 @@ function otherVisitor(lookup: Lookup, record: CacheRecord): MaybePromise<Opening
   const { state } = record.witness!
   // One who has something in common with the first may be the same: his word would confirm nothing.
   if (state === 'contradicted' || !isStranger(lookup, record.witness!)) {
-    lookup.core.counters.misses++
     lookup.notStored = state === 'contradicted' ? 'contradicted' : 'unconfirmed'
     lookup.release()
     return run(lookup)
@@ -131,13 +132,17 @@ export function replyOf(lookup: Lookup, record: CacheRecord): Reply | undefined 
     : replyToHit(lookup, record)
 }
 
-/** It is going to be sent. */
-export function counted(lookup: Lookup, record: CacheRecord, reply: Reply): void {
+/** It is going to be sent. @param front - in front of the application */
+export function counted(lookup: Lookup, record: CacheRecord, reply: Reply, front = false): void {
   const { core, policy, now, attempt } = lookup
   const { counters } = core
-  if (attempt > 0) counters.coalesced++
-  else if (now < record.staleAt) counters.hits++
-  else counters.stale++
+  const result: AnswerResult = attempt > 0 ? 'collapsed' : now < record.staleAt ? 'hit' : 'stale'
+  counters[counterOf[result]]++
+  if (core.events.wants('answer')) {
+    const { status, body } = reply
+    const reason = attempt > 0 ? 'uri-miss' : undefined
+    core.tellAnswer(lookup.view, result, { reason, status, bytes: body?.byteLength, front, record })
+  }
   if (reply.status !== record.status) counters.notModified++
   const { earlyRefresh } = policy
   if (earlyRefresh > 0 && now - record.fillMs * earlyRefresh * Math.log(Math.random()) >= record.staleAt) {
@@ -182,7 +187,6 @@ function miss(lookup: Lookup): MaybePromise<Opening> {
 
 function missed(lookup: Lookup): MaybePromise<Opening> {
   const { core, view, vacancy, variantKey } = lookup
-  core.counters.misses++
   if (view.method === 'HEAD' || view.header('range') !== undefined) {
     lookup.stale = undefined
     return runAlone(lookup, lookup.status)
@@ -245,7 +249,7 @@ function waited(lookup: Lookup, result: FillResult): MaybePromise<Opening> {
 /** Another process is at it. One request of this process waits for it, on behalf of all the others that want the same. */
 function follow(lookup: Lookup, fill: Fill): MaybePromise<Opening> {
   const { core, key, policy } = lookup
-  const found = core.ask('read', () => core.store.follow?.(key.key, lookup.select, policy.timeoutMs))
+  const found = core.ask('follow', () => core.store.follow?.(key.key, lookup.select, policy.timeoutMs))
   return chain(found, (record) => {
     if (record === undefined) {
       fill.settle('timeout')
@@ -295,16 +299,14 @@ function runAlone(lookup: Lookup, status: StatusParts): MaybePromise<Opening> {
 }
 
 /** The cache leaves the request alone, but for saying why. */
-export function bypass({ core, policy }: Pick<Lookup, 'core' | 'policy'>, detail: NotLookedUp): Opening {
-  core.counters.bypassed++
-  return {
-    kind: 'proceed',
-    exchange: new PassExchange(statusLine(policy, undefined, { fwd: 'bypass', detail })),
-  }
+export function bypass(at: Pick<Lookup, 'core' | 'policy' | 'view'>, detail: NotLookedUp): Opening {
+  const line = statusLine(at.policy, undefined, { fwd: 'bypass', detail })
+  return { kind: 'proceed', exchange: new PassExchange(line, BypassTeller.of(at.core, at.view, detail)) }
 }
 
 function gatewayTimeout(lookup: Lookup): Opening {
   lookup.release()
+  lookup.core.answered(lookup.view, 'miss', { reason: 'only-if-cached', status: 504, bytes: 0 })
   const line = statusLine(lookup.policy, lookup.key, { detail: 'only-if-cached' })
   const fields = ['Cache-Control', 'no-store', 'Cache-Status', line]
   const reply: Reply = { status: 504, fields, body: new Uint8Array(0) }

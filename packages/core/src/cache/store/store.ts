@@ -128,4 +128,6 @@ export interface StoreUsage {
   readonly entries: number
   readonly bytes: number
   readonly evictions: number
+  /** Remote stores: how many parts of them are known to be out, so that nobody is sent there. */
+  readonly breakersOpen?: number | undefined
 }

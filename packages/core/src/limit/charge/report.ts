@@ -28,6 +28,7 @@ export function reportDecision(to: Reporting, decided: Charging, about?: { reado
       if (quota.shadow && !shadowed?.includes(quota.name)) shadowed = [...(shadowed ?? []), quota.name]
       continue
     }
+    if (verdict.via !== 'store') countOutage(policy, verdict)
     if (verdict.allowed) {
       if (!decided.allowed) continue
       policy.counters.allowed++
@@ -50,6 +51,13 @@ export function reportDecision(to: Reporting, decided: Charging, about?: { reado
   const violated = [...new Set(told.filter(refuses).map(({ quota }) => quota.name))]
   if (decided.allowed) sink.emit('allowed', { route: about?.route, policies })
   else sink.emit('denied', { route: about?.route, policies, violated })
+}
+
+/** Counts a decision that was taken without the store. */
+function countOutage({ counters }: Policy, { via }: Verdict): void {
+  if (via === 'open') counters.failedOpen++
+  else if (via === 'closed') counters.failedClosed++
+  else if (via === 'local') counters.countedLocally++
 }
 
 /** Counts and tells of a charge that brought what is used near the limit. */

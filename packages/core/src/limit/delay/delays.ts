@@ -216,8 +216,10 @@ export class Delays {
   #report({ allowed, charges, view }: Delayed, stay: Stay, waitedMs: number): void {
     const { counters, sink } = this.#parts
     if (stay === 'left') counters.left++
+    const delaying = new Set(charges.flatMap(({ policy }) => (policy.slowDown ? policy : [])))
+    for (const policy of delaying) policy.counters.delayed++
     if (!sink.wants('delayed')) return
-    const policies = [...new Set(charges.filter(({ policy }) => policy.slowDown).map(({ policy }) => policy.name))]
+    const policies = [...new Set([...delaying].map(({ name }) => name))]
     const outcome = stay === 'left' ? 'left' : allowed ? 'admitted' : 'refused'
     sink.emit('delayed', { route: view.route, policies, waitedMs, outcome })
   }

@@ -5,7 +5,7 @@ import { by, type KeyFunction, readsLate } from '../../exchange/client/by.ts'
 import { sfInteger, sfString } from '../../http/structured/serialise.ts'
 import { algorithmFor } from '../algorithms/algorithm-for.ts'
 import { banQuota } from '../bans/quota.ts'
-import type { PolicyCounters } from '../limiter-stats.ts'
+import { newPolicyStats, type PolicyStats } from '../limiter-stats.ts'
 import type { LimitStore, Quota } from '../store/store.ts'
 import type { Labels } from './labels.ts'
 import {
@@ -73,7 +73,7 @@ export interface Policy extends Pick<PolicyOptions, 'countIf' | 'skip'> {
   /** The phase was chosen by whoever wrote the policy. */
   readonly phaseGiven: boolean
   readonly store: LimitStore | undefined
-  readonly counters: PolicyCounters
+  readonly counters: PolicyStats
   /** How its refusals are answered, where it says so. */
   readonly refusing: Refusing | undefined
   /** How requests are delayed before any is refused; never of a policy that refuses none. */
@@ -155,7 +155,7 @@ export function resolvePolicy(name: string | undefined, input: PolicyInput, defa
     phase: options.phase ?? (readsLate(key) ? 'preHandler' : 'onRequest'),
     phaseGiven: options.phase !== undefined,
     store: options.store,
-    counters: { allowed: 0, denied: 0, shadowDenied: 0, nearLimit: 0, bans: 0, banDenied: 0 },
+    counters: newPolicyStats(),
     refusing: refusingOf(where, options),
     slowDown: options.shadow ? undefined : slowDown,
   })

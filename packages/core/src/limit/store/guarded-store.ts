@@ -1,8 +1,9 @@
-import type { Clock } from '../../base/clock.ts'
+import { type Clock, preciseTime } from '../../base/clock.ts'
 import { afterWaiting } from '../../base/deadline.ts'
 import { SluiceError } from '../../base/errors.ts'
 import { chain, isPromise, type MaybePromise } from '../../base/maybe-promise.ts'
 import { asksBan } from '../bans/refusals.ts'
+import type { LimitSink } from '../events.ts'
 import { Breaker } from './breaker.ts'
 import { MemoryLimitStore } from './memory-limit-store.ts'
 import type { Charge, LimitStore, LimitStoreUsage, Quota, Settlement, Verdict } from './store.ts'
@@ -12,6 +13,8 @@ export interface GuardOptions {
   readonly deadlineMs: number
   /** Told of every failure and of every deadline that passed; not of decisions that did not ask. */
   readonly failed: (error: unknown, policies: readonly string[]) => void
+  /** Told how long each decision took. */
+  readonly sink?: LimitSink | undefined
 }
 
 /**
@@ -155,10 +158,16 @@ class GuardedStore implements LimitStore {
       breaker.succeeded()
       return answer
     }
-    const { clock, deadlineMs } = this.#options
+    const { clock, deadlineMs, sink } = this.#options
+    const since = sink?.wants('backend') ? preciseTime(clock) : undefined
+    const tell = (ok: boolean): void => {
+      if (since === undefined) return
+      sink?.emit('backend', { operation: 'limit', ms: preciseTime(clock) - since, ok })
+    }
     return new Promise<T>((resolve) => {
       let decided: { readonly value: T } | undefined
       const cancel = afterWaiting(clock, deadlineMs, () => {
+        tell(false)
         decided = {
           value: failed(new SluiceError('ERR_SLUICE_STORE', `The limit store took longer than ${deadlineMs} ms.`)),
         }
@@ -168,12 +177,14 @@ class GuardedStore implements LimitStore {
         (value) => {
           if (decided) return tooLate?.(value, decided.value)
           cancel()
+          tell(true)
           breaker.succeeded()
           resolve(value)
         },
         (error) => {
           if (decided) return
           cancel()
+          tell(false)
           resolve(failed(error))
         },
       )
@@ -316,7 +327,9 @@ class GuardedStore implements LimitStore {
   }
 
   usage(): LimitStoreUsage {
-    return this.#store.usage()
+    let open = 0
+    for (const breaker of this.#breakers.values()) if (breaker.open) open++
+    return { ...this.#store.usage(), breakersOpen: open }
   }
 
   close(): MaybePromise<void> {

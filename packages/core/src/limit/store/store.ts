@@ -140,4 +140,6 @@ export interface LimitStoreUsage {
   readonly evictions: number
   /** Decisions taken from the shared overflow bucket. */
   readonly overflowed: number
+  /** Remote stores: how many parts of them are known to be out, so that nobody is sent there. */
+  readonly breakersOpen?: number | undefined
 }

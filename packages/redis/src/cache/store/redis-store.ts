@@ -301,7 +301,8 @@ export class RedisCacheStore implements CacheStore {
 
   /** Nothing: how much is in Redis is only known to Redis. */
   usage(): StoreUsage {
-    return { entries: 0, bytes: 0, evictions: 0 }
+    const breakersOpen = [...new Set(this.#breakers)].filter((breaker) => breaker.open).length
+    return { entries: 0, bytes: 0, evictions: 0, breakersOpen }
   }
 
   async close(): Promise<void> {

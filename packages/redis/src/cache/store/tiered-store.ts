@@ -133,7 +133,7 @@ export class TieredCacheStore implements CacheStore {
 
   /** What memory holds. How much is in Redis is only known to Redis. */
   usage(): StoreUsage {
-    return this.#memory.usage()
+    return { ...this.#memory.usage(), breakersOpen: this.#redis.usage().breakersOpen }
   }
 
   async close(): Promise<void> {
