@@ -94,7 +94,8 @@ describe('the rules find what breaks them', () => {
     return Object.keys(RULES).filter((name) => (RULES[name]?.(files, root) ?? []).length > 0)
   }
 
-  const DIRECTION = 'packages import each other in one direction: core → node → express | koa | fastify, core → redis'
+  const DIRECTION =
+    'packages import each other in one direction: core → node → express | koa | fastify, core → redis | prometheus'
   const PUBLIC = 'packages import public entries of each other only'
   const DECLARED = 'what a package imports is a dependency it declares'
   const FRAMEWORK = 'core imports neither a framework nor a socket'

@@ -79,6 +79,16 @@ export { cookieTerm, inputTerm, keyOf, namesTerm, placeOf, segmentOf, type Term 
 export { RefusalError } from './exchange/refusal-error.ts'
 export { type Notes, notesFor, notesOn } from './exchange/request-state.ts'
 export type { RequestProperty, RequestView, SentHead } from './exchange/request-view.ts'
+export type { AnswerFigures } from './figures/answer-counts.ts'
+export {
+  collectFigures,
+  type Figures,
+  type FiguresOptions,
+  type FiguresSnapshot,
+  type FiguresSource,
+} from './figures/figures.ts'
+export { durationBoundsMs, type HistogramFigures } from './figures/histogram.ts'
+export type { BackendFigures, CompressionFigures, FillFigures, InvalidationFigures } from './figures/tallies.ts'
 export { displayName } from './http/fields/field-case.ts'
 export { Fields } from './http/fields/fields.ts'
 export { splitTarget } from './http/locate.ts'

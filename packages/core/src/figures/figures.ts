@@ -1,0 +1,109 @@
+import type { SluiceErrorCode } from '../base/errors.ts'
+import type { Listener } from '../base/events.ts'
+import { checkOptions, rule } from '../base/options.ts'
+import type { InstanceEvents, SluiceStats } from '../sluice/engine.ts'
+import { AnswerCounts, type AnswerFigures } from './answer-counts.ts'
+import { BoundedNames, reasonLabel } from './labels.ts'
+import {
+  type BackendFigures,
+  BackendTallies,
+  type CompressionFigures,
+  CompressionTallies,
+  type FillFigures,
+  FillTallies,
+  type InvalidationFigures,
+  InvalidationTallies,
+} from './tallies.ts'
+
+/** What of an instance figures are made from. */
+export interface FiguresSource {
+  on<Name extends keyof InstanceEvents>(name: Name, listener: Listener<InstanceEvents[Name]>): () => void
+  stats(): SluiceStats
+}
+
+export interface FiguresOptions {
+  /** How many routes are told apart; all others are counted together as `(other)`. Default 500. */
+  readonly maxRoutes?: number | undefined
+}
+
+/** Figures of one moment. Counters count since `collectFigures`; those in `stats` since the instance was made. */
+export interface FiguresSnapshot {
+  readonly answers: readonly AnswerFigures[]
+  /** Of `answers`, those given in front of the application. */
+  readonly front: readonly { readonly route: string; readonly count: number }[]
+  readonly fills: readonly FillFigures[]
+  /** Answers that were not stored, by reason. */
+  readonly notStored: readonly { readonly reason: string; readonly count: number }[]
+  readonly backend: readonly BackendFigures[]
+  readonly compression: readonly CompressionFigures[]
+  readonly invalidations: readonly InvalidationFigures[]
+  /** What went wrong and was survived. */
+  readonly errors: readonly { readonly code: SluiceErrorCode; readonly count: number }[]
+  /** What the instance itself says at this moment. */
+  readonly stats: SluiceStats
+}
+
+export interface Figures {
+  /** A copy, safe to keep. */
+  snapshot(): FiguresSnapshot
+  /** Listens no longer. What was counted stays. */
+  stop(): void
+}
+
+/**
+ * Counts what an instance does, for metrics: by route pattern, and by words of which there is a fixed number. Never by URL, key or
+ * user, so that however many of these there are, the figures take no more room.
+ *
+ * @throws SluiceError `ERR_SLUICE_OPTION` for an option that does not exist or does not fit
+ * @example
+ * ```ts
+ * const figures = collectFigures(sluice)
+ * const { answers } = figures.snapshot()
+ * ```
+ */
+export function collectFigures(source: FiguresSource, options: FiguresOptions = {}): Figures {
+  checkOptions<FiguresOptions>('figures', options, { maxRoutes: rule.positiveInteger })
+  const names = new BoundedNames(options.maxRoutes ?? 500)
+  const answers = new AnswerCounts(names)
+  const fills = new FillTallies(names)
+  const backend = new BackendTallies()
+  const compression = new CompressionTallies()
+  const invalidations = new InvalidationTallies()
+  const errors = new Map<SluiceErrorCode, number>()
+  const ends = [
+    source.on('answer', (event) => answers.add(event)),
+    source.on('fill', (event) => fills.add(event)),
+    source.on('backend', (event) => backend.add(event)),
+    source.on('compressed', (event) => compression.add(event)),
+    source.on('invalidated', (event) => invalidations.add(event)),
+    source.on('error', ({ error: { code } }) => errors.set(code, (errors.get(code) ?? 0) + 1)),
+  ]
+  return {
+    snapshot() {
+      const stats = source.stats()
+      return {
+        answers: answers.read(),
+        front: answers.readFront(),
+        fills: fills.read(),
+        notStored: byReason(stats.cache.refused),
+        backend: backend.read(),
+        compression: compression.read(),
+        invalidations: invalidations.read(),
+        errors: [...errors].map(([code, count]) => ({ code, count })),
+        stats,
+      }
+    },
+    stop() {
+      for (const end of ends.splice(0)) end()
+    },
+  }
+}
+
+function byReason(refused: Readonly<Record<string, number>>): { reason: string; count: number }[] {
+  const counts = new Map<string, number>()
+  for (const [reason, count] of Object.entries(refused)) {
+    const label = reasonLabel(reason)
+    counts.set(label, (counts.get(label) ?? 0) + count)
+  }
+  return [...counts].map(([reason, count]) => ({ reason, count }))
+}
