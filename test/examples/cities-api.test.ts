@@ -349,6 +349,21 @@ describe.each(['express', 'koa', 'fastify'])('cities-api on %s', (framework) => 
     }
   })
 
+  test('GET /metrics has what happened by route, as text or OpenMetrics', async () => {
+    await get('/cities/2988507')
+    await get('/cities/2988507')
+    const metrics = async (accept: string) => {
+      const response = await fetch(`${base}/metrics`, { headers: { accept } })
+      return `${response.headers.get('content-type')} ${response.headers.get('cache-control')}\n${await response.text()}`
+    }
+    const text = await metrics('text/plain')
+    expect(text).toMatch(/^text\/plain.* no-store\n/)
+    expect(text).toMatch(/^sluice_requests_total\{route="\/cities\/:id",method="GET",result="hit"\} [1-9]/m)
+    expect(text).toMatch(/^sluice_fill_duration_seconds_count\{route="\/cities",background="false"\} [1-9]/m)
+    expect(text).toMatch(/^sluice_limit_decisions_total\{policy="address",result="allowed"\} [1-9]/m)
+    expect(await metrics('application/openmetrics-text')).toMatch(/^application\/openmetrics-text.*\n[\s\S]*\n# EOF\n$/)
+  })
+
   test('GET / lists the routes and counts the hits', async () => {
     const { body } = await get('/')
     expect(Object.keys(body.routes)).toContain('PATCH /cities/:id')

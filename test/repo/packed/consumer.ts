@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { must, type Packed, pnpm } from './pack.ts'
 
 /** What a consumer of Sluice depends on beside it. */
-const DEPENDENCIES = { express: '^5.0.0', koa: '^3.0.0', fastify: '^5.0.0' }
+const DEPENDENCIES = { express: '^5.0.0', koa: '^3.0.0', fastify: '^5.0.0', 'prom-client': '^15.0.0' }
 const DEV_DEPENDENCIES = {
   '@types/express': '^5.0.0',
   '@types/koa': '^3.0.0',
@@ -157,6 +157,17 @@ import { createSluice as createKoaSluice } from '@sluice/koa'
 const koa = new Koa()
 koa.use(createKoaSluice().cache('5m'))
 koa.use((ctx) => ctx.sluice.tag('city:1'))
+`,
+  },
+  '@sluice/prometheus': {
+    typed: `
+import { createSluice as createObserved } from '@sluice/node'
+import { prometheus } from '@sluice/prometheus'
+import { Registry } from 'prom-client'
+export const metrics = prometheus(createObserved(), { registry: new Registry(), prefix: 'shop_' })
+export const scraped: Promise<string> = metrics.render('text/plain').then(({ body }) => body)
+// @ts-expect-error there is no such option
+prometheus(createObserved(), { prefixes: 'shop_' })
 `,
   },
   '@sluice/fastify': {

@@ -6,6 +6,7 @@ export const routes = {
   'GET /cities/:id/nearby': 'The ten cities nearest to it.',
   'GET /countries': 'All countries, with the number of their cities and the people in them.',
   'GET /countries/largest?lookup=': 'The largest city of each, and how many queries that took: batched, or single.',
+  'GET /metrics': 'What the cache and the limits have done, for Prometheus.',
   'POST /login':
     'Signs in: {"user": "ada", "password": "open sesame"}. Wrong passwords are limited, right ones are not.',
   'PATCH /cities/:id': 'Changes the name or the population of a city.',

@@ -8,6 +8,7 @@ import { listLargest, lookUpAlone } from '../http/largest.ts'
 import { limitsOf, shedding } from '../http/limits.ts'
 import { type Api, httpApi } from '../http/listen.ts'
 import { signIn } from '../http/login.ts'
+import { metricsOf } from '../http/metrics.ts'
 import { cityFields, cityPages } from '../http/pages.ts'
 import { describeProblem, Problem, problemType } from '../http/problem.ts'
 import { routes } from '../http/routes.ts'
@@ -31,6 +32,8 @@ export function createExpressApi(cities: Cities, settings: Settings): Api {
   app.get('/', (_req, res) => {
     res.json({ routes, cache: sluice.stats().cache, totals: totalOf.info() })
   })
+
+  app.get('/metrics', metricsOf(sluice).handler)
 
   // `query` names the parameters that shape the answer: `?utm_source=…` then finds the same stored page.
   const pages = sluice.paginate(cityPages)

@@ -8,6 +8,7 @@ import { listLargest, lookUpAlone } from '../http/largest.ts'
 import { limitsOf, shedding } from '../http/limits.ts'
 import { type Api, portOf } from '../http/listen.ts'
 import { signIn } from '../http/login.ts'
+import { metricsOf } from '../http/metrics.ts'
 import { cityFields, cityPages } from '../http/pages.ts'
 import { describeProblem, problemDocument, problemType } from '../http/problem.ts'
 import { routes } from '../http/routes.ts'
@@ -45,6 +46,12 @@ export async function createFastifyApi(cities: Cities, settings: Settings): Prom
 
   const totalOf = app.sluice.memo(cities.total, totals)
   app.get('/', () => ({ routes, cache: app.sluice.stats().cache, totals: totalOf.info() }))
+
+  const metrics = metricsOf(app.sluice)
+  app.get('/metrics', async (request, reply) => {
+    const { headers, body } = await metrics.render(request.headers.accept)
+    return reply.headers(headers).send(body)
+  })
 
   // `query` names the parameters that shape the answer: `?utm_source=…` then finds the same stored page.
   const search: SluiceRoute = {

@@ -10,6 +10,7 @@ import { listLargest, lookUpAlone } from '../http/largest.ts'
 import { limitsOf, shedding } from '../http/limits.ts'
 import { type Api, httpApi } from '../http/listen.ts'
 import { signIn } from '../http/login.ts'
+import { metricsOf } from '../http/metrics.ts'
 import { cityFields, cityPages } from '../http/pages.ts'
 import { describeProblem, Problem, problemType } from '../http/problem.ts'
 import { routes } from '../http/routes.ts'
@@ -26,6 +27,13 @@ export function createKoaApi(cities: Cities, settings: Settings): Api {
   const totalOf = sluice.memo(cities.total, totals)
   router.get('/', (ctx) => {
     ctx.body = { routes, cache: sluice.stats().cache, totals: totalOf.info() }
+  })
+
+  const metrics = metricsOf(sluice)
+  router.get('/metrics', async (ctx) => {
+    const { headers, body } = await metrics.render(ctx.get('Accept'))
+    ctx.set(headers)
+    ctx.body = body
   })
 
   // `query` names the parameters that shape the answer: `?utm_source=…` then finds the same stored page.
