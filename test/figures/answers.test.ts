@@ -212,6 +212,21 @@ describeHosts('figures of answers', (host) => {
     ])
   })
 
+  test('a request that a policy holds up is told by policy', async () => {
+    const slow = { rate: '4/min', algorithm: 'sliding-log', slowDown: { max: '3s', from: 0.5, by: '1s' } } as const
+    const { app, read } = await watched(host, {
+      sluice: { limits: { slow, other: '10/min' } },
+      routes: [{ path: '/', limit: ['slow', 'other'], handler: says({}) }],
+    })
+    for (let i = 0; i < 2; i++) await app.get('/')
+    const third = app.get('/')
+    await until(() => read().stats.limits.waiting === 1)
+    await app.clock.advance(1_000)
+    expect((await third).status).toBe(200)
+    const { policies } = read().stats.limits
+    expect([policies.slow!.delayed, policies.other!.delayed]).toEqual([1, 0])
+  })
+
   test('what is answered in front of the application is told to be', async () => {
     const { app, told, read } = await watched(host, {
       front: true,
