@@ -16,7 +16,7 @@ import type { Clock } from '../../base/clock.ts'
 import { SluiceError } from '../../base/errors.ts'
 import { decodeRecord, encodeRecord } from '../entry/frame.ts'
 import { shiftRecord } from '../entry/record-times.ts'
-import type { HeldRecord, MemoryCacheStore } from './memory-store.ts'
+import type { HeldPlace, MemoryCacheStore } from './memory-store.ts'
 
 /**
  * The warm start: what a store holds, in a file, from the end of one run to the beginning of the next.
@@ -91,7 +91,7 @@ export function loadSnapshot(
 
 interface Content {
   readonly savedAt: number
-  readonly held: readonly HeldRecord[]
+  readonly held: readonly HeldPlace[]
 }
 
 function writeAll(file: number, store: MemoryCacheStore, clock: Clock): number {
@@ -168,7 +168,7 @@ function parse(bytes: Buffer): Content {
   const end = bytes.length - trailerBytes
   const damaged = new Error('it is damaged')
   if (end < headerBytes || bytes.readUInt32BE(end + 4) !== crc32(bytes.subarray(0, end + 4))) throw damaged
-  const held: HeldRecord[] = []
+  const held: HeldPlace[] = []
   for (let at = headerBytes; at < end; ) {
     if (end - at < 8) throw damaged
     const placeAt = at + 8
@@ -184,7 +184,7 @@ function parse(bytes: Buffer): Content {
   return { savedAt: bytes.readDoubleBE(12), held }
 }
 
-function readPlace(text: string): Pick<HeldRecord, 'key' | 'variant'> | undefined {
+function readPlace(text: string): Pick<HeldPlace, 'key' | 'variant'> | undefined {
   const place: unknown = JSON.parse(text)
   if (!Array.isArray(place)) return undefined
   const [key, fields, codings, secondary] = place as unknown[]
