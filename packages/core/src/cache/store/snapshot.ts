@@ -21,7 +21,7 @@ import type { HeldPlace, MemoryCacheStore } from './memory-store.ts'
 /**
  * The warm start: what a store holds, in a file, from the end of one run to the beginning of the next.
  *
- *     0  magic, 8 bytes                              then, per record, the least recently used first:
+ *     0  magic, 8 bytes                              then, per record, what is to be kept longest first:
  *     8  version, uint32                                length of its place and of its frame, uint32 each
  *     12  when it was saved (calendar), float64          its place: [key, fields, codings, secondary key], JSON
  *                                                       its frame
@@ -79,12 +79,19 @@ export function loadSnapshot(
   if (content === undefined) return { loaded: 0, dropped: 0 }
   if (content.savedAt > clock.wall()) return { loaded: 0, dropped: content.held.length }
   const shiftMs = clock.now() - clock.wall()
+  const { evictions } = store.usage()
   let loaded = 0
   for (const { key, variant, record } of content.held) {
     const moved = shiftRecord(record, shiftMs)
     if (moved.storedAt > clock.now()) continue
     const { spec, secondary } = variant ?? { spec: { fields: [], codings: [] }, secondary: '' }
     if (store.set(key, { spec, select: () => secondary }, moved, store.position(key)) === 'stored') loaded++
+    // It is full, and what is still to come was asked for less often than what has to go for it.
+    const evicted = store.usage().evictions - evictions
+    if (evicted > 0) {
+      loaded -= evicted
+      break
+    }
   }
   return { loaded, dropped: content.held.length - loaded }
 }
