@@ -1,7 +1,7 @@
 import { ownForm, ownText } from '../entry/compact.ts'
 import type { CacheRecord, Witness } from '../entry/record.ts'
 import { overheadPerVariant, recordBytes, textBytes } from '../entry/record-size.ts'
-import { type Common, HeldRecord, type Marker, placeIn } from './held-record.ts'
+import { type Common, HeldRecord, type Marker, placeIn, type Rare } from './held-record.ts'
 import { Sharing } from './shared.ts'
 import type { VariantSpec } from './store.ts'
 
@@ -17,7 +17,6 @@ const overheadPerFields = 120
 export class Compactor {
   readonly #common = new Sharing<Common>()
   readonly #fields = new Sharing<readonly string[]>()
-  readonly #witnesses = new Sharing<Witness>()
   readonly #texts = new Sharing<string>()
   readonly #specs = new Sharing<VariantSpec>()
 
@@ -31,12 +30,11 @@ export class Compactor {
       common: this.#commonOf(record),
       fields: this.#fieldsOf(record.fields),
       form: ownForm(forms[0]!),
-      others: forms.length > 1 ? forms.slice(1).map(ownForm) : undefined,
       tags: tags.length === 0 ? undefined : tags.length === 1 ? ownText(tags[0]!) : tags.map(ownText),
-      witness: record.witness && this.#witness(record.witness),
       path: path ?? ownText(target.path),
       query: query ? (placeIn(key, query, path === undefined ? 0 : key.indexOf(target.path)) ?? ownText(query)) : query,
       params: params === undefined ? undefined : ownText(params),
+      rare: rareOf(record),
     }
     const held = new HeldRecord(under, secondary === undefined ? undefined : this.#text(secondary), record, parts)
     const named = secondary === undefined ? textBytes(key) : overheadPerVariant + textBytes(secondary)
@@ -51,6 +49,7 @@ export class Compactor {
 
   #commonOf(record: CacheRecord) {
     const { target, promise } = record
+    const witness = isAnonymous(record.witness) ? record.witness : undefined
     const list = [
       record.status,
       record.whileRevalidateUntil - record.staleAt || 0,
@@ -64,6 +63,8 @@ export class Compactor {
       record.reason,
       record.without,
       promise && [promise.scope, promise.clientMs, promise.cdnMs, promise.noTransform],
+      record.forms[0]!.coding,
+      witness && [witness.of, witness.visitor, witness.state],
     ] as const
     return this.#common.of(nameOf(list), () => {
       const scheme = ownText(target.scheme)
@@ -80,6 +81,8 @@ export class Compactor {
         reason: record.reason && ownText(record.reason),
         without: record.without?.map(ownText),
         promise,
+        coding: list[12],
+        witness,
       }
       let bytes = overheadPerCommon + textBytes(value.authority) + textBytes(value.scheme)
       for (const text of [value.route, value.reason, ...(value.without ?? [])]) if (text) bytes += textBytes(text)
@@ -94,19 +97,22 @@ export class Compactor {
     })
   }
 
-  /** Visitors without credentials are all alike. */
-  #witness(witness: Witness): Witness {
-    if (witness.marks.length > 0) return witness
-    return this.#witnesses.of(nameOf([witness.of, witness.visitor, witness.state]), () => ({
-      value: witness,
-      bytes: 0,
-    })).value
-  }
-
   #text(text: string): string {
     const own = () => ({ value: ownText(text), bytes: 0 })
     return text.length < 200 ? this.#texts.of(text, own).value : own().value
   }
+}
+
+/** Visitors without credentials are all alike, and so is what is known of them. */
+function isAnonymous(witness: Witness | undefined): boolean {
+  return witness !== undefined && witness.marks.length === 0
+}
+
+function rareOf({ forms, witness }: CacheRecord): Rare | undefined {
+  const { best } = forms[0]!
+  const own = isAnonymous(witness) ? undefined : witness
+  if (forms.length === 1 && !best && own === undefined) return undefined
+  return { best, others: forms.length > 1 ? forms.slice(1).map(ownForm) : undefined, witness: own }
 }
 
 /** A text for a list, equal for equal ones only. `undefined` and `null` stand for the same where both can be. */

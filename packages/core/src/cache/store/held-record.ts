@@ -19,6 +19,17 @@ export interface Common {
   readonly reason: string | undefined
   readonly without: readonly string[] | undefined
   readonly promise: DownstreamPromise | undefined
+  readonly coding: string
+  /** Of a visitor without credentials: all of them are alike. */
+  readonly witness: Witness | undefined
+}
+
+/** What few records have. */
+export interface Rare {
+  readonly best: boolean | undefined
+  readonly others: readonly StoredForm[] | undefined
+  /** Of a visitor with credentials. */
+  readonly witness: Witness | undefined
 }
 
 /** Stands under a key that has variants. Is there as long as it has one. */
@@ -72,12 +83,11 @@ export interface HeldParts {
   readonly common: Shared<Common>
   readonly fields: Shared<readonly string[]>
   readonly form: StoredForm
-  readonly others: readonly StoredForm[] | undefined
   readonly tags: string | readonly string[] | undefined
-  readonly witness: Witness | undefined
   readonly path: string | number
   readonly query: string | number | undefined
   readonly params: string | undefined
+  readonly rare: Rare | undefined
 }
 
 /**
@@ -98,19 +108,15 @@ export class HeldRecord implements CacheRecord, StoredForm, Evictable<HeldRecord
   readonly under: string | Marker
   readonly secondary: string | undefined
 
-  readonly coding: string
   readonly body: Uint8Array
-  readonly etag: string | undefined
-  readonly best: boolean | undefined;
+  readonly etag: string | undefined;
   [rendered]: unknown = undefined
-  readonly #others: readonly StoredForm[] | undefined
 
   readonly common: Shared<Common>
   readonly sharedFields: Shared<readonly string[]>
   readonly storedAt: number
   readonly initialAgeMs: number
   readonly fillMs: number
-  readonly witness: Witness | undefined
   readonly #dateMs: number
   readonly #staleMs: number
   readonly #deleteMs: number
@@ -118,28 +124,27 @@ export class HeldRecord implements CacheRecord, StoredForm, Evictable<HeldRecord
   readonly #path: string | number
   readonly #query: string | number | undefined
   readonly #params: string | undefined
+  readonly #rare: Rare | undefined
 
   constructor(under: string | Marker, secondary: string | undefined, record: CacheRecord, parts: HeldParts) {
     this.under = under
     this.secondary = secondary
-    this.coding = parts.form.coding
     this.body = parts.form.body
     this.etag = parts.form.etag
-    this.best = parts.form.best
-    this.#others = parts.others
     this.common = parts.common
     this.sharedFields = parts.fields
     this.storedAt = record.storedAt
+    // Whole numbers, where they can be: a field that once held a fraction takes three times the room in every record.
     this.initialAgeMs = record.initialAgeMs
-    this.fillMs = record.fillMs
-    this.witness = parts.witness
-    this.#dateMs = record.dateMs - record.storedAt
+    this.fillMs = Math.ceil(record.fillMs)
+    this.#dateMs = record.dateMs - Math.floor(record.storedAt)
     this.#staleMs = record.staleAt - record.storedAt
     this.#deleteMs = record.deleteAt - record.storedAt
     this.#tags = parts.tags
     this.#path = parts.path
     this.#query = parts.query
     this.#params = parts.params
+    this.#rare = parts.rare
   }
 
   get kind(): 'record' {
@@ -159,16 +164,29 @@ export class HeldRecord implements CacheRecord, StoredForm, Evictable<HeldRecord
     return this.common.value.status
   }
 
+  get coding(): string {
+    return this.common.value.coding
+  }
+
+  get best(): boolean | undefined {
+    return this.#rare?.best
+  }
+
+  get witness(): Witness | undefined {
+    return this.#rare?.witness ?? this.common.value.witness
+  }
+
   get fields(): readonly string[] {
     return this.sharedFields.value
   }
 
   get forms(): readonly StoredForm[] {
-    return this.#others === undefined ? [this] : [this, ...this.#others]
+    const others = this.#rare?.others
+    return others === undefined ? [this] : [this, ...others]
   }
 
   get dateMs(): number {
-    return this.storedAt + this.#dateMs
+    return Math.floor(this.storedAt) + this.#dateMs
   }
 
   get staleAt(): number {
