@@ -41,13 +41,21 @@ function fillOne(i) {
   exchange.onClose('sent')
 }
 
-/** Runs `one` so often, ten to a turn of the loop as requests come, and answers what the longest turn took. */
+/**
+ * Runs `one` so often, ten to a turn of the loop as requests come, and answers what the longest turn took: of the clock and
+ * of this process's CPU what is less, for a machine that others use takes the processor away. The garbage collector counts.
+ */
 async function inTurns(count, one) {
   let longest = 0
   for (let i = 0; i < count; ) {
+    const cpu = process.cpuUsage()
     const started = performance.now()
     for (let j = 0; j < 10 && i < count; j++) one(i++)
-    longest = Math.max(longest, performance.now() - started)
+    const took = performance.now() - started
+    if (took > longest) {
+      const { user, system } = process.cpuUsage(cpu)
+      longest = Math.max(longest, Math.min(took, (user + system) / 1_000))
+    }
     await turn()
   }
   return `${longest.toFixed(1)} ms`
@@ -141,12 +149,12 @@ const doings = {
     const burst = timed(1, () => bigOne()).ns / 1e6
     return {
       'longest turn while each store evicts': longest,
-      [`one store of 1 MB, which evicts up to 1,000`]: `${burst.toFixed(1)} ms`,
+      'one store of 1 MB, which evicts up to 1,000': `${burst.toFixed(1)} ms`,
     }
   },
   evict: () => timed(1_000, () => put(next++)),
   async flood() {
-    // A working set that is in use, and one client who asks for a million others.
+    // A working set that is in use, and one client who asks for as many others as there is room for, once each.
     const { bytes, entries } = store.usage()
     await filled(bytes, entries)
     const hot = Math.floor(entries / 2)
@@ -155,12 +163,12 @@ const doings = {
     }
     touch()
     touch()
-    await inTurns(size * 2, () => put(next++))
+    await inTurns(size, () => put(next++))
     let left = 0
     for (let i = 0; i < hot; i++) {
       if (store.get(`k:localhost:3000/cities/${i};`, plain.select).kind === 'record') left++
     }
-    return { 'of a working set, after a flood of twice the cache': `${((100 * left) / hot).toFixed(0)} %` }
+    return { 'of a working set of half, after a flood of as many as all': `${((100 * left) / hot).toFixed(0)} %` }
   },
   async 'after purge'() {
     if (size < 100_000) return {}

@@ -12,12 +12,13 @@ import { median, rotate } from './lib/rounds.mjs'
 const script = fileURLToPath(new URL('scale-servers.mjs', import.meta.url))
 const largest = Number(process.argv[2] ?? 1_000_000)
 const sizes = [1_000, 10_000, 100_000, 1_000_000].filter((size) => size <= largest)
-const rounds = 15
+const rounds = 11
 
 const children = sizes.map((size) => {
   const child = fork(script, [String(size)], { execArgv: ['--expose-gc', '--max-old-space-size=8192'] })
   const ask = (what) =>
     new Promise((resolve, reject) => {
+      child.removeAllListeners()
       child.once('message', resolve)
       child.once('exit', (code) => reject(new Error(`${size}: ended with ${code} at ${what}`)))
       child.send(what)
@@ -29,12 +30,14 @@ const rows = []
 /** What is measured once, one size after the other. */
 async function once(what) {
   const found = []
+  process.stderr.write(`${what} …\n`)
   for (const { ask } of children) found.push(await ask(what))
   for (const name of Object.keys(found.at(-1))) rows.push([name, ...found.map((each) => each[name] ?? '–')])
 }
 /** What is measured in turns. Answers the times of each size. */
 async function inTurns(what, title, count = rounds) {
   const figures = children.map(() => [])
+  process.stderr.write(`${title} …\n`)
   for (let round = 0; round < count; round++) {
     for (const i of rotate([...children.keys()], round)) figures[i].push((await children[i].ask(what)).ns)
   }

@@ -88,7 +88,7 @@ export class Holdings {
       gone ??= []
       gone.push(record)
     }
-    this.#eviction.settle()
+    this.#eviction.settle(maxBytes - this.bytes + this.#eviction.heldBytes)
     return gone
   }
 

@@ -257,6 +257,18 @@ export class MemoryCacheStore implements CacheStore {
 
   #empty(): Holdings {
     this.#compact = new Compactor()
-    return new Holdings({ maxBytes: this.#maxBytes, isOver: (held) => this.#isOver(held) })
+    return new Holdings({ maxBytes: this.#maxBytes, isOver: (held) => this.#isOver(held), worth })
   }
+}
+
+/** What a fill may count at the most, and what each counts at the least: below that, its time says more of the machine. */
+const mostFillMs = 1_000
+const leastFillMs = 5
+
+/**
+ * What it is worth to have a record: the more the longer its handler took, the less the more room it takes. The root, for
+ * both say less than how often it is asked for.
+ */
+function worth({ fillMs, size }: HeldRecord): number {
+  return Math.sqrt((Math.min(fillMs, mostFillMs) + leastFillMs) / size)
 }

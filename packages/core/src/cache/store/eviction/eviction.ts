@@ -13,6 +13,8 @@ export interface EvictionOptions<N> {
   readonly maxBytes: number
   /** Whether nobody wants it any more: such a one leaves first. */
   readonly isOver: (node: N) => boolean
+  /** What it is worth to have it once it is asked for, in proportion to the others. Default: the same for all. */
+  readonly worth?: ((node: N) => number) | undefined
 }
 
 const countBits = 15
@@ -44,6 +46,7 @@ export class Eviction<N extends Evictable<N>> {
   readonly #window = new Queue<N>()
   readonly #main = new Queue<N>()
   readonly #isOver: (node: N) => boolean
+  readonly #worth: ((node: N) => number) | undefined
   readonly #windowBytes: number
   readonly #seed = Math.floor(Math.random() * 2 ** 32)
   /** Made when something first has to leave: until then all that was asked for is there. */
@@ -54,6 +57,7 @@ export class Eviction<N extends Evictable<N>> {
 
   constructor(options: EvictionOptions<N>) {
     this.#isOver = options.isOver
+    this.#worth = options.worth
     this.#windowBytes = options.maxBytes * windowShare
   }
 
@@ -61,9 +65,14 @@ export class Eviction<N extends Evictable<N>> {
     return this.#window.length + this.#main.length
   }
 
-  /** What the entries count, and what is remembered of those that left. */
+  /** What the entries count. */
+  get heldBytes(): number {
+    return this.#window.bytes + this.#main.bytes
+  }
+
+  /** The same, and what is remembered of those that left. */
   get bytes(): number {
-    return this.#window.bytes + this.#main.bytes + (this.#sketch?.bytes ?? 0)
+    return this.heldBytes + (this.#sketch?.bytes ?? 0)
   }
 
   hit(node: N): void {
@@ -124,7 +133,7 @@ export class Eviction<N extends Evictable<N>> {
     if (this.#isOver(candidate)) return candidate
     const other = this.#coldest()
     if (other === undefined) return candidate
-    return this.#isOver(other) || this.#countOf(candidate) > this.#countOf(other) ? other : candidate
+    return this.#isOver(other) || this.#beats(candidate, other) ? other : candidate
   }
 
   /** What was a victim has left, and what is known of it is remembered. */
@@ -132,10 +141,17 @@ export class Eviction<N extends Evictable<N>> {
     this.#sketch?.raise(hashOf(node.name, this.#seed), this.#countOf(node))
   }
 
-  /** When there is room for all that is held: what has no place in the window has found one. */
-  settle(): void {
+  /**
+   * When there is room for all that is held: what has no place in the window, and has beaten as many as it is large, has
+   * found one. A large one that has not waits for who is next.
+   *
+   * @param bytes - the room for all
+   */
+  settle(bytes: number): void {
+    const most = bytes - this.#windowBytes
     while (this.#window.bytes > this.#windowBytes && this.#window.oldest !== this.#window.newest) {
       const node = this.#window.oldest!
+      if (this.#main.bytes + node.size > most) return
       this.#window.remove(node)
       node.heat = (node.heat & ~place) | inMain
       this.#main.add(node)
@@ -154,16 +170,16 @@ export class Eviction<N extends Evictable<N>> {
   /** The one that was asked for least often, of some on the way of the hand; one that is over at once. */
   #coldest(): N | undefined {
     let found: N | undefined
-    let least = most + 1
+    let least = Number.POSITIVE_INFINITY
     for (let i = Math.min(compared, this.#main.length); i > 0; i--) {
       const node = this.#hand ?? this.#main.oldest!
       this.#hand = node.newer
-      const count = this.#isOver(node) ? -1 : this.#countOf(node)
-      if (count < least) {
+      const value = this.#isOver(node) ? -1 : this.#valueOf(node)
+      if (value < least) {
         found = node
-        least = count
+        least = value
       }
-      if (count <= 0) break
+      if (value <= 0) break
     }
     return found
   }
@@ -178,6 +194,21 @@ export class Eviction<N extends Evictable<N>> {
     this.#epoch = (this.#epoch + 1) & epochMask
     this.#accesses = 0
     this.#sketch?.halve()
+  }
+
+  /**
+   * What was asked for once beats nothing that is asked for at all, whatever it is worth: else one client with ever new
+   * expensive requests would push out what all others ask for.
+   */
+  #beats(candidate: N, other: N): boolean {
+    const count = this.#countOf(candidate)
+    if (count <= 1) return count > this.#countOf(other)
+    return this.#valueOf(candidate) > this.#valueOf(other)
+  }
+
+  #valueOf(node: N): number {
+    const count = this.#countOf(node)
+    return this.#worth === undefined ? count : count * this.#worth(node)
   }
 
   #countOf(node: N): number {
