@@ -12,10 +12,12 @@ import { median, rotate } from './lib/rounds.mjs'
 const script = fileURLToPath(new URL('scale-servers.mjs', import.meta.url))
 const largest = Number(process.argv[2] ?? 1_000_000)
 const sizes = [1_000, 10_000, 100_000, 1_000_000].filter((size) => size <= largest)
-const rounds = 11
+const rounds = 7
 
 const children = sizes.map((size) => {
-  const child = fork(script, [String(size)], { execArgv: ['--expose-gc', '--max-old-space-size=8192'] })
+  const child = fork(script, [String(size)], {
+    execArgv: ['--expose-gc', '--max-old-space-size=8192', '--max-semi-space-size=64'],
+  })
   const ask = (what) =>
     new Promise((resolve, reject) => {
       child.removeAllListeners()
@@ -26,18 +28,19 @@ const children = sizes.map((size) => {
   return { size, child, ask }
 })
 
-const rows = []
+const width = 22
+const print = (cells) =>
+  console.log(cells.map((cell, i) => (i ? String(cell).padStart(width) : cell.padEnd(56))).join(''))
+
 /** What is measured once, one size after the other. */
 async function once(what) {
   const found = []
-  process.stderr.write(`${what} …\n`)
   for (const { ask } of children) found.push(await ask(what))
-  for (const name of Object.keys(found.at(-1))) rows.push([name, ...found.map((each) => each[name] ?? '–')])
+  for (const name of Object.keys(found.at(-1))) print([name, ...found.map((each) => each[name] ?? '–')])
 }
 /** What is measured in turns. Answers the times of each size. */
 async function inTurns(what, title, count = rounds) {
   const figures = children.map(() => [])
-  process.stderr.write(`${title} …\n`)
   for (let round = 0; round < count; round++) {
     for (const i of rotate([...children.keys()], round)) figures[i].push((await children[i].ask(what)).ns)
   }
@@ -46,9 +49,10 @@ async function inTurns(what, title, count = rounds) {
     const least = Math.min(...list)
     return `${least < 10_000 ? `${least.toFixed(0)} ns` : `${(least / 1_000).toFixed(1)} µs`} × ${ratio.toFixed(2)}`
   }
-  rows.push([title, ...figures.map(cell)])
+  print([title, ...figures.map(cell)])
 }
 
+print(['entries', ...sizes.map((size) => size.toLocaleString('en'))])
 await once('fill')
 await inTurns('hit', 'a hit, without sockets')
 await inTurns('get', 'its look-up in the store alone')
@@ -63,9 +67,3 @@ await once('after purge')
 await once('tags')
 await once('variants')
 for (const { child } of children) child.disconnect()
-
-const widths = sizes.map((_, i) => Math.max(14, ...rows.map((row) => String(row[i + 1]).length)))
-const line = (cells) =>
-  cells.map((cell, i) => (i ? String(cell).padStart(widths[i - 1] + 2) : cell.padEnd(50))).join('')
-console.log(line(['entries', ...sizes.map((size) => size.toLocaleString('en'))]))
-for (const row of rows) console.log(line(row))

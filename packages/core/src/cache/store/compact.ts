@@ -108,11 +108,11 @@ function isAnonymous(witness: Witness | undefined): boolean {
   return witness !== undefined && witness.marks.length === 0
 }
 
-function rareOf({ forms, witness }: CacheRecord): Rare | undefined {
+function rareOf({ forms, witness, initialAgeMs }: CacheRecord): Rare | undefined {
   const { best } = forms[0]!
   const own = isAnonymous(witness) ? undefined : witness
-  if (forms.length === 1 && !best && own === undefined) return undefined
-  return { best, others: forms.length > 1 ? forms.slice(1).map(ownForm) : undefined, witness: own }
+  if (forms.length === 1 && !best && own === undefined && initialAgeMs === 0) return undefined
+  return { initialAgeMs, best, others: forms.length > 1 ? forms.slice(1).map(ownForm) : undefined, witness: own }
 }
 
 /** A text for a list, equal for equal ones only. `undefined` and `null` stand for the same where both can be. */

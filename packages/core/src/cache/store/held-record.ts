@@ -26,6 +26,7 @@ export interface Common {
 
 /** What few records have. */
 export interface Rare {
+  readonly initialAgeMs: number
   readonly best: boolean | undefined
   readonly others: readonly StoredForm[] | undefined
   /** Of a visitor with credentials. */
@@ -115,7 +116,6 @@ export class HeldRecord implements CacheRecord, StoredForm, Evictable<HeldRecord
   readonly common: Shared<Common>
   readonly sharedFields: Shared<readonly string[]>
   readonly storedAt: number
-  readonly initialAgeMs: number
   readonly fillMs: number
   readonly #dateMs: number
   readonly #staleMs: number
@@ -135,7 +135,6 @@ export class HeldRecord implements CacheRecord, StoredForm, Evictable<HeldRecord
     this.sharedFields = parts.fields
     this.storedAt = record.storedAt
     // Whole numbers, where they can be: a field that once held a fraction takes three times the room in every record.
-    this.initialAgeMs = record.initialAgeMs
     this.fillMs = Math.ceil(record.fillMs)
     this.#dateMs = record.dateMs - Math.floor(record.storedAt)
     this.#staleMs = record.staleAt - record.storedAt
@@ -170,6 +169,10 @@ export class HeldRecord implements CacheRecord, StoredForm, Evictable<HeldRecord
 
   get best(): boolean | undefined {
     return this.#rare?.best
+  }
+
+  get initialAgeMs(): number {
+    return this.#rare?.initialAgeMs ?? 0
   }
 
   get witness(): Witness | undefined {
