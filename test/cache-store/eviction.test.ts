@@ -43,7 +43,7 @@ describe('who leaves', () => {
   test('however long these took, and however small they are', () => {
     const { put, left } = full()
     for (let i = 0; i < 1_200; i++) put(`junk${i}`, 1, { fillMs: 60_000 })
-    expect(left()).toBeGreaterThan(0.9)
+    expect(left()).toBeGreaterThan(0.8)
   })
 
   test('and however large: what was beaten by none is beaten by as many as it is large', () => {
@@ -94,42 +94,61 @@ describe('who leaves', () => {
 
   test('never what was just stored, and the cap holds: whatever is stored, asked for, purged and removed', () => {
     const step = fc.record({
-      op: fc.constantFrom('set', 'set', 'set', 'vary', 'get', 'purge', 'expire', 'delete', 'form', 'tick', 'all'),
+      op: fc.constantFrom(
+        'set',
+        'set',
+        'set',
+        'set',
+        'set',
+        'set',
+        'vary',
+        'get',
+        'purge',
+        'expire',
+        'delete',
+        'form',
+        'tick',
+        'all',
+      ),
       key: fc.integer({ min: 0, max: 40 }),
-      size: fc.integer({ min: 1, max: 3_000 }),
+      size: fc.oneof(fc.integer({ min: 1, max: 50 }), fc.integer({ min: 2_000, max: 4_000 })),
       tag: fc.constantFrom('a', 'b', 'c'),
       fillMs: fc.double({ min: 0, max: 1e7, noNaN: true }),
     })
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 150 }), fc.integer({ min: 8_000, max: 60_000 }), (steps, maxBytes) => {
-        const { clock, store, put } = open(maxBytes)
-        for (const { op, key, size, tag, fillMs } of steps) {
-          const name = `k${key}`
-          if (op === 'set' || op === 'vary') {
-            const variant = op === 'set' ? plain : variantFor(['x'], { x: String(size % 5) })
-            if (put(name, size, { tags: [tag], fillMs }, variant) === 'stored') {
-              expect(bodyOf(store.get(name, variant.select)).startsWith(name)).toBe(true)
+      fc.property(
+        fc.array(step, { minLength: 60, maxLength: 150 }),
+        fc.integer({ min: 8_000, max: 20_000 }),
+        (steps, maxBytes) => {
+          const { clock, store, put } = open(maxBytes)
+          for (const { op, key, size, tag, fillMs } of steps) {
+            const name = `k${key}`
+            if (op === 'set' || op === 'vary') {
+              const variant = op === 'set' ? plain : variantFor(['x'], { x: String(size % 5) })
+              if (put(name, size, { tags: [tag], fillMs }, variant) === 'stored') {
+                expect(bodyOf(store.get(name, variant.select)).startsWith(name)).toBe(true)
+              }
+            } else if (op === 'get') store.get(name, plain.select)
+            else if (op === 'delete') store.delete(name)
+            else if (op === 'tick') clock.tick(size * 10)
+            else if (op === 'all') store.invalidate([everythingTag], 'purge')
+            else if (op === 'form') {
+              const found = store.get(name, plain.select)
+              const form = { coding: 'gzip', body: Buffer.alloc(size), etag: undefined }
+              if (found.kind === 'record') store.addForm(name, plain.select, found, form)
+            } else {
+              store.invalidate([userTag(tag)], op)
+              if (op === 'purge') for (const { record } of store.records()) expect(record.tags).not.toContain(tag)
             }
-          } else if (op === 'get') store.get(name, plain.select)
-          else if (op === 'delete') store.delete(name)
-          else if (op === 'tick') clock.tick(size * 10)
-          else if (op === 'all') store.invalidate([everythingTag], 'purge')
-          else if (op === 'form') {
-            const found = store.get(name, plain.select)
-            const form = { coding: 'gzip', body: Buffer.alloc(size), etag: undefined }
-            if (found.kind === 'record') store.addForm(name, plain.select, found, form)
-          } else {
-            store.invalidate([userTag(tag)], op)
-            if (op === 'purge') for (const { record } of store.records()) expect(record.tags).not.toContain(tag)
+            expect(store.usage().bytes).toBeLessThanOrEqual(maxBytes)
           }
-          expect(store.usage().bytes).toBeLessThanOrEqual(maxBytes)
-        }
-        for (let i = 0; i <= 40; i++) store.delete(`k${i}`)
-        expect(store.usage().entries).toBe(0)
-        store.invalidate([everythingTag], 'purge')
-        // Nothing is left of what records share, of markers, or of what is remembered: only of purges.
-        expect(store.usage().bytes).toBe(store.order.bytes)
-      }),
+          for (let i = 0; i <= 40; i++) store.delete(`k${i}`)
+          expect(store.usage().entries).toBe(0)
+          store.invalidate([everythingTag], 'purge')
+          // Nothing is left of what records share, of markers, or of what is remembered: only of purges.
+          expect(store.usage().bytes).toBe(store.order.bytes)
+        },
+      ),
       { numRuns: 200 },
     )
   })

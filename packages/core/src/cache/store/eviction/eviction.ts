@@ -197,12 +197,13 @@ export class Eviction<N extends Evictable<N>> {
   }
 
   /**
-   * What was asked for once beats nothing that is asked for at all, whatever it is worth: else one client with ever new
+   * What was asked for once or twice beats only what was asked for less, whatever it is worth: else one client with ever new
    * expensive requests would push out what all others ask for.
    */
   #beats(candidate: N, other: N): boolean {
     const count = this.#countOf(candidate)
-    if (count <= 1) return count > this.#countOf(other)
+    // The sketch may take once for twice.
+    if (count <= 2) return count > this.#countOf(other)
     return this.#valueOf(candidate) > this.#valueOf(other)
   }
 
