@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache'
+import { Recent } from '../../base/recent.ts'
 
 /** Something that several records hold together, and what it takes in memory as long as one of them is kept. */
 export interface Shared<T> {
@@ -16,7 +16,7 @@ const longestName = 1_000
  * keeps its users, for as long as there are any.
  */
 export class Sharing<T> {
-  readonly #known = new LRUCache<string, Shared<T>>({ max: known })
+  readonly #known = new Recent<string, Shared<T>>(known)
 
   /** @param name - equal for equal things, and for no others */
   of(name: string, make: () => { readonly value: T; readonly bytes: number }): Shared<T> {
