@@ -17,6 +17,7 @@ export { decodeRecord, encodeRecord, type FrameHead, readHead, recordFrom } from
 export type { CacheRecord, RecordTarget, StoredForm } from './cache/entry/record.ts'
 export { everythingTag, recordTags } from './cache/entry/record-tags.ts'
 export { expireRecord, shiftRecord } from './cache/entry/record-times.ts'
+export { recordWith } from './cache/entry/record-with.ts'
 export type { Explanation } from './cache/explain.ts'
 export { isBetterForm, sameForm } from './cache/forms/local-forms.ts'
 export type { FrontAnswer, FrontAsking, FrontDoor, SeenAs } from './cache/front/front-door.ts'
