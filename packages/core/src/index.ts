@@ -131,6 +131,8 @@ export {
   type SluiceStats,
 } from './sluice/engine.ts'
 export type { HandlerDecorators, LimitedDecorator, WrapHandler } from './sluice/handler-decorators.ts'
+export type { LogOptions } from './sluice/log/log.ts'
+export type { LogTarget } from './sluice/log/logger.ts'
 export type { AsyncFunction, Memos } from './sluice/memos.ts'
 export {
   createSurface,

@@ -15,6 +15,7 @@ import { Pages } from '../page/pages.ts'
 import { createShedder, type Shedder, type ShedEvents, type ShedStats } from '../shed/shedder.ts'
 import { type Backend, memory } from './backend.ts'
 import { warnWorker } from './cluster-worker.ts'
+import { Log } from './log/log.ts'
 import { createMemos, type Memos } from './memos.ts'
 
 /** What `createSluice` is given. */
@@ -73,6 +74,7 @@ export class Engine {
   readonly memos: Memos
   readonly deferred: Deferred
   readonly pages: Pages
+  readonly log: Log
   readonly #backend: Backend
   #countsAlone: boolean
   readonly #closing: (() => unknown)[] = []
@@ -124,6 +126,7 @@ export class Engine {
     this.pages = new Pages(options.secret)
     this.memos = createMemos({ store, clock: this.clock, report })
     this.deferred = new Deferred(options.defer ?? {}, this.clock, report)
+    this.log = new Log(this.events, this.clock)
     this.#closing.push(
       // First: what is left to do may still need the rest.
       () => this.deferred.close(),
@@ -132,6 +135,7 @@ export class Engine {
       () => this.cache.close(),
       () => store.close(),
       () => backend.close?.(),
+      () => this.log.close(),
     )
   }
 
