@@ -125,12 +125,12 @@ export { type Backend, type BackendEnv, memory } from './sluice/backend.ts'
 export type { MakeBatch, MemoBatchOptions } from './sluice/batches.ts'
 export {
   Engine,
-  type InstanceEvents,
   type ReadyOptions,
   type SluiceOptions,
   type SluiceStats,
 } from './sluice/engine.ts'
 export type { HandlerDecorators, LimitedDecorator, WrapHandler } from './sluice/handler-decorators.ts'
+export type { InstanceEvents } from './sluice/instance-events.ts'
 export type { LogOptions } from './sluice/log/log.ts'
 export type { LogTarget } from './sluice/log/logger.ts'
 export type { AsyncFunction, Memos } from './sluice/memos.ts'

@@ -1,20 +1,20 @@
 import { type Clock, systemClock } from '../base/clock.ts'
 import { SluiceError } from '../base/errors.ts'
-import { Events, type SluiceEvents } from '../base/events.ts'
+import { Events } from '../base/events.ts'
 import { checkOptions, checkSecret, rule } from '../base/options.ts'
 import { byteSize, type Duration, durationMs } from '../base/units.ts'
 import { type CacheSettings, checkCacheSettings } from '../cache/policy/options.ts'
 import { type CacheStats, ResponseCache } from '../cache/response-cache.ts'
 import { type DeferOptions, Deferred, type DeferStats } from '../defer/deferred.ts'
 import { Identity, type IdentityFunction } from '../exchange/client/identity.ts'
-import type { LimitEvents } from '../limit/events.ts'
 import { createLimiter, type Limiter } from '../limit/limiter.ts'
 import type { LimitStats } from '../limit/limiter-stats.ts'
 import { checkHeaders, type HeaderStyle, type PolicyInput } from '../limit/policy/options.ts'
 import { Pages } from '../page/pages.ts'
-import { createShedder, type Shedder, type ShedEvents, type ShedStats } from '../shed/shedder.ts'
+import { createShedder, type Shedder, type ShedStats } from '../shed/shedder.ts'
 import { type Backend, memory } from './backend.ts'
 import { warnWorker } from './cluster-worker.ts'
+import type { InstanceEvents } from './instance-events.ts'
 import { Log } from './log/log.ts'
 import { createMemos, type Memos } from './memos.ts'
 
@@ -60,9 +60,6 @@ export interface SluiceStats {
   readonly shed: ShedStats
   readonly defer: DeferStats
 }
-
-/** What `sluice.on(name, listener)` can be told of. */
-export type InstanceEvents = SluiceEvents & LimitEvents & ShedEvents
 
 /** Everything of one instance that is not bound to a framework. */
 export class Engine {

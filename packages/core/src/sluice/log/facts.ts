@@ -1,5 +1,5 @@
 import { isSluiceError } from '../../base/errors.ts'
-import type { InstanceEvents } from '../engine.ts'
+import type { InstanceEvents } from '../instance-events.ts'
 import { type LogLevel, nameOf } from './logger.ts'
 
 /** One line that an event is worth. */

@@ -2,7 +2,7 @@ import type { Cancel, Clock } from '../../base/clock.ts'
 import type { Events } from '../../base/events.ts'
 import { checkOptions, rule } from '../../base/options.ts'
 import { type Duration, durationMs } from '../../base/units.ts'
-import type { InstanceEvents } from '../engine.ts'
+import type { InstanceEvents } from '../instance-events.ts'
 import { type Fact, facts } from './facts.ts'
 import { type LogTarget, lineWriter, type WriteLine } from './logger.ts'
 
