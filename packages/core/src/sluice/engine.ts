@@ -12,7 +12,7 @@ import type { LimitStats } from '../limit/limiter-stats.ts'
 import { checkHeaders, type HeaderStyle, type PolicyInput } from '../limit/policy/options.ts'
 import { Pages } from '../page/pages.ts'
 import { createShedder, type Shedder, type ShedStats } from '../shed/shedder.ts'
-import { type Backend, memory } from './backend.ts'
+import { type Backend, cacheStoreOf, memory } from './backend.ts'
 import { warnWorker } from './cluster-worker.ts'
 import type { InstanceEvents } from './instance-events.ts'
 import { Log } from './log/log.ts'
@@ -98,7 +98,7 @@ export class Engine {
     this.#backend = backend
     const report = (error: SluiceError): void => this.events.emit('error', { error })
     const identity = new Identity(options.identity, report)
-    const store = backend.cacheStore({
+    const store = cacheStoreOf(backend, {
       clock: this.clock,
       maxBytes: byteSize('cache.maxBytes', settings.maxBytes ?? '64mb'),
       // Routes say themselves how large a body may be; the store refuses only what it could not hold.

@@ -30,3 +30,9 @@ export function recordWith(record: CacheRecord, changes: Partial<CacheRecord>): 
     ...changes,
   }
 }
+
+/** The record and its forms as plain objects. */
+export function plainRecord(record: CacheRecord): CacheRecord {
+  const forms = record.forms.map(({ coding, body, etag, best }) => ({ coding, body, etag, best }))
+  return recordWith(record, { forms })
+}

@@ -4,7 +4,7 @@ import type { CacheRecord, StoredForm } from '../entry/record.ts'
 import { overheadPerMarker, specBytes, textBytes } from '../entry/record-size.ts'
 import { everythingTag, recordTags } from '../entry/record-tags.ts'
 import { expireRecord } from '../entry/record-times.ts'
-import { recordWith } from '../entry/record-with.ts'
+import { plainRecord, recordWith } from '../entry/record-with.ts'
 import { sameForm } from '../forms/local-forms.ts'
 import { Compactor } from './compact.ts'
 import { HeldRecord, Marker } from './held-record.ts'
@@ -31,6 +31,11 @@ export interface MemoryCacheStoreOptions {
   readonly maxVariants?: number
   /** How many invalidated tags are remembered (see {@link TagClock}). Default: 100,000, in an eighth of `maxBytes`. */
   readonly maxTags?: number
+  /**
+   * Gives out each record as a plain object of its own, for whoever changes or spreads it. Default: `false`, which costs nothing a
+   * look-up.
+   */
+  readonly plain?: boolean
   readonly clock: Clock
   /** Told of each record that had to make room for others, after it is gone. */
   readonly onEvict?: (record: CacheRecord) => void
@@ -58,6 +63,7 @@ export class MemoryCacheStore implements CacheStore {
   readonly #maxBytes: number
   readonly #maxEntryBytes: number
   readonly #maxVariants: number
+  readonly #plain: boolean
   readonly #onEvict: ((record: CacheRecord) => void) | undefined
   readonly #beforeClose: ((store: MemoryCacheStore) => void) | undefined
   readonly #tags: TagClock
@@ -73,6 +79,7 @@ export class MemoryCacheStore implements CacheStore {
     this.#maxBytes = maxBytes
     this.#maxEntryBytes = Math.min(maxEntryBytes, maxBytes - maxTagBytes)
     this.#maxVariants = maxVariants
+    this.#plain = options.plain === true
     this.#onEvict = options.onEvict
     this.#beforeClose = options.beforeClose
     this.#tags = new TagClock({ maxTags, maxBytes: maxTagBytes })
@@ -85,6 +92,11 @@ export class MemoryCacheStore implements CacheStore {
   }
 
   get(key: string, select: VariantSelector): CacheRecord | Vacancy {
+    const found = this.#find(key, select)
+    return this.#plain && found.kind === 'record' ? plainRecord(found) : found
+  }
+
+  #find(key: string, select: VariantSelector): CacheRecord | Vacancy {
     const found = this.#held.get(key)
     if (found === undefined) return this.#vacancy('key')
     if (found instanceof HeldRecord) return this.#usable(found) ?? this.#vacancy('key')
