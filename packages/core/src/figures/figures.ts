@@ -1,7 +1,8 @@
 import type { SluiceErrorCode } from '../base/errors.ts'
 import type { Listener } from '../base/events.ts'
 import { checkOptions, rule } from '../base/options.ts'
-import type { InstanceEvents, SluiceStats } from '../sluice/engine.ts'
+import type { SluiceStats } from '../sluice/engine.ts'
+import type { InstanceEvents } from '../sluice/instance-events.ts'
 import { AnswerCounts, type AnswerFigures } from './answer-counts.ts'
 import { BoundedNames, reasonLabel } from './labels.ts'
 import {

@@ -1,21 +1,22 @@
 import { type Clock, systemClock } from '../base/clock.ts'
 import { SluiceError } from '../base/errors.ts'
-import { Events, type SluiceEvents } from '../base/events.ts'
+import { Events } from '../base/events.ts'
 import { checkOptions, checkSecret, rule } from '../base/options.ts'
 import { byteSize, type Duration, durationMs } from '../base/units.ts'
 import { type CacheSettings, checkCacheSettings } from '../cache/policy/options.ts'
 import { type CacheStats, ResponseCache } from '../cache/response-cache.ts'
 import { type DeferOptions, Deferred, type DeferStats } from '../defer/deferred.ts'
 import { Identity, type IdentityFunction } from '../exchange/client/identity.ts'
-import type { LimitEvents } from '../limit/events.ts'
 import { createLimiter, type Limiter } from '../limit/limiter.ts'
 import type { LimitStats } from '../limit/limiter-stats.ts'
 import { checkHeaders, type HeaderStyle, type PolicyInput } from '../limit/policy/options.ts'
 import { type MemoCounts, newMemoCounts } from '../memo/parts.ts'
 import { Pages } from '../page/pages.ts'
-import { createShedder, type Shedder, type ShedEvents, type ShedStats } from '../shed/shedder.ts'
-import { type Backend, memory } from './backend.ts'
+import { createShedder, type Shedder, type ShedStats } from '../shed/shedder.ts'
+import { type Backend, cacheStoreOf, memory } from './backend.ts'
 import { warnWorker } from './cluster-worker.ts'
+import type { InstanceEvents } from './instance-events.ts'
+import { Log } from './log/log.ts'
 import { createMemos, type Memos } from './memos.ts'
 
 /** What `createSluice` is given. */
@@ -63,9 +64,6 @@ export interface SluiceStats {
   readonly memos: Readonly<MemoCounts>
 }
 
-/** What `sluice.on(name, listener)` can be told of. */
-export type InstanceEvents = SluiceEvents & LimitEvents & ShedEvents
-
 /** Everything of one instance that is not bound to a framework. */
 export class Engine {
   readonly clock: Clock
@@ -76,6 +74,7 @@ export class Engine {
   readonly memos: Memos
   readonly deferred: Deferred
   readonly pages: Pages
+  readonly log: Log
   readonly #backend: Backend
   readonly #memoCounts = newMemoCounts()
   #countsAlone: boolean
@@ -103,7 +102,7 @@ export class Engine {
     this.#backend = backend
     const report = (error: SluiceError): void => this.events.emit('error', { error })
     const identity = new Identity(options.identity, report)
-    const store = backend.cacheStore({
+    const store = cacheStoreOf(backend, {
       clock: this.clock,
       maxBytes: byteSize('cache.maxBytes', settings.maxBytes ?? '64mb'),
       // Routes say themselves how large a body may be; the store refuses only what it could not hold.
@@ -128,6 +127,7 @@ export class Engine {
     this.pages = new Pages(options.secret)
     this.memos = createMemos({ store, clock: this.clock, totals: this.#memoCounts, report })
     this.deferred = new Deferred(options.defer ?? {}, this.clock, report)
+    this.log = new Log(this.events, this.clock)
     this.#closing.push(
       // First: what is left to do may still need the rest.
       () => this.deferred.close(),
@@ -136,6 +136,7 @@ export class Engine {
       () => this.cache.close(),
       () => store.close(),
       () => backend.close?.(),
+      () => this.log.close(),
     )
   }
 
