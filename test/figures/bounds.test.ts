@@ -1,5 +1,13 @@
 import { describe, expect, test } from '@jest/globals'
-import { collectFigures, durationBoundsMs, Engine, Events, type InstanceEvents, type RequestView } from '@sluice/core'
+import {
+  collectFigures,
+  durationBoundsMs,
+  Engine,
+  Events,
+  type InstanceEvents,
+  type RequestView,
+  systemClock,
+} from '@sluice/core'
 import { NodeRequestView } from '@sluice/node'
 import { Histogram } from '../../packages/core/src/figures/histogram.ts'
 import { answer } from './answer.ts'
@@ -110,6 +118,32 @@ describe('the histogram', () => {
 })
 
 describe('events', () => {
+  test('none is made where nobody listens, and no clock is read for one', async () => {
+    let read = 0
+    const clock = { ...systemClock(), precise: () => ++read }
+    const engine = new Engine({ clock })
+    const made: string[] = []
+    const { emit } = engine.events
+    engine.events.emit = (name, event) => {
+      made.push(name)
+      emit.call(engine.events, name, event)
+    }
+    const all = async (): Promise<void> => {
+      const pipeline = engine.cache.pipeline({ ttl: '1m' })
+      for (const method of ['GET', 'GET', 'POST']) await answer(pipeline, requestTo('/1', '/:id', method), {})
+      await answer(pipeline, requestTo('/2', '/:id'), { skip: 'today' })
+      await engine.cache.invalidate({ all: true }, 'purge')
+    }
+    await all()
+    expect([made, read]).toEqual([[], 0])
+    engine.events.on('answer', () => {})
+    engine.events.on('fill', () => {})
+    await all()
+    expect(made).toEqual(['fill', 'answer', 'answer', 'answer', 'answer', 'fill'])
+    expect(read).toBe(4)
+    await engine.close()
+  })
+
   test('a listener added or taken away while all are told has its effect from the next event on', () => {
     const events = new Events<InstanceEvents>()
     const heard: string[] = []
