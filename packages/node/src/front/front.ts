@@ -88,7 +88,7 @@ export function frontListener({ access, handler, addressOf }: FrontOf, options: 
     const name = placeOf(request)
     const place = mayAnswer(request) ? door.place(name) : undefined
     const go = (): void => {
-      notePlace(request, name)
+      notePlace(request, name, added)
       setAll(response, added)
       handler(request, response as never)
     }
