@@ -2,15 +2,23 @@ import { expect } from '@jest/globals'
 import type { AppSpec, TestSluice } from './app.ts'
 import type { Answer } from './client.ts'
 
-const switchKey = Symbol.for('sluice.test.front')
+/** `all`: every suite on every host. */
+let through: 'no' | 'some' | 'all' = process.env.SLUICE_TEST_FRONT === '1' ? 'all' : 'no'
+let answered = 0
 
-/** From now on the applications of this file's tests stand behind a door, and what hits is asked for again until it answers. */
+/** The suites that are imported from now on run behind a door, on one version of each framework. */
 export function sendThroughDoor(): void {
-  ;(globalThis as Record<symbol, unknown>)[switchKey] = true
+  if (through === 'no') through = 'some'
 }
 
-export const goesThroughDoor = (): boolean =>
-  process.env.SLUICE_TEST_FRONT === '1' || (globalThis as Record<symbol, unknown>)[switchKey] === true
+/** Whether this application's requests are to go through a door. One that says `false` itself counts what comes to it. */
+export const goesThroughDoor = (spec: AppSpec): boolean => through !== 'no' && spec.front !== false
+
+/** Whether the suites are to run on this host. */
+export const runsOn = (name: string): boolean => through !== 'some' || !['Express 4', 'Koa 2'].includes(name)
+
+/** How many answers of the door were given to tests of this file in place of those of the ordinary way. */
+export const answeredInstead = (): number => answered
 
 /** The same application, served through the door, which may answer every route that has a cache. */
 export function behindDoor(spec: AppSpec): AppSpec {
@@ -66,6 +74,7 @@ export class Again {
       const answer = await this.#askAgain(ask)
       if (this.#told > before) {
         expect(seen(answer, ordinary)).toEqual(seen(first, ordinary))
+        answered++
         return answer
       }
       ordinary.push(answer)
@@ -82,7 +91,7 @@ export class Again {
   }
 }
 
-const isFreshHit = (answer: Answer): boolean => /(^|, )Sluice; hit; ttl=\d/.test(answer.header('cache-status') ?? '')
+const isFreshHit = (answer: Answer): boolean => /(^|, )Sluice; hit; ttl=[1-9]/.test(answer.header('cache-status') ?? '')
 
 /** All that two answers of one moment may not differ in, but for fields that differ each time. */
 function seen(answer: Answer, ordinary: readonly Answer[]): unknown {
