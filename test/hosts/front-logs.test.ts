@@ -44,7 +44,7 @@ function follow({ code }: Recipe, app: TestApp, { stream, lines }: ReturnType<ty
 const text = 'x'.repeat(700)
 const length = String(JSON.stringify({ text }).length)
 
-async function boot(host: TestHost, front: AppSpec['front'], use: AppSpec['use'] = []) {
+async function boot(host: TestHost, front: NonNullable<AppSpec['front']>, use: AppSpec['use'] = []) {
   const handler = counted((c: Ctx) => c.send({ text }))
   const app = await host.boot({ front, use, routes: [{ path: '/cities', cache: { ttl: '1m', front: true }, handler }] })
   const door = { count: 0 }
