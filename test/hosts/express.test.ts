@@ -57,6 +57,34 @@ describe.each([
     ],
   ]
 
+  test('a handler in a mounted application is watched, and one behind it', async () => {
+    const sluice = createSluice()
+    const app = express()
+    const inner = express()
+    const name = (req: express5.Request): unknown => (req as { tenant?: string }).tenant ?? 'nobody'
+    inner.get('/inner', (req, res) => void res.json({ inner: name(req), header: res.getHeader('x-tenant') ?? null }))
+    app.use((req, res, next) => {
+      const tenant = req.headers['x-from']
+      if (tenant) Object.assign(req, { tenant })
+      if (tenant) res.setHeader('X-Tenant', tenant)
+      next()
+    })
+    app.use(sluice.cache('5m'), inner)
+    app.get('/behind', (req, res) => void res.json({ behind: name(req) }))
+    const ask = await listen(app)
+    for (const path of ['/inner', '/behind']) {
+      for (let i = 0; i < 3; i++) {
+        for (const [from, who] of [[undefined, 'nobody'] as const, ['a', 'a'] as const, ['b', 'b'] as const]) {
+          const answer = await ask.request(path, { headers: from ? { 'x-from': from } : {} })
+          expect(answer.text).toContain(who)
+          // The first of an application may be sent without being stored.
+          if (i === 2 && !from) expect(answer.cache).toBe('hit')
+        }
+      }
+    }
+    sluice.close()
+  })
+
   test.each(answers)('%s: the same on miss, hit and HEAD', async (_, handler, status, text) => {
     const app = express()
     app.get('/', createSluice().cache('1m'), handler)

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { afterEach, expect, jest, test } from '@jest/globals'
 import { by, type CacheOptions } from '@sluice/core'
 import type { RequestFields } from './harness/client.ts'
@@ -16,6 +17,11 @@ const reads: readonly (readonly [name: string, detail: string, read: (c: Ctx) =>
   ['the address a proxy names', 'unkeyed-x-forwarded-for', (c) => c.header('X-Forwarded-For')],
   ['all fields at once', 'unkeyed-', (c) => c.headers()],
   ['the raw fields', 'unkeyed-', (c) => c.raw.req.rawHeaders.length],
+  ['the raw fields, spread', 'unkeyed-', (c) => [...c.raw.req.rawHeaders]],
+  ['the raw fields, inspected', 'unkeyed-', (c) => inspect(c.raw.req.rawHeaders)],
+  ['the raw fields, as JSON', 'unkeyed-', (c) => JSON.stringify({ of: c.raw.req.rawHeaders })],
+  ['whether there are more than so many', 'unkeyed-', (c) => 11 in c.raw.req.rawHeaders],
+  ['that there are so many', 'unkeyed-', (c) => Object.hasOwn(c.raw.req.rawHeaders, 11)],
   ['the user', 'unkeyed-user', (c) => c.user],
   ['what is in the session', 'unkeyed-session', (c) => (c.session as { cart: unknown }).cart],
   ['all of the session', 'unkeyed-session', (c) => ({ ...(c.session as object) })],

@@ -147,9 +147,10 @@ function attach<Request extends IncomingMessage, Response extends ServerResponse
     ;(response as Controlled).sluice = joinControls(controlOf(response), control)
     notesFor(request)[controlled] = true
   }
-  if (change) {
-    host.change(request, change, response)
-    if (change.decode) decodeBody(request, response, change.decode)
-  }
+  // Before the request and its response are watched: with that they get prototypes of their own, and what is added to an object
+  // afterwards gives each of them a shape of its own.
   intercept(response, request.method ?? 'GET', exchange)
+  if (!change) return
+  host.change(request, change, response)
+  if (change.decode) decodeBody(request, response, change.decode)
 }

@@ -5,7 +5,7 @@ import { placeNoted } from './front/place.ts'
 import { sentHead } from './front/sent-head.ts'
 import { refreshWith, ticketIn } from './refresh/refresh.ts'
 import { whenOver } from './response/ending.ts'
-import { fieldsBehind } from './watch/fields.ts'
+import { fieldsBehind } from './watch/fields/overlay.ts'
 import { type FieldsOwner, fieldsRoot, fieldText, fieldTexts } from './watch/set-fields.ts'
 
 /** Anything node's HTTP servers hand out: HTTP/1.1, or HTTP/2 through the compatibility API. */

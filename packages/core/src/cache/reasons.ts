@@ -151,7 +151,9 @@ export const reasons: Readonly<Record<Word, Reason>> = Object.freeze({
   unanswered: { cause: 'No middleware has answered yet: what stands in front may still do so.', remedy: none },
   unless: { cause: '`unless` said that the cache is to leave it alone.', remedy: none },
   unwatchable: {
-    cause: 'The handler has an object at hand that cannot be watched: frozen, sealed, or fixed properties.',
+    cause:
+      'The handler has an object at hand that cannot be watched: frozen, sealed, with fixed properties; or one that was given ' +
+      'another prototype while it ran, as by an application mounted in another (later answers are watched and stored).',
     remedy: '`guard: { ignore: [name] }` if it does not shape the answer, else `varyBy`.',
   },
   variants: {

@@ -3,8 +3,8 @@ import { Http2ServerRequest } from 'node:http2'
 import { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { eachRead } from './each-read.ts'
-import type { KnownObject } from './object.ts'
 import type { RequestWatch } from './request-watch.ts'
+import type { KnownObject } from './state.ts'
 
 /** Properties that node itself has on a request, and accessors on its prototypes. */
 function ofNode(): Set<string | symbol> {

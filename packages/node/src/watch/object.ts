@@ -1,40 +1,13 @@
 import { segmentOf } from '@sluice/core'
+import { watchFieldsBelow } from './fields/overlay.ts'
 import { asksRequest } from './passport.ts'
 import type { RequestWatch } from './request-watch.ts'
+import { watchSetFieldsBelow } from './set-fields.ts'
+import { type Key, type KnownObject, type State, stateKey, stateOf } from './state.ts'
 import { canBeWatched, isPlain, original, watchedValue } from './values.ts'
-
-type Key = string | symbol
-
-/** What is known of one of a framework's objects. */
-export interface KnownObject {
-  /** As users name it: `req`, `ctx`, `ctx.request`, `request`, `request.raw`. */
-  readonly root: string
-  /** What the framework keeps on it for itself, and what of the request is in the key. */
-  readonly own: ReadonlySet<Key>
-  /** Getters whose value counts, and not what it is made of. */
-  readonly derived: ReadonlySet<string>
-  /** The client's address. */
-  readonly address: ReadonlySet<string>
-  /** What of the request the cache answers itself (`fresh`). */
-  readonly delivery: ReadonlySet<string>
-  /** It is the answer's: what is put there while the handler runs is the handler's own. */
-  readonly answers?: boolean | undefined
-  /** Values that stand for something with terms of its own (`cookies`, `query`). */
-  readonly stands: Readonly<Record<string, (watch: RequestWatch, value: unknown) => unknown>>
-}
 
 /** Below these names the way is followed to the value that was read. */
 const followed: ReadonlySet<string> = new Set(['user', 'auth', 'session'])
-
-const stateKey = Symbol('sluice.watched')
-
-interface State {
-  readonly watch: RequestWatch
-  readonly known: KnownObject
-  readonly wraps: Map<Key, { readonly of: unknown; readonly wrap: unknown }>
-}
-
-type Stated = { [stateKey]?: State }
 
 /**
  * Watches what is read on an object that a framework makes for each request, and what is put on it: what is there already
@@ -42,17 +15,46 @@ type Stated = { [stateKey]?: State }
  * what it is: its private parts, its identity, and which names are in it.
  */
 export function watchObject(watch: RequestWatch, object: object, known: KnownObject): void {
-  const again = (object as Stated)[stateKey] !== undefined
-  if (!again) {
+  if (stateOf(object)) lookAfter(object)
+  else {
     if (!Object.isExtensible(object)) {
       watch.hidden(known.root, [], object)
       return
     }
-    const state: State = { watch, known, wraps: new Map() }
+    const prototype = Object.getPrototypeOf(object) as object
+    const behind = stoodFor(object) ?? prototype
+    const state: State = { watch, known, wraps: new Map(), prototype, behind, fields: undefined }
     Object.defineProperty(object, stateKey, { value: state, configurable: true })
-    Object.setPrototypeOf(object, standIn(Object.getPrototypeOf(object) as object))
+    if (behind === prototype) Object.setPrototypeOf(object, standIn(prototype))
+    watch.beforeJudging(() => lookAfter(object))
   }
   for (const key of Reflect.ownKeys(object)) if (isForeign(key, known)) watchOwn(watch, object, key)
+}
+
+/**
+ * Somebody may have given an object another prototype while it was watched, as an Express application does in which another is
+ * mounted. What was read since is not known, so that answer is not stored. From then on the stand-in is behind the prototype that
+ * both have in common, which is that of the outer application.
+ */
+function lookAfter(object: object): void {
+  if (stoodFor(object)) return
+  const { watch, known, prototype } = stateOf(object)!
+  watch.hidden(known.root, [], object)
+  const now = Object.getPrototypeOf(object) as object
+  const shared = Object.prototype.isPrototypeOf.call(prototype, object) ? prototype : now
+  // Those of node, of a framework and of a class are not one application's.
+  const isOne = !Object.hasOwn(shared, 'constructor') && Object.isExtensible(shared)
+  const stood = isOne ? shared : object
+  Object.setPrototypeOf(stood, standIn(Object.getPrototypeOf(stood) as object))
+}
+
+/** The prototype that is stood in for, where one of an object's is. */
+function stoodFor(object: object): object | undefined {
+  for (let at = Object.getPrototypeOf(object) as object | null; at; at = Object.getPrototypeOf(at) as object | null) {
+    const prototype = standInsMade.get(at)
+    if (prototype) return prototype
+  }
+  return undefined
 }
 
 const isForeign = (key: Key, { own }: KnownObject): boolean => !own.has(key) && key !== stateKey && !isOfLibrary(key)
@@ -85,7 +87,7 @@ const nodeSymbols: ReadonlySet<string> = new Set([
 /** Puts an accessor in the place of a property that somebody has added. */
 function watchOwn(watch: RequestWatch, object: object, key: Key): void {
   const descriptor = Object.getOwnPropertyDescriptor(object, key)!
-  const state = (object as Stated)[stateKey]!
+  const state = stateOf(object)!
   if (descriptor.get && watchers.has(descriptor.get)) return
   if (!descriptor.configurable) {
     watchFixed(watch, object, key)
@@ -110,7 +112,7 @@ function watchOwn(watch: RequestWatch, object: object, key: Key): void {
 
 /** One that cannot be replaced: it counts as read, as it is now and as it is in the end. */
 function watchFixed(watch: RequestWatch, object: object, key: Key): void {
-  const { root } = (object as Stated)[stateKey]!.known
+  const { root } = stateOf(object)!.known
   const path = [segmentOf(key)]
   const look = (): void => {
     let value: unknown
@@ -132,7 +134,7 @@ const watchers = new WeakSet<object>()
 
 /** Tells of a read; what is handed out is watched further where there is something to follow. */
 function noteRead(object: object, key: Key, value: unknown): unknown {
-  const { watch, known, wraps } = (object as Stated)[stateKey]!
+  const { watch, known, wraps } = stateOf(object)!
   const name = typeof key === 'string' ? key : undefined
   const standsFor = name !== undefined && Object.hasOwn(known.stands, name) ? known.stands[name] : undefined
   const wrapped = (make: () => unknown): unknown => {
@@ -163,7 +165,8 @@ function noteRead(object: object, key: Key, value: unknown): unknown {
 
 /** One for each prototype there is: the request it is asked for is told by the receiver. */
 const standIns = new WeakMap<object, object>()
-const standInsMade = new WeakSet<object>()
+/** By what stands in. */
+const standInsMade = new WeakMap<object, object>()
 
 function standIn(prototype: object): object {
   if (standInsMade.has(prototype)) return prototype
@@ -171,19 +174,18 @@ function standIn(prototype: object): object {
   if (!made) {
     made = makeStandIn(prototype)
     standIns.set(prototype, made)
-    standInsMade.add(made)
+    standInsMade.set(made, prototype)
   }
   return made
 }
 
 function makeStandIn(prototype: object): object {
-  const stateOf = (receiver: unknown): State | undefined =>
-    typeof receiver === 'object' && receiver !== null && Object.hasOwn(receiver, stateKey)
-      ? (receiver as Stated)[stateKey]
-      : undefined
   // Below it the prototype itself, so that `instanceof` finds it.
-  return new Proxy(Object.create(prototype) as object, {
+  const below = Object.create(prototype) as object
+  const handled = new Set<Key>([...watchFieldsBelow(below, prototype), ...watchSetFieldsBelow(below, prototype)])
+  return new Proxy(below, {
     get(target, key, receiver: object) {
+      if (handled.has(key)) return Reflect.get(target, key, receiver) as unknown
       const state = stateOf(receiver)
       // Nearly all there is to get: methods of node's and of the framework's, a dozen for each answer.
       if (state?.known.own.has(key)) return state.watch.trusted(target, key, receiver)

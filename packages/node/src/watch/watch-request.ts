@@ -1,10 +1,11 @@
 import type { IncomingMessage } from 'node:http'
 import type { RequestChange } from '@sluice/core'
-import { overlayHeaders } from './fields.ts'
+import { overlayHeaders } from './fields/overlay.ts'
 import { nodeRequest } from './known-objects.ts'
-import { type KnownObject, watchObject } from './object.ts'
+import { watchObject } from './object.ts'
 import { RequestWatch } from './request-watch.ts'
 import { watchSocket } from './socket.ts'
+import type { KnownObject } from './state.ts'
 
 const req = nodeRequest('req')
 

@@ -1,8 +1,9 @@
 import type { ServerResponse } from 'node:http'
 import { nodeResponse } from './known-objects.ts'
-import { type KnownObject, watchObject } from './object.ts'
+import { watchObject } from './object.ts'
 import type { RequestWatch } from './request-watch.ts'
 import { watchSetFields } from './set-fields.ts'
+import type { KnownObject } from './state.ts'
 
 const res = nodeResponse('res')
 

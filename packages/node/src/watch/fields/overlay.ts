@@ -1,9 +1,11 @@
-import type { IncomingMessage } from 'node:http'
+import { IncomingMessage } from 'node:http'
+import { Http2ServerRequest } from 'node:http2'
 import { inspect } from 'node:util'
 import { type Notes, notesFor, notesOn, type RequestChange } from '@sluice/core'
-import type { RequestWatch } from './request-watch.ts'
-
-type Headers = Record<string, string | string[] | undefined>
+import type { RequestWatch } from '../request-watch.ts'
+import { stateOf } from '../state.ts'
+import { lists, watchList } from './lists.ts'
+import { define, type Headers, takesBelow } from './on-request.ts'
 
 interface Layer {
   readonly fields: Headers
@@ -43,12 +45,38 @@ export function overlayHeaders(request: IncomingMessage, change: RequestChange, 
   const told = watch ?? under?.watch
   if (told) {
     notesFor(request)[layerKey] = { fields, watch: told, seen: undefined, read: undefined, taken: false, judged: false }
-    Object.defineProperty(request, 'headers', taking)
+    if (!takesBelow(request, 'headers')) Object.defineProperty(request, 'headers', taking)
   } else define(request, 'headers', fields)
   if (!watch) return
   // Lists of everything: whoever takes one has read all of it.
   const hidden = change.cookies ? new Set(given.map(([name]) => name)) : none
   for (const name of ['rawHeaders', 'headersDistinct'] as const) watchList(request, name, { watch, hidden, fields })
+}
+
+/**
+ * Puts the accessors that notice who takes the fields on what stands in for the prototype of a request.
+ *
+ * @returns what it answers there itself
+ */
+export function watchFieldsBelow(below: object, prototype: object): readonly string[] {
+  const isRequests = [IncomingMessage.prototype, Http2ServerRequest.prototype].some(
+    (made) => made === prototype || Object.prototype.isPrototypeOf.call(made, prototype),
+  )
+  if (!isRequests) return []
+  const names = ['headers', ...Object.keys(lists)]
+  for (const name of names) {
+    const { get, set } = name === 'headers' ? taking : lists[name as keyof typeof lists].accessor
+    Object.defineProperty(below, name, {
+      configurable: true,
+      get(this: IncomingMessage) {
+        const noted =
+          name === 'headers' ? layerIn(notesOn(this)) : notesOn(this)?.[lists[name as keyof typeof lists].key]
+        return noted ? get!.call(this) : (Reflect.get(prototype, name, this) as unknown)
+      },
+      ...(set && { set }),
+    })
+  }
+  return names
 }
 
 /**
@@ -77,7 +105,7 @@ const taking: PropertyDescriptor & ThisType<IncomingMessage> = {
     return seen
   },
   set(next: unknown) {
-    if (Object.hasOwn(this, 'headers')) notesFor(this)[layerKey] = undefined
+    if (stateOf(this) || Object.hasOwn(this, 'headers')) notesFor(this)[layerKey] = undefined
     define(this, 'headers', next)
   },
 }
@@ -181,78 +209,4 @@ function absentFields(layer: Layer): object {
   })
 }
 
-interface Listed {
-  readonly watch: RequestWatch
-  /** Fields that the list must not show as they were sent. */
-  readonly hidden: ReadonlySet<string>
-  readonly fields: Headers
-}
-
-interface List extends Listed {
-  /** What is behind: where the request is watched twice, the first watch's. */
-  readonly own: PropertyDescriptor | undefined
-  readonly under: List | undefined
-  shown: Lists | undefined
-}
-
-const lists = { rawHeaders: listAccessor('rawHeaders'), headersDistinct: listAccessor('headersDistinct') }
-
-function watchList(request: IncomingMessage, name: keyof typeof lists, listed: Listed): void {
-  const { key, accessor } = lists[name]
-  const notes = notesFor(request)
-  const own = Object.getOwnPropertyDescriptor(request, name)
-  const under = own?.get === accessor.get ? (notes[key] as List) : undefined
-  notes[key] = { ...listed, own: under ? undefined : own, under, shown: undefined } satisfies List
-  Object.defineProperty(request, name, accessor)
-}
-
-/** One for all requests, as that of the fields is. */
-function listAccessor(name: 'rawHeaders' | 'headersDistinct') {
-  const key = Symbol(`sluice.${name}`)
-  const show = (request: IncomingMessage, list: List): Lists => {
-    const { watch, hidden, fields } = list
-    watch.field('*')
-    list.shown ??= hidden.size === 0 ? behind(request, list) : withFields(behind(request, list), hidden, fields)
-    return list.shown
-  }
-  const behind = (request: IncomingMessage, { watch, own, under }: List): Lists =>
-    watch.silently(() => {
-      if (under) return show(request, under)
-      if (own) return (own.get ? own.get.call(request) : own.value) as Lists
-      return Reflect.get(Object.getPrototypeOf(request) as object, name, request) as Lists
-    })
-  const accessor: PropertyDescriptor & ThisType<IncomingMessage> = {
-    configurable: true,
-    enumerable: name === 'rawHeaders',
-    get() {
-      return show(this, notesOn(this)![key] as List)
-    },
-    set(next: unknown) {
-      define(this, name, next)
-    },
-  }
-  return { key, accessor }
-}
-
-type Lists = string[] | Record<string, string[]>
-
-function withFields(list: Lists, hidden: ReadonlySet<string>, fields: Headers): Lists {
-  const lines = [...hidden].flatMap((name) =>
-    fields[name] === undefined ? [] : [[name, String(fields[name])] as const],
-  )
-  if (!Array.isArray(list)) {
-    const kept = Object.entries(list).filter(([name]) => !hidden.has(name))
-    return Object.fromEntries([...kept, ...lines.map(([name, value]) => [name, [value]] as const)])
-  }
-  const kept: string[] = []
-  for (let i = 0; i < list.length; i += 2) {
-    if (!hidden.has(list[i]!.toLowerCase())) kept.push(list[i]!, list[i + 1]!)
-  }
-  return [...kept, ...lines.flat()]
-}
-
 const none: ReadonlySet<string> = new Set()
-
-function define(object: object, property: string, value: unknown): void {
-  Object.defineProperty(object, property, { configurable: true, enumerable: true, writable: true, value })
-}
