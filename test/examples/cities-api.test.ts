@@ -9,6 +9,7 @@ import { brotliDecompressSync, gunzipSync, gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import { lockDirectory } from '../../examples/cities-api/src/data/lock.ts'
 import { Program } from './support/program.ts'
+import { keepCities } from './support/stored-cities.ts'
 
 /** Three processes, and one load of 135,000 rows: seconds here, and several times that on a slow machine. */
 jest.setTimeout(120_000)
@@ -35,8 +36,11 @@ afterAll(async () => {
   await rm(dataDirectory, { recursive: true, force: true })
 })
 
-test('a first start that is killed while it loads leaves nothing half-loaded behind', async () => {
+test('stored data that is damaged is made again, and a start that is killed while it loads leaves nothing half-loaded behind', async () => {
+  await mkdir(join(dataDirectory, 'cities-api-pglite'))
+  await writeFile(join(dataDirectory, 'cities-api-pglite', 'PG_VERSION'), '99')
   const first = run('express')
+  await first.said(/cannot be opened: creating it anew/)
   await first.said(/Loading cities: 25 %/)
   expect(await first.end('SIGKILL')).toBeNull()
 
@@ -46,6 +50,7 @@ test('a first start that is killed while it loads leaves nothing half-loaded beh
   const { body } = await ask(`${base}/cities`)
   expect(body.total).toBe(135_233)
   expect(await second.end('SIGTERM')).toBe(0)
+  await keepCities(dataDirectory)
 })
 
 describe.each(['express', 'koa', 'fastify'])('cities-api on %s', (framework) => {
@@ -490,15 +495,6 @@ test('a second process works on a copy in memory and says so', async () => {
   await second.said(/with PGlite in memory, listens on/)
   expect(await second.end('SIGINT')).toBe(0)
   await unlock?.()
-})
-
-test('stored data that is damaged is noticed and made again', async () => {
-  const directory = join(dataDirectory, 'damaged')
-  await mkdir(join(directory, 'cities-api-pglite'), { recursive: true })
-  await writeFile(join(directory, 'cities-api-pglite', 'PG_VERSION'), '99')
-  const program = run('express', { DATA_DIR: directory })
-  await program.said(/cannot be opened: creating it anew/)
-  await program.said(/Loading cities/)
 })
 
 /** The references of `Link` by their relation. */

@@ -9,6 +9,7 @@ import { startRedis, until } from '../support/redis-server.ts'
 import { Cluster, running } from './support/cluster.ts'
 import { hasPostgres, startPostgres } from './support/cluster-postgres.ts'
 import { Program } from './support/program.ts'
+import { takeCities } from './support/stored-cities.ts'
 
 jest.setTimeout(60_000)
 
@@ -22,6 +23,7 @@ let cluster: Cluster | undefined
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'cluster-variants-'))
+  await takeCities(directory)
 })
 
 afterEach(async () => {

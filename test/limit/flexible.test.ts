@@ -1,8 +1,12 @@
+import { mkdtemp, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { createLimiter } from '../../packages/core/src/limit/limiter.ts'
 import type { PolicyOptions } from '../../packages/core/src/limit/policy/options.ts'
 import { type FlexibleLimiter, flexible } from '../../packages/core/src/limit/store/flexible.ts'
+import { takeCities } from '../examples/support/stored-cities.ts'
 import { bodyOf, exchangeOf, fieldsOf, head, request, Sink, statusOf } from './helpers.ts'
 
 const core = createRequire(new URL('../../packages/core/package.json', import.meta.url))
@@ -44,6 +48,7 @@ function watched(inner: FlexibleLimiter) {
 }
 
 /** PostgreSQL in this process. */
+let directory: string
 let database: {
   query(text: string, values?: unknown[]): Promise<{ rows: unknown[]; affectedRows?: number }>
   close(): Promise<void>
@@ -52,9 +57,14 @@ let database: {
 beforeAll(async () => {
   const example = createRequire(new URL('../../examples/cities-api/package.json', import.meta.url))
   const { PGlite } = example('@electric-sql/pglite')
-  database = await PGlite.create()
+  directory = await mkdtemp(join(tmpdir(), 'sluice-flexible-'))
+  await takeCities(directory)
+  database = await PGlite.create(join(directory, 'cities-api-pglite'))
 }, 60_000)
-afterAll(() => database?.close())
+afterAll(async () => {
+  await database?.close()
+  await rm(directory, { recursive: true, force: true })
+})
 
 const postgres = async (options: Options): Promise<FlexibleLimiter> => {
   const storeClient = {

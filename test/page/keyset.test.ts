@@ -6,6 +6,7 @@ import { keysetSql, type PaginateOptions, paginateArray } from '@sluice/core'
 import fc from 'fast-check'
 import type { Database } from '../../examples/cities-api/src/data/database.ts'
 import { openEmbedded } from '../../examples/cities-api/src/data/embedded.ts'
+import { takeCities } from '../examples/support/stored-cities.ts'
 import { list } from './pages.ts'
 
 jest.setTimeout(60_000)
@@ -83,6 +84,7 @@ describe('over PostgreSQL', () => {
 
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'sluice-keyset-'))
+    await takeCities(directory)
     database = await openEmbedded(directory, () => {})
     await database.query('create table things (id integer primary key, a integer, b text collate "C", c timestamptz)')
   })

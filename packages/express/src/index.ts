@@ -9,6 +9,8 @@ import {
 } from '@sluice/core'
 import {
   canBeWatched,
+  carryFields,
+  carryMethods,
   changeNodeRequest,
   completed,
   type Front,
@@ -78,6 +80,12 @@ export function createSluice(options?: SluiceOptions): ExpressSluice {
 
 const host = {
   handlesErrors: true,
+  carry(request: Request, response: Response): void {
+    const [ofRequests, ofResponses] = [outermost(request), outermost(response)]
+    if (!ofRequests || !ofResponses) return
+    carryFields(ofRequests)
+    carryMethods(ofResponses)
+  },
   view: (request: Request) => new ExpressView(request),
   change(request: Request, change: RequestChange, response: Response): void {
     const watch = changeNodeRequest(request, change)
@@ -85,6 +93,15 @@ const host = {
     response.locals = watchedLocals(watch, response.locals)
     watchResponse(watch, response)
   },
+}
+
+/** The prototype of the outermost application: Express puts each mounted one's behind that of the one it is mounted in. */
+function outermost(object: object): object | undefined {
+  let found: object | undefined
+  for (let at = Object.getPrototypeOf(object) as object | null; at; at = Object.getPrototypeOf(at) as object | null) {
+    if (Object.hasOwn(at, 'app')) found = at
+  }
+  return found
 }
 
 /** Which of the locals are looked into: those in which a user or a session stands. */

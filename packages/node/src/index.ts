@@ -18,6 +18,7 @@ export { type CopyListener, copyBeside, firstPiece, nodeStream } from './respons
 export { type Ending, endingOf } from './response/ending.ts'
 export { type Begun, begin, intercept, writeQuietly } from './response/intercept.ts'
 export { isLive } from './response/live.ts'
+export { carriesMethods, carryMethods } from './response/methods.ts'
 export {
   applyTouched,
   keepPrivateBesideCookies,
@@ -33,7 +34,7 @@ export { type LineOutput, progressLine } from './warm/progress-line.ts'
 export type { WarmSource } from './warm/source.ts'
 export type { FastifyLike, KoaLike, WarmTarget } from './warm/target.ts'
 export { type Warmer, warm } from './warm/warm.ts'
-export { headersOf, overlayHeaders } from './watch/fields/overlay.ts'
+export { carryFields, headersOf, overlayHeaders } from './watch/fields/overlay.ts'
 export { nodeRequest, nodeResponse, requestStands } from './watch/known-objects.ts'
 export { watchObject } from './watch/object.ts'
 export { RequestWatch } from './watch/request-watch.ts'

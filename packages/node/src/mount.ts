@@ -15,6 +15,7 @@ import {
 } from '@sluice/core'
 import { decodeBody } from './decode-body.ts'
 import { intercept } from './response/intercept.ts'
+import { carriesMethods, place } from './response/methods.ts'
 import { sendReply } from './response/send-reply.ts'
 
 /** Middleware as Connect, Express and everything in their wake have it. */
@@ -28,6 +29,8 @@ export interface MountHost<Request extends IncomingMessage, Response extends Ser
   view(request: Request, response: Response): RequestView
   /** Lets the stages behind see the request as an exchange wants them to, and tells it what they read of it. */
   change(request: Request, change: RequestChange, response: Response): void
+  /** Has the prototypes of the application carry what is put on a response and changed of a request. */
+  carry?(request: Request, response: Response): void
   /**
    * `next(error)` leads to the application's own error handling. Where it does not, a refusal that asks for that is answered
    * as any other: `next`, whatever it is given, may be the handler.
@@ -143,8 +146,9 @@ function attach<Request extends IncomingMessage, Response extends ServerResponse
   host: MountHost<Request, Response>,
 ): void {
   const { request: change, control } = exchange
+  if (host.carry && !carriesMethods(response)) host.carry(request, response)
   if (control) {
-    ;(response as Controlled).sluice = joinControls(controlOf(response), control)
+    place(response, 'sluice', joinControls(controlOf(response), control))
     notesFor(request)[controlled] = true
   }
   // Before the request and its response are watched: with that they get prototypes of their own, and what is added to an object

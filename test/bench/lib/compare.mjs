@@ -8,16 +8,20 @@ import { median, rotate } from './rounds.mjs'
  * which every server has its turn, in an order that changes. Figures are ratios within a round, so that a machine whose
  * speed drifts does not decide.
  *
- * @param {{ script: string, names: string[], baseline: string, path?: string, headers?: Record<string, string>,
- *   learn?: boolean, rounds?: number, count?: number, warmUp?: number }} options
+ * @param {{ script: string, names: string[], path?: string, headers?: Record<string, string>, learn?: boolean,
+ *   rounds?: number, count?: number, warmUp?: number, programs?: string[],
+ *   requests?: { path?: string | (() => string), headers?: Record<string, string> }[] }} options - `programs`: what the script
+ *   is started with, where that is not the name; `requests`: what each is asked, where they are not all asked the same
  * @returns {Promise<Map<string, { rps: number[], cpu: number[], user: number[] }>>} per server and round: requests per
  *   second, microseconds of the server's CPU per request, and what of them was not the kernel's
  */
 export async function compare({
   script,
   names,
+  programs = names,
   path = '/',
   headers,
+  requests = names.map(() => ({ path, headers })),
   learn,
   rounds = 7,
   count = 15_000,
@@ -26,16 +30,17 @@ export async function compare({
   const servers = new Map()
   const figures = new Map(names.map((name) => [name, { rps: [], cpu: [], user: [] }]))
   try {
-    for (const name of names) servers.set(name, await start(script, name))
+    for (const [i, name] of names.entries())
+      servers.set(name, { ...(await start(script, programs[i])), ...requests[i] })
     pin(process.pid, 1)
     // What a front door knows it has from whole answers.
-    if (learn) for (const { port } of servers.values()) await load({ port, path, count: 200 })
-    for (const { port } of servers.values()) await load({ port, path, headers, count: warmUp })
+    if (learn) for (const { port, path } of servers.values()) await load({ port, path, count: 200 })
+    for (const { port, path, headers } of servers.values()) await load({ port, path, headers, count: warmUp })
     for (let round = 0; round < rounds; round++) {
       for (const name of rotate(names, round)) {
         const server = servers.get(name)
         const before = await server.ask('cpu')
-        const { seconds } = await load({ port: server.port, path, headers, count })
+        const { seconds } = await load({ port: server.port, path: server.path, headers: server.headers, count })
         const after = await server.ask('cpu')
         figures.get(name).rps.push(count / seconds)
         figures.get(name).cpu.push((after.cpu - before.cpu) / count)

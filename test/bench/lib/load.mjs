@@ -6,14 +6,15 @@ const lastChunk = Buffer.from('0\r\n\r\n')
  * Sends `count` requests over `connections` kept-alive connections, one at a time on each, and resolves when all were
  * answered. It looks at nothing but the length of each answer, so that little of the measured time is its own.
  *
- * @param {{ port: number, path: string, headers?: Record<string, string>, count: number, connections?: number }} load
+ * @param {{ port: number, path: string | (() => string), headers?: Record<string, string>, count: number, connections?: number }} load
  * @returns {Promise<{ seconds: number, status: number, bytes: number }>}
  */
 export async function load({ port, path, headers = {}, count, connections = 16 }) {
   const lines = Object.entries({ host: `127.0.0.1:${port}`, ...headers }).map(
     ([name, value]) => `${name}: ${value}\r\n`,
   )
-  const request = Buffer.from(`GET ${path} HTTP/1.1\r\n${lines.join('')}\r\n`)
+  const requestTo = (target) => Buffer.from(`GET ${target} HTTP/1.1\r\n${lines.join('')}\r\n`)
+  const same = typeof path === 'string' && requestTo(path)
   let left = count
   let bytes = 0
   let status = 0
@@ -26,7 +27,7 @@ export async function load({ port, path, headers = {}, count, connections = 16 }
       const next = () => {
         if (left <= 0) return socket.end(resolve)
         left--
-        socket.write(request)
+        socket.write(same || requestTo(path()))
       }
       socket.setNoDelay(true)
       socket.on('error', reject)

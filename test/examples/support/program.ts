@@ -7,13 +7,16 @@ const beside = (name: string): string => new URL(`./${name}`, import.meta.url).h
 /** `npm test` has compiled everything by now, and says so: then it is what `npm start` runs that is tested. */
 const isBuilt = process.env.SLUICE_BUILT === '1'
 
+/** For programs that run for seconds it costs more to compile PGlite a second time, and better, than that saves. */
+const baselineWasm = '--liftoff-only'
+
 /** Node's arguments for a program of `examples/`: of what was built of it, else of its sources, which takes five times as long to start. */
 function argumentsFor(main: string): string[] {
   const path = isBuilt ? main.replace('/src/', '/dist/').replace(/\.ts$/, '.js') : main
   const file = fileURLToPath(new URL(`../../../examples/${path}`, import.meta.url))
   return isBuilt
-    ? ['--no-warnings', '--import', beside('end-with-test.mjs'), file]
-    : ['--no-warnings', '--conditions=sluice-source', '--import', beside('run-typescript.mjs'), file]
+    ? ['--no-warnings', baselineWasm, '--import', beside('end-with-test.mjs'), file]
+    : ['--no-warnings', baselineWasm, '--conditions=sluice-source', '--import', beside('run-typescript.mjs'), file]
 }
 
 /** A program of `examples/` as a child process. */

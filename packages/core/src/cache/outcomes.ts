@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache'
+import { Recent } from '../base/recent.ts'
 import type { Term } from '../exchange/reads/term.ts'
 import type { RequestView } from '../exchange/request-view.ts'
 
@@ -15,7 +15,7 @@ const rememberedRoutes = 1_000
 
 /** What became of the last answer of each route, for `explain`. */
 export class Outcomes {
-  readonly #last = new LRUCache<string, Outcome>({ max: rememberedRoutes })
+  readonly #last = new Recent<string, Outcome>(rememberedRoutes)
 
   stored(view: RequestView, terms: readonly Term[]): void {
     this.#note(view, { stored: true, terms })

@@ -14,6 +14,7 @@ import { BodyCopy } from './body-copy.ts'
 import { type Ending, endingOf } from './ending.ts'
 import { alsoSentWhen } from './headers-sent.ts'
 import { isLive } from './live.ts'
+import { place } from './methods.ts'
 import { watchEnd } from './outermost-end.ts'
 import { applyTouched, restoreFields, sendReply } from './send-reply.ts'
 import { sendThrough, type Through } from './send-through.ts'
@@ -70,7 +71,7 @@ export function intercept(
   { before, written, ending }: Begun = begin(response, exchange),
 ): () => void {
   const raw = rawMethods(response, exchange)
-  const flush = Object.getOwnPropertyDescriptor(response, 'flush')?.value as (() => void) | undefined
+  const { flush } = response as { flush?: () => void }
   let state: State = 'open'
   let headWritten = false
   let head: ResponseHead | undefined
@@ -313,10 +314,10 @@ export function intercept(
       else flush?.call(response)
     },
   }
-  response.writeHead = patched.writeHead as ServerResponse['writeHead']
-  response.write = patched.write as ServerResponse['write']
-  response.flushHeaders = patched.flushHeaders
-  ;(response as unknown as Pick<typeof patched, 'flush'>).flush = patched.flush
+  place(response, 'writeHead', patched.writeHead)
+  place(response, 'write', patched.write)
+  place(response, 'flushHeaders', patched.flushHeaders)
+  place(response, 'flush', patched.flush)
   const arrived = watchEnd(response, exchange, patched.end as ServerResponse['end'])
   return () => {
     if (state === 'open' && !headWritten) state = 'pass'

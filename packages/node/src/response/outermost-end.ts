@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
-import type { Exchange, ReadObserver } from '@sluice/core'
+import { type Exchange, notesFor, notesOn, type ReadObserver } from '@sluice/core'
 import { fieldsSetOn } from '../watch/set-fields.ts'
+import { place, placeEnd } from './methods.ts'
 
 type End = ServerResponse['end']
 
@@ -14,29 +15,29 @@ type End = ServerResponse['end']
  */
 export function watchEnd(response: ServerResponse, exchange: Exchange, end: End): (chunk: unknown) => void {
   const reads = exchange.request?.reads
-  const isWatched = (response as Watched)[wayKey] !== undefined
+  const isWatched = wayOf(response) !== undefined
   // Where an exchange in front of this one watches, what is put there is on its way too.
-  if (!reads || isWatched) response.end = end
+  if (!reads || isWatched) place(response, 'end', end)
   if (!reads) return () => {}
   const way = new Way(response, reads, isWatched ? response.end : end)
-  ;(response as Watched)[wayKey] = way
-  Object.defineProperty(response, 'end', shared)
+  notesFor(response.req)[wayKey] = way
+  placeEnd(response, shared)
   return (chunk) => way.arrived(chunk)
 }
 
 const wayKey = Symbol('sluice.end')
 
-type Watched = ServerResponse & { [wayKey]?: Way }
+const wayOf = ({ req }: ServerResponse): Way | undefined => notesOn(req)?.[wayKey] as Way | undefined
 
 /** One accessor for all responses: with one of its own each of them would be an object of its own shape. */
-const shared: PropertyDescriptor & ThisType<Watched> = {
+const shared: PropertyDescriptor & ThisType<ServerResponse> = {
   configurable: true,
   enumerable: true,
   get() {
-    return this[wayKey]!.entrance
+    return wayOf(this)!.entrance
   },
   set(next: End) {
-    this[wayKey]!.outermost = next
+    wayOf(this)!.outermost = next
   },
 }
 

@@ -1,6 +1,7 @@
 import { ServerResponse } from 'node:http'
 import { displayName, type Fields, mergedFields, mergeLists, type Reply } from '@sluice/core'
 import { fieldsSetOn } from '../watch/set-fields.ts'
+import { place } from './methods.ts'
 import { setStatus } from './written-fields.ts'
 
 /**
@@ -57,15 +58,13 @@ export function keepPrivateBesideCookies(response: ServerResponse): void {
   }
   for (const method of ['setHeader', 'appendHeader'] as const) {
     const original = response[method] as (...args: unknown[]) => ServerResponse
-    const own = Object.getOwnPropertyDescriptor(response, method)
-    response[method] = ((...args: unknown[]) => {
+    const putBack = place(response, method, (...args: unknown[]) => {
       if (String(args[0]).toLowerCase() === 'set-cookie') {
-        if (own) Object.defineProperty(response, method, own)
-        else delete (response as Partial<ServerResponse>)[method]
+        putBack()
         make()
       }
       return original.apply(response, args)
-    }) as never
+    })
   }
 }
 

@@ -1,5 +1,6 @@
 import { type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Fields } from '@sluice/core'
+import { place } from './methods.ts'
 
 const methods = ['setHeader', 'appendHeader', 'removeHeader'] as const
 
@@ -16,7 +17,7 @@ export function watchWritten(response: ServerResponse, before: Fields): Readonly
       written.add(String(args[0]).toLowerCase())
       return method.apply(this, args)
     }
-    response[name] = noting as never
+    place(response, name, noting)
   }
   return written
 }

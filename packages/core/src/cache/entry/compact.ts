@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache'
+import { Recent } from '../../base/recent.ts'
 import type { CacheRecord, StoredForm } from './record.ts'
 
 /** Lists of fields that are kept to be shared: so few, and so short, that they need no place in a store's cap. */
@@ -11,7 +11,7 @@ const longestShared = 1_000
  * the larger buffer it was cut from.
  */
 export class Compactor {
-  readonly #lists = new LRUCache<string, readonly string[]>({ max: sharedLists })
+  readonly #lists = new Recent<string, readonly string[]>(sharedLists)
 
   record(record: CacheRecord): CacheRecord {
     const { target } = record

@@ -1,5 +1,5 @@
-import { LRUCache } from 'lru-cache'
 import type { Cancel, Clock } from '../../base/clock.ts'
+import { Recent } from '../../base/recent.ts'
 
 /**
  * How a fill ended, for those who waited for it:
@@ -28,7 +28,7 @@ const rememberedKeys = 10_000
 /** Single flight: at most one fill per key in this process. */
 export class Fills {
   readonly #running = new Map<string, RunningFill>()
-  readonly #unshared = new LRUCache<string, number>({ max: rememberedKeys })
+  readonly #unshared = new Recent<string, number>(rememberedKeys)
   readonly #clock: Clock
 
   constructor(clock: Clock) {

@@ -1,6 +1,6 @@
-import { LRUCache } from 'lru-cache'
 import type { Clock } from '../../base/clock.ts'
 import { chain, isPromise, type MaybePromise } from '../../base/maybe-promise.ts'
+import { Recent } from '../../base/recent.ts'
 import { type Encoder, encoderOf, type Recipe } from '../../exchange/encoder.ts'
 import type { RequestView } from '../../exchange/request-view.ts'
 import { codedTag } from '../../http/selection/etag.ts'
@@ -67,12 +67,12 @@ type JudgedRecord = CacheRecord & { [verdict]?: Verdict }
  */
 export class Forms {
   readonly #core: Host
-  readonly #heat = new LRUCache<string, Heat>({ max: countedEntries })
+  readonly #heat = new Recent<string, Heat>(countedEntries)
   /** Those that take a while and are under way, so that clients that ask at once have one made and not many. */
   readonly #making = new Map<string, { readonly of: StoredForm; readonly form: PromiseLike<StoredForm | undefined> }>()
   readonly #recompressions: Recompressions
   /** What was tried and did not shrink, by variant and coding: there is no point in trying again at each hit. */
-  readonly #futile = new LRUCache<string, Version>({ max: countedEntries })
+  readonly #futile = new Recent<string, Version>(countedEntries)
   /** What is not, or not yet, in a store that other processes share. */
   readonly #local = new LocalForms()
 

@@ -1,6 +1,6 @@
-import { LRUCache } from 'lru-cache'
 import type { Events, SluiceEvents } from '../../base/events.ts'
 import { chain, isPromise, type MaybePromise } from '../../base/maybe-promise.ts'
+import { Recent } from '../../base/recent.ts'
 import type { Exchange, Opening, Pipeline, Reply } from '../../exchange/exchange.ts'
 import { mergedFields, mergeLists } from '../../exchange/merge-fields.ts'
 import { notesFor, notesOn } from '../../exchange/request-state.ts'
@@ -92,7 +92,7 @@ const nothing: readonly never[] = Object.freeze([])
 export class FrontDoor {
   readonly #core: CacheCore
   readonly #events: Events<SluiceEvents>
-  readonly #places = new LRUCache<string, Place>({ max: mostPlaces })
+  readonly #places = new Recent<string, Place>(mostPlaces)
   /** By the list of fields of a stored answer, which is the same for a second. */
   readonly #merged = new WeakMap<
     readonly string[],

@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache'
+import { Recent } from '../../base/recent.ts'
 import { normaliseFieldValue } from '../../http/caching/vary.ts'
 import { type Preferences, preferenceFields, readPreferences } from '../../http/selection/languages.ts'
 
@@ -10,7 +10,7 @@ const longest = 200
 
 /** Values of request fields as secondary keys have them. Lists of preferences are read once: it takes as long as a hit. */
 export class FieldValues {
-  readonly #read = new LRUCache<string, Preferences>({ max: remembered })
+  readonly #read = new Recent<string, Preferences>(remembered)
 
   /** As it stands in a key. `name` in lower case. */
   normalise(name: string, value: string | undefined): string {

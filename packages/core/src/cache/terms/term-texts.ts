@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { LRUCache } from 'lru-cache'
+import { Recent } from '../../base/recent.ts'
 import { joinParts } from '../../exchange/client/by.ts'
 import { cookiePairs } from '../../exchange/client/cookies.ts'
 import { isField, keyOf, type Place, personalName, placeOf, type Term } from '../../exchange/reads/term.ts'
@@ -21,7 +21,7 @@ const rememberedPlaces = 1_000
 
 /** The values of terms as texts: parts of a secondary key. Equal texts mean that a handler reads the same. */
 export class TermTexts {
-  readonly #places = new LRUCache<Term, Place>({ max: rememberedPlaces })
+  readonly #places = new Recent<Term, Place>(rememberedPlaces)
   readonly identities: Identities
   readonly fieldValues = new FieldValues()
 

@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache'
+import { Recent } from '../../base/recent.ts'
 import { digest } from '../../exchange/client/by.ts'
 
 /** How many keys of a route must have been confirmed before its other keys are believed without. */
@@ -15,7 +15,7 @@ interface Known {
 
 /** Which routes have shown that they answer all visitors alike. */
 export class Trust {
-  readonly #routes = new LRUCache<string, Known>({ max: rememberedRoutes })
+  readonly #routes = new Recent<string, Known>(rememberedRoutes)
 
   confirmed(route: string, key: string): void {
     const { confirmed } = this.#of(route)

@@ -8,9 +8,12 @@ export type Headers = Record<string, string | string[] | undefined>
 const isNodeRequest = (object: object): boolean =>
   object instanceof IncomingMessage || object instanceof Http2ServerRequest
 
-/** Whether a request has this from the stand-in for its prototype. What is added to a request is dear where a framework has changed it. */
+/** The prototype of a request's application has the accessors. */
+export const carried = Symbol('sluice.carried')
+
+/** Whether a request has this from an accessor of ours behind it. What is added to a request is dear where a framework has changed it. */
 export const takesBelow = (request: object, name: string): boolean =>
-  stateOf(request) !== undefined && isNodeRequest(request) && !Object.hasOwn(request, name)
+  (carried in request || stateOf(request) !== undefined) && isNodeRequest(request) && !Object.hasOwn(request, name)
 
 export function define(object: object, property: string, value: unknown): void {
   Object.defineProperty(object, property, { configurable: true, enumerable: true, writable: true, value })

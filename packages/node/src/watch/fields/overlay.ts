@@ -5,11 +5,12 @@ import { type Notes, notesFor, notesOn, type RequestChange } from '@sluice/core'
 import type { RequestWatch } from '../request-watch.ts'
 import { stateOf } from '../state.ts'
 import { lists, watchList } from './lists.ts'
-import { define, type Headers, takesBelow } from './on-request.ts'
+import { carried, define, type Headers, takesBelow } from './on-request.ts'
 
 interface Layer {
   readonly fields: Headers
-  readonly watch: RequestWatch
+  /** `undefined`: nobody wants to know. */
+  readonly watch: RequestWatch | undefined
   /** What is handed out. Made when somebody takes the fields: many handlers look at none. */
   seen: Headers | undefined
   /** Which of the fields were read: who has read all that are there has listed them. */
@@ -19,6 +20,10 @@ interface Layer {
   /** It is looked at `taken` before what was read is judged. */
   judged: boolean
 }
+
+type WatchedLayer = Layer & { readonly watch: RequestWatch }
+
+const isWatched = (layer: Layer): layer is WatchedLayer => layer.watch !== undefined
 
 /** By what is handed out. */
 const layers = new WeakMap<object, Layer>()
@@ -43,9 +48,10 @@ export function overlayHeaders(request: IncomingMessage, change: RequestChange, 
     else if (name in fields) delete fields[name]
   }
   const told = watch ?? under?.watch
-  if (told) {
+  const below = takesBelow(request, 'headers')
+  if (told || below) {
     notesFor(request)[layerKey] = { fields, watch: told, seen: undefined, read: undefined, taken: false, judged: false }
-    if (!takesBelow(request, 'headers')) Object.defineProperty(request, 'headers', taking)
+    if (!below) Object.defineProperty(request, 'headers', taking)
   } else define(request, 'headers', fields)
   if (!watch) return
   // Lists of everything: whoever takes one has read all of it.
@@ -80,6 +86,18 @@ export function watchFieldsBelow(below: object, prototype: object): readonly str
 }
 
 /**
+ * Has the prototype that all requests of an application share carry the accessors, so that nothing needs to be put on a request.
+ *
+ * @param prototype - of the outermost application: those of applications mounted in it inherit from it
+ */
+export function carryFields(prototype: object): void {
+  const next = Object.getPrototypeOf(prototype) as object
+  const carrier = Object.create(next, { [carried]: { value: true } }) as object
+  watchFieldsBelow(carrier, next)
+  Object.setPrototypeOf(prototype, carrier)
+}
+
+/**
  * An accessor that notices who takes the fields without reading one of them: whether a field is there, and what all their
  * names are, can be found out in ways that no accessor and no prototype sees. It then counts as if all had been read.
  *
@@ -91,9 +109,9 @@ const taking: PropertyDescriptor & ThisType<IncomingMessage> = {
   enumerable: true,
   get() {
     const layer = layerIn(notesOn(this))!
-    const { watch } = layer
     // What the cache answers itself: that does not come out again.
-    if (watch.answers) return layer.fields
+    if (!isWatched(layer) || layer.watch.answers) return layer.fields
+    const { watch } = layer
     const seen = seenOf(layer)
     if (watch.trusts) return seen
     unread(layer)
@@ -105,17 +123,19 @@ const taking: PropertyDescriptor & ThisType<IncomingMessage> = {
     return seen
   },
   set(next: unknown) {
-    if (stateOf(this) || Object.hasOwn(this, 'headers')) notesFor(this)[layerKey] = undefined
+    // Not of an object that has a request for its prototype.
+    if (stateOf(this) || ['headers', 'rawHeaders'].some((name) => Object.hasOwn(this, name)))
+      notesFor(this)[layerKey] = undefined
     define(this, 'headers', next)
   },
 }
 
-function unread(layer: Layer): void {
+function unread(layer: WatchedLayer): void {
   if (layer.taken) layer.watch.field('*')
   layer.taken = false
 }
 
-function seenOf(layer: Layer): Headers {
+function seenOf(layer: WatchedLayer): Headers {
   layer.seen ??= watchedFields(layer)
   return layer.seen
 }
@@ -123,7 +143,7 @@ function seenOf(layer: Layer): Headers {
 /** The fields of a request as it hands them out, taken by ourselves. */
 export function headersOf(request: IncomingMessage): Headers {
   const layer = layerIn(notesOn(request))
-  return layer ? seenOf(layer) : request.headers
+  return layer && isWatched(layer) ? seenOf(layer) : request.headers
 }
 
 /** The fields of a request, behind those that are watched. */
@@ -135,14 +155,14 @@ export function fieldsBehind(request: IncomingMessage, notes: Notes | undefined)
  * An object with an accessor for each field that is there, and a stand-in for its prototype that notices those that are
  * not. No proxy itself, for nobody could clone one (`structuredClone`).
  */
-function watchedFields(layer: Layer): Headers {
+function watchedFields(layer: WatchedLayer): Headers {
   const watched = Object.create(absentFields(layer)) as Headers
   layers.set(watched, layer)
   for (const name of Object.keys(layer.fields)) defineField(watched, layer, name)
   return watched
 }
 
-function defineField(watched: Headers, layer: Layer, name: string): void {
+function defineField(watched: Headers, layer: WatchedLayer, name: string): void {
   const { fields, watch } = layer
   Object.defineProperty(watched, name, {
     configurable: true,
@@ -166,7 +186,7 @@ function defineField(watched: Headers, layer: Layer, name: string): void {
 }
 
 /** What somebody has put there while the handler ran is no field of the request. */
-function noteField(layer: Layer, name: string): void {
+function noteField(layer: WatchedLayer, name: string): void {
   const { watch, fields } = layer
   if (!watch.trusts) layer.taken = false
   if (!watch.wrote('req', ['headers', name])) watch.field(name)
@@ -176,7 +196,7 @@ function noteField(layer: Layer, name: string): void {
 /** Node has names in lower case, so no other name can be one of a field that a client sends. */
 const canBeField = (name: string | symbol): name is string => typeof name === 'string' && name === name.toLowerCase()
 
-function absentFields(layer: Layer): object {
+function absentFields(layer: WatchedLayer): object {
   const { watch, fields } = layer
   const listed = (): Headers => {
     watch.field('*')
