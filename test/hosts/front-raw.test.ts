@@ -36,14 +36,14 @@ const dresses: Step = (c) => {
 }
 
 /** The same application twice, with and without a door. */
-async function both(host: TestHost) {
+async function both(host: TestHost, { honourRequest = false, proxy = false } = {}) {
   const routes = (front: boolean): Route[] =>
     Object.entries(handlers).map(([path, handler]) => ({
       path,
-      cache: { ttl: '1m', public: true, ...(front ? { front } : {}) },
+      cache: { ttl: '1m', public: true, honourRequest, ...(front ? { front } : {}) },
       handler: handler(),
     }))
-  const spec = { use: [dresses], compress: { threshold: 10 } }
+  const spec = { use: [dresses], compress: { threshold: 10 }, proxy }
   const fronted = await host.boot({ ...spec, front: true, routes: routes(true) })
   const plain = await host.boot({ ...spec, front: false, routes: routes(false) })
   // Fastify sends all names in lower case, the door as they were said.
@@ -297,11 +297,18 @@ describeHosts('a request as it comes, with and without the door', (host) => {
     expect(await allTheSame(apps, questions)).toBeGreaterThan(40)
   }, 60_000)
 
-  test('fields', async () => {
-    const apps = await both(host)
-    const questions = fields.flatMap((lines) => [cities(...lines), asks('/reads', ...lines)])
-    expect(await allTheSame(apps, questions)).toBeGreaterThan(100)
-  }, 60_000)
+  test.each([
+    ['of nobody', false],
+    ['of proxies that are believed', true],
+  ])(
+    'fields, %s',
+    async (_, proxy) => {
+      const apps = await both(host, { proxy })
+      const questions = fields.flatMap((lines) => [cities(...lines), asks('/reads', ...lines)])
+      expect(await allTheSame(apps, questions)).toBeGreaterThan(100)
+    },
+    60_000,
+  )
 
   test('conditions and ranges', async () => {
     const apps = await both(host)
@@ -322,17 +329,24 @@ describeHosts('a request as it comes, with and without the door', (host) => {
     expect(atTheDoor).toBe((lines.length - 5) * 4 * 2)
   }, 60_000)
 
-  test('directives', async () => {
-    const apps = await both(host)
-    for (const line of directives) {
-      await apps.move(120_000)
-      await apps.same(cities(line))
-      for (let i = 0; i < often; i++) await apps.same(cities())
-      await apps.move(20_000)
-      for (let i = 0; i < often; i++) await apps.same(cities(line))
-    }
-    expect(apps.seen.door).toBeGreaterThan(100)
-  }, 60_000)
+  test.each([
+    ['honoured', true],
+    ['not honoured', false],
+  ])(
+    'directives, %s',
+    async (_, honourRequest) => {
+      const apps = await both(host, { honourRequest })
+      for (const line of directives) {
+        await apps.move(120_000)
+        await apps.same(cities(line))
+        for (let i = 0; i < often; i++) await apps.same(cities())
+        await apps.move(20_000)
+        for (let i = 0; i < often; i++) await apps.same(cities(line))
+      }
+      expect(apps.seen.door).toBeGreaterThan(100)
+    },
+    60_000,
+  )
 
   test('a clock that jumps', async () => {
     const apps = await both(host)
