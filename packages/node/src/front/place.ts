@@ -3,7 +3,10 @@ import type { FrontNote } from '@sluice/core'
 
 const placeKey = Symbol('sluice.place')
 
-type Placed = { [placeKey]?: FrontNote }
+/** The place alone: a GET that the door has put nothing on, which most are. It costs no object until somebody asks. */
+type Placed = { [placeKey]?: FrontNote | string }
+
+const nothing: readonly never[] = Object.freeze([])
 
 /**
  * What a request asks for, by all that frameworks make scheme, authority, path and query of. What proxies say counts by whose
@@ -23,10 +26,15 @@ export function placeOf(request: IncomingMessage): string {
 
 /** Leaves on a request that takes the ordinary way what it was at the door. */
 export function notePlace(request: IncomingMessage, place: string, fields: readonly string[]): void {
-  ;(request as Placed)[placeKey] = new NoteOf(request, place, fields)
+  const { method } = request
+  ;(request as Placed)[placeKey] =
+    fields.length === 0 && method === 'GET' ? place : new NoteOf(request, place, method, fields)
 }
 
-export const placeNoted = (request: object): FrontNote | undefined => (request as Placed)[placeKey]
+export function placeNoted(request: IncomingMessage): FrontNote | undefined {
+  const noted = (request as Placed)[placeKey]
+  return typeof noted === 'string' ? new NoteOf(request, noted, 'GET', nothing) : noted
+}
 
 class NoteOf implements FrontNote {
   readonly place: string
@@ -34,9 +42,9 @@ class NoteOf implements FrontNote {
   readonly #request: IncomingMessage
   readonly #method: string | undefined
 
-  constructor(request: IncomingMessage, place: string, fields: readonly string[]) {
+  constructor(request: IncomingMessage, place: string, method: string | undefined, fields: readonly string[]) {
     this.#request = request
-    this.#method = request.method
+    this.#method = method
     this.place = place
     this.fields = fields
   }

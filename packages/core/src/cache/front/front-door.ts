@@ -140,16 +140,10 @@ export class FrontDoor {
       this.#warnClosed()
       return
     }
-    const noted = view.frontNote
     const route = this.#routeOf(policy)
-    if (
-      this.#refusedAll ||
-      noted === undefined ||
-      route.refused !== undefined ||
-      reply.status !== 200 ||
-      !view.whenSent
-    )
-      return
+    if (this.#refusedAll || route.refused !== undefined || reply.status !== 200 || !view.whenSent) return
+    const noted = view.frontNote
+    if (noted === undefined) return
     const ran = notesOn(view.native)?.[ranKey] as Ran | undefined
     const stages = ran?.stages ?? nothing
     const { place } = noted
