@@ -79,7 +79,7 @@ export type { Input, ReadObserver } from './exchange/reads/read-observer.ts'
 export { cookieTerm, inputTerm, keyOf, namesTerm, placeOf, segmentOf, type Term } from './exchange/reads/term.ts'
 export { RefusalError } from './exchange/refusal-error.ts'
 export { type Notes, notesFor, notesOn } from './exchange/request-state.ts'
-export type { RequestProperty, RequestView, SentHead } from './exchange/request-view.ts'
+export type { FrontNote, RequestProperty, RequestView, SentHead } from './exchange/request-view.ts'
 export type { AnswerFigures } from './figures/answer-counts.ts'
 export {
   collectFigures,
