@@ -7,7 +7,7 @@ export type { Calendar, CalendarUnit, Period } from './base/calendar.ts'
 export { type Cancel, type Clock, systemClock } from './base/clock.ts'
 export { afterWaiting } from './base/deadline.ts'
 export { isSluiceError, optionError, SluiceError, type SluiceErrorCode } from './base/errors.ts'
-export { Events, type Listener, type SluiceEvents } from './base/events.ts'
+export { type AuditEvent, Events, type Listener, type SluiceEvents } from './base/events.ts'
 export { chain, isPromise, type MaybePromise } from './base/maybe-promise.ts'
 export { checkOptions, type Rule, rule, type Schema, suggest } from './base/options.ts'
 export { type ByteSize, byteSize, type Duration, durationMs } from './base/units.ts'
@@ -120,7 +120,7 @@ export { pageOf } from './page/pages.ts'
 export { paginateArray } from './page/paginate-array.ts'
 export type { ReplyAbout, ReplyInfo } from './page/reply-info.ts'
 export { ShedError, type ShedEvents, type ShedOptions, type ShedStats } from './shed/shedder.ts'
-export { type Backend, type BackendEnv, memory } from './sluice/backend.ts'
+export { type Backend, type BackendEnv, memory, type ServerFacts } from './sluice/backend.ts'
 export type { MakeBatch, MemoBatchOptions } from './sluice/batches.ts'
 export {
   Engine,
@@ -131,6 +131,7 @@ export {
 } from './sluice/engine.ts'
 export type { HandlerDecorators, LimitedDecorator, WrapHandler } from './sluice/handler-decorators.ts'
 export type { AsyncFunction, Memos } from './sluice/memos.ts'
+export { type OperatorAccess, operatorAccess } from './sluice/operator-access.ts'
 export {
   createSurface,
   type FrontAccess,

@@ -15,6 +15,7 @@ import * as cacheScripts from './cache/store/scripts.ts'
 import { TieredCacheStore } from './cache/store/tiered-store.ts'
 import type { RedisClient, ScriptClient } from './connection/client.ts'
 import { Connection } from './connection/connection.ts'
+import { serverFacts } from './connection/facts.ts'
 import { Link } from './connection/link.ts'
 import { ready } from './connection/readiness.ts'
 import { type Script, tryOut } from './connection/script.ts'
@@ -69,6 +70,10 @@ export function redis(target: string | RedisClient, options: RedisOptions = {}):
       const write = (): Promise<unknown> =>
         Promise.all(lanes.all.map(({ probe }) => own.run({ script: tryOut, keys: [probe], args: [] })))
       await ready({ clock, link: own, scripts: allScripts(), write }, timeoutMs)
+    },
+    inspect(timeoutMs) {
+      const clock = systemClock()
+      return serverFacts(new Link(connection.client, { clock, waitMs: timeoutMs }), clock, timeoutMs)
     },
     close: () => connection.close(),
   }

@@ -73,7 +73,9 @@ export class Engine {
   readonly memos: Memos
   readonly deferred: Deferred
   readonly pages: Pages
-  readonly #backend: Backend
+  readonly backend: Backend
+  /** Whether an application's secret was given. */
+  readonly hasSecret: boolean
   #countsAlone: boolean
   readonly #closing: (() => unknown)[] = []
   #closed: Promise<void> | undefined
@@ -96,7 +98,8 @@ export class Engine {
     this.clock = options.clock ?? systemClock()
     this.events = new Events()
     const backend = options.backend ?? memory()
-    this.#backend = backend
+    this.backend = backend
+    this.hasSecret = options.secret !== undefined
     const report = (error: SluiceError): void => this.events.emit('error', { error })
     const identity = new Identity(options.identity, report)
     const store = backend.cacheStore({
@@ -155,7 +158,7 @@ export class Engine {
     checkOptions<ReadyOptions>('ready', options, { timeout: rule.readableBy(durationMs, 'ready.timeout') })
     const timeoutMs = durationMs('ready.timeout', options.timeout ?? '10s')
     if (this.#closed) throw new SluiceError('ERR_SLUICE_CLOSED', 'Nothing gets ready after close().')
-    await this.#backend.ready?.(timeoutMs)
+    await this.backend.ready?.(timeoutMs)
   }
 
   /** Saves and frees what has to be saved and freed. A second call answers the first's promise. */

@@ -22,6 +22,7 @@ import { type MakeBatch, makeBatches } from './batches.ts'
 import { Engine, type InstanceEvents, type ReadyOptions, type SluiceOptions, type SluiceStats } from './engine.ts'
 import { type HandlerDecorators, handlerDecorators, type WrapHandler } from './handler-decorators.ts'
 import type { Memos } from './memos.ts'
+import { giveAccess } from './operator-access.ts'
 import { cacheOptions, checkSources } from './surface-arguments.ts'
 
 /** What `createSluice` answers on frameworks with middleware. `Middleware` is the framework's own type. */
@@ -304,6 +305,7 @@ export function createSurface<Middleware>(
     on: (name, listener) => engine.events.on(name, listener),
     close: () => engine.close(),
   }
+  giveAccess(surface, engine)
   accesses.set(surface, {
     door: front,
     limit(policies) {
