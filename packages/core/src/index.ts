@@ -17,6 +17,7 @@ export { decodeRecord, encodeRecord, type FrameHead, readHead, recordFrom } from
 export type { CacheRecord, RecordTarget, StoredForm } from './cache/entry/record.ts'
 export { everythingTag, recordTags } from './cache/entry/record-tags.ts'
 export { expireRecord, shiftRecord } from './cache/entry/record-times.ts'
+export { recordWith } from './cache/entry/record-with.ts'
 export type { Explanation } from './cache/explain.ts'
 export { isBetterForm, sameForm } from './cache/forms/local-forms.ts'
 export type { FrontAnswer, FrontAsking, FrontDoor, SeenAs } from './cache/front/front-door.ts'
@@ -124,12 +125,14 @@ export { type Backend, type BackendEnv, memory, type ServerFacts } from './sluic
 export type { MakeBatch, MemoBatchOptions } from './sluice/batches.ts'
 export {
   Engine,
-  type InstanceEvents,
   type ReadyOptions,
   type SluiceOptions,
   type SluiceStats,
 } from './sluice/engine.ts'
 export type { HandlerDecorators, LimitedDecorator, WrapHandler } from './sluice/handler-decorators.ts'
+export type { InstanceEvents } from './sluice/instance-events.ts'
+export type { LogOptions } from './sluice/log/log.ts'
+export type { LogTarget } from './sluice/log/logger.ts'
 export type { AsyncFunction, Memos } from './sluice/memos.ts'
 export { type OperatorAccess, operatorAccess } from './sluice/operator-access.ts'
 export {

@@ -8,6 +8,8 @@ import type {
   InstanceEvents,
   InvalidationTarget,
   Limiter,
+  LogOptions,
+  LogTarget,
   Page,
   PaginateOptions,
   PolicyInput,
@@ -124,6 +126,7 @@ export interface TestSluice {
   purge(target: InvalidationTarget): Promise<void>
   expire(target: InvalidationTarget): Promise<void>
   stats(): SluiceStats
+  log(logger: LogTarget, options?: LogOptions): () => void
   on<Name extends keyof InstanceEvents>(name: Name, listener: (event: InstanceEvents[Name]) => void): () => void
   check: Limiter['check']
   peek: Limiter['peek']

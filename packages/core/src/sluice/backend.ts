@@ -69,6 +69,15 @@ export interface MemoryOptions {
   readonly snapshot?: string | undefined
 }
 
+const memories = new WeakSet<Backend>()
+const direct = new WeakSet<BackendEnv>()
+
+/** The store of a backend for an instance. Between this package's own memory and the instance nobody looks at a record. */
+export function cacheStoreOf(backend: Backend, env: BackendEnv): CacheStore {
+  if (memories.has(backend)) direct.add(env)
+  return backend.cacheStore(env)
+}
+
 /**
  * Keeps everything in the memory of this process. The default.
  *
@@ -84,7 +93,7 @@ export function memory(options: MemoryOptions = {}): Backend {
   checkOptions<MemoryOptions>('memory', options, { snapshot: rule.string })
   const { snapshot } = options
   const stores: MemoryCacheStore[] = []
-  return {
+  const backend: Backend = {
     kind: 'memory',
     cacheStore(env) {
       if (snapshot !== undefined && stores.length > 0) {
@@ -94,7 +103,15 @@ export function memory(options: MemoryOptions = {}): Backend {
       const beforeClose = (store: MemoryCacheStore): void => {
         if (snapshot !== undefined) reporting(env, () => saveSnapshot(snapshot, store, clock))
       }
-      const store = new MemoryCacheStore({ clock, maxBytes, maxEntryBytes, maxVariants, beforeClose })
+      const store = new MemoryCacheStore({
+        clock,
+        maxBytes,
+        maxEntryBytes,
+        maxVariants,
+        beforeClose,
+        // Behind a backend of the application's own it may do with records what it likes.
+        plain: !direct.has(env),
+      })
       if (snapshot !== undefined) reporting(env, () => loadSnapshot(snapshot, store, clock))
       stores.push(store)
       return store
@@ -103,6 +120,8 @@ export function memory(options: MemoryOptions = {}): Backend {
       for (const store of stores) store.close()
     },
   }
+  memories.add(backend)
+  return backend
 }
 
 function reporting(env: BackendEnv, run: () => unknown): void {

@@ -1,20 +1,21 @@
 import { type Clock, systemClock } from '../base/clock.ts'
 import { SluiceError } from '../base/errors.ts'
-import { Events, type SluiceEvents } from '../base/events.ts'
+import { Events } from '../base/events.ts'
 import { checkOptions, checkSecret, rule } from '../base/options.ts'
 import { byteSize, type Duration, durationMs } from '../base/units.ts'
 import { type CacheSettings, checkCacheSettings } from '../cache/policy/options.ts'
 import { type CacheStats, ResponseCache } from '../cache/response-cache.ts'
 import { type DeferOptions, Deferred, type DeferStats } from '../defer/deferred.ts'
 import { Identity, type IdentityFunction } from '../exchange/client/identity.ts'
-import type { LimitEvents } from '../limit/events.ts'
 import { createLimiter, type Limiter } from '../limit/limiter.ts'
 import type { LimitStats } from '../limit/limiter-stats.ts'
 import { checkHeaders, type HeaderStyle, type PolicyInput } from '../limit/policy/options.ts'
 import { Pages } from '../page/pages.ts'
-import { createShedder, type Shedder, type ShedEvents, type ShedStats } from '../shed/shedder.ts'
-import { type Backend, memory } from './backend.ts'
+import { createShedder, type Shedder, type ShedStats } from '../shed/shedder.ts'
+import { type Backend, cacheStoreOf, memory } from './backend.ts'
 import { warnWorker } from './cluster-worker.ts'
+import type { InstanceEvents } from './instance-events.ts'
+import { Log } from './log/log.ts'
 import { createMemos, type Memos } from './memos.ts'
 
 /** What `createSluice` is given. */
@@ -60,9 +61,6 @@ export interface SluiceStats {
   readonly defer: DeferStats
 }
 
-/** What `sluice.on(name, listener)` can be told of. */
-export type InstanceEvents = SluiceEvents & LimitEvents & ShedEvents
-
 /** Everything of one instance that is not bound to a framework. */
 export class Engine {
   readonly clock: Clock
@@ -73,6 +71,7 @@ export class Engine {
   readonly memos: Memos
   readonly deferred: Deferred
   readonly pages: Pages
+  readonly log: Log
   readonly backend: Backend
   /** Whether an application's secret was given. */
   readonly hasSecret: boolean
@@ -102,7 +101,7 @@ export class Engine {
     this.hasSecret = options.secret !== undefined
     const report = (error: SluiceError): void => this.events.emit('error', { error })
     const identity = new Identity(options.identity, report)
-    const store = backend.cacheStore({
+    const store = cacheStoreOf(backend, {
       clock: this.clock,
       maxBytes: byteSize('cache.maxBytes', settings.maxBytes ?? '64mb'),
       // Routes say themselves how large a body may be; the store refuses only what it could not hold.
@@ -127,6 +126,7 @@ export class Engine {
     this.pages = new Pages(options.secret)
     this.memos = createMemos({ store, clock: this.clock, report })
     this.deferred = new Deferred(options.defer ?? {}, this.clock, report)
+    this.log = new Log(this.events, this.clock)
     this.#closing.push(
       // First: what is left to do may still need the rest.
       () => this.deferred.close(),
@@ -135,6 +135,7 @@ export class Engine {
       () => this.cache.close(),
       () => store.close(),
       () => backend.close?.(),
+      () => this.log.close(),
     )
   }
 

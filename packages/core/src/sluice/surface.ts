@@ -19,8 +19,11 @@ import type { FieldsOptions } from '../page/fields/fields-options.ts'
 import type { PaginateOptions } from '../page/options.ts'
 import type { ShedOptions } from '../shed/shedder.ts'
 import { type MakeBatch, makeBatches } from './batches.ts'
-import { Engine, type InstanceEvents, type ReadyOptions, type SluiceOptions, type SluiceStats } from './engine.ts'
+import { Engine, type ReadyOptions, type SluiceOptions, type SluiceStats } from './engine.ts'
 import { type HandlerDecorators, handlerDecorators, type WrapHandler } from './handler-decorators.ts'
+import type { InstanceEvents } from './instance-events.ts'
+import type { LogOptions } from './log/log.ts'
+import type { LogTarget } from './log/logger.ts'
 import type { Memos } from './memos.ts'
 import { giveAccess } from './operator-access.ts'
 import { cacheOptions, checkSources } from './surface-arguments.ts'
@@ -236,6 +239,19 @@ export interface Sluice<Middleware> extends HandlerDecorators, Memos {
   ready(options?: ReadyOptions): Promise<void>
   /** Counters since the start, and what is held now. */
   stats(): SluiceStats
+  /**
+   * Writes what happens as lines of a log: what failed, what is not stored and what to write, who is refused, purges. Each fact
+   * once, and after a minute how often it came again. No line holds a key, a cookie, an address or a tag.
+   *
+   * @param logger - pino, winston, bunyan, Fastify's `app.log`, `console`, or anything with `info`, `warn` and `error`
+   * @returns stops, and writes what is still counted
+   * @throws SluiceError when the logger is none, or an option is wrong
+   * @example
+   * ```ts
+   * sluice.log(pino(), { every: '5m' })
+   * ```
+   */
+  log(logger: LogTarget, options?: LogOptions): () => void
   /** Listens to an event; the answer stops listening. */
   on<Name extends keyof InstanceEvents>(name: Name, listener: Listener<InstanceEvents[Name]>): () => void
   /** Saves the snapshot where there is one, lets connections and timers go. */
@@ -302,6 +318,7 @@ export function createSurface<Middleware>(
     explain: (request) => engine.cache.explain(view(request as never)),
     ready: (options) => engine.ready(options),
     stats: () => engine.stats(),
+    log: (logger, options) => engine.log.to(logger, options),
     on: (name, listener) => engine.events.on(name, listener),
     close: () => engine.close(),
   }

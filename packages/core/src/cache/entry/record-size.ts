@@ -1,24 +1,26 @@
 import type { VariantSpec } from '../store/store.ts'
-import type { CacheRecord } from './record.ts'
+import type { StoredForm, Witness } from './record.ts'
 
 /**
- * What the objects of an entry take beside the characters and bytes they hold: record, target, lists, buffer, its place
- * in the LRU list and the map, what is left of a head that was rendered. Measured by `test/bench/entries.mjs`, rounded up.
+ * What the objects of an entry take beside the characters and bytes they hold: record, buffer, its line in the map, what is
+ * remembered of it when it has left. Measured by `test/bench/scale.mjs`, rounded up.
  */
-export const overheadPerRecord = 820
+export const overheadPerRecord = 600
 
 /** Likewise for each further form of a record. */
-const overheadPerForm = 220
+const overheadPerForm = 320
 
-/** Likewise for a variant, beside its record: its place and its line in the marker. */
-export const overheadPerVariant = 160
+/** Likewise for a variant, beside its record: its line in the marker. */
+export const overheadPerVariant = 64
 
 /** Likewise for what stands under a key that has variants. */
-export const overheadPerMarker = 340
+export const overheadPerMarker = 400
 
-/** What a witness takes, its hash and list included, and a promise. */
+/** Likewise for a list of several tags. */
+const overheadPerList = 64
+
+/** What a witness takes that has marks. */
 const witnessBytes = 240
-const promiseBytes = 72
 
 /** What a pointer in a list takes, and the header of a string. */
 const overheadPerText = 24
@@ -38,18 +40,18 @@ export function specBytes(spec: VariantSpec): number {
   return bytes
 }
 
-/** What a record takes in memory, with its share of the store's bookkeeping and without its key. */
-export function recordBytes(record: CacheRecord): number {
-  const { target } = record
-  let bytes = overheadPerRecord + (record.forms.length - 1) * overheadPerForm
-  for (const form of record.forms) bytes += form.body.byteLength + optional(form.etag)
-  for (const text of record.fields) bytes += textBytes(text)
-  for (const text of record.tags) bytes += textBytes(text)
-  if (record.witness) bytes += witnessBytes + 48 * record.witness.marks.length
-  if (record.promise) bytes += promiseBytes
-  return bytes + textBytes(target.path) + optional(target.query) + optional(target.params) + optional(target.route)
-}
-
-function optional(text: string | undefined): number {
-  return text === undefined ? 0 : textBytes(text)
+/** What a record takes that is its own, without its key; texts that are held elsewhere are not among these. */
+export function recordBytes(own: {
+  readonly forms: readonly StoredForm[]
+  readonly tags: readonly string[]
+  readonly texts: readonly (string | number | undefined)[]
+  readonly witness: Witness | undefined
+}): number {
+  let bytes = overheadPerRecord + (own.forms.length - 1) * overheadPerForm
+  for (const { body, etag } of own.forms) bytes += body.byteLength + (etag === undefined ? 0 : textBytes(etag))
+  if (own.tags.length > 1) bytes += overheadPerList
+  for (const tag of own.tags) bytes += textBytes(tag)
+  for (const text of own.texts) if (typeof text === 'string' && text !== '') bytes += textBytes(text)
+  if (own.witness && own.witness.marks.length > 0) bytes += witnessBytes + 48 * own.witness.marks.length
+  return bytes
 }

@@ -1,15 +1,15 @@
 import type { CacheRecord } from './record.ts'
+import { recordWith } from './record-with.ts'
 
 /** A record whose times are moved by `byMs`, to another clock's count. `dateMs` is of the calendar and stays. */
 export function shiftRecord(record: CacheRecord, byMs: number): CacheRecord {
-  return {
-    ...record,
+  return recordWith(record, {
     storedAt: record.storedAt + byMs,
     staleAt: record.staleAt + byMs,
     whileRevalidateUntil: record.whileRevalidateUntil + byMs,
     ifErrorUntil: record.ifErrorUntil + byMs,
     deleteAt: record.deleteAt + byMs,
-  }
+  })
 }
 
 /**
@@ -21,11 +21,10 @@ export function expireRecord(record: CacheRecord, atMs: number): CacheRecord {
   const staleAt = Math.max(atMs, record.storedAt)
   if (record.staleAt <= staleAt) return record
   const window = (until: number) => staleAt + Math.max(0, until - record.staleAt)
-  return {
-    ...record,
+  return recordWith(record, {
     staleAt,
     whileRevalidateUntil: window(record.whileRevalidateUntil),
     ifErrorUntil: window(record.ifErrorUntil),
     deleteAt: window(record.deleteAt),
-  }
+  })
 }

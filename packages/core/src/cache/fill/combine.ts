@@ -2,6 +2,7 @@ import { chain, type MaybePromise } from '../../base/maybe-promise.ts'
 import { strongMatch } from '../../http/selection/etag.ts'
 import { type ContentRange, parseContentRange } from '../../http/selection/range.ts'
 import type { CacheRecord } from '../entry/record.ts'
+import { recordWith } from '../entry/record-with.ts'
 import type { Lookup } from '../lookup/lookup.ts'
 import { fieldOf } from '../lookup/reply.ts'
 import type { NotStored } from '../reasons.ts'
@@ -63,7 +64,8 @@ export function combine(older: CacheRecord, newer: CacheRecord): CacheRecord | u
     ...pairs(newer.fields).filter(([name]) => name.toLowerCase() !== 'content-range'),
     ...(isWhole ? [] : [['Content-Range', `bytes ${start}-${end}/${a.length}`]]),
   ].flat()
-  return { ...newer, status: isWhole ? 200 : 206, fields, forms: [{ coding: two.coding, body, etag: two.etag }] }
+  const forms = [{ coding: two.coding, body, etag: two.etag }]
+  return recordWith(newer, { status: isWhole ? 200 : 206, fields, forms })
 }
 
 function pairs(flat: readonly string[]): [string, string][] {

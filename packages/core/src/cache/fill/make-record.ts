@@ -12,6 +12,7 @@ import { isNegotiated } from '../../http/selection/codings.ts'
 import { isEntityTag, strongTag } from '../../http/selection/etag.ts'
 import type { CacheRecord, RecordTarget } from '../entry/record.ts'
 import { type RouteParams, serializeParams } from '../entry/record-tags.ts'
+import { recordWith } from '../entry/record-with.ts'
 import type { CachePolicy } from '../policy/options.ts'
 
 /** From when until when a response may be used: everything a record says about time. */
@@ -175,14 +176,13 @@ export function confirmRecord(stale: CacheRecord, confirmation: LifetimeSource):
   for (let i = 0; i < stale.fields.length; i += 2) {
     if (!replaced.has(stale.fields[i]!.toLowerCase())) kept.push(stale.fields[i]!, stale.fields[i + 1]!)
   }
-  return {
-    ...stale,
+  return recordWith(stale, {
     fields: [...kept, ...update],
     // The forms are shared between the two records, their remembered heads must not be.
     forms: stale.forms.map(({ coding, body, etag, best }) => ({ coding, body, etag, best })),
     fillMs: times.now - times.startedAt,
     ...lifetimeOf(confirmation, true),
-  }
+  })
 }
 
 /**

@@ -5,6 +5,7 @@ import { type Encoder, encoderOf, type Recipe } from '../../exchange/encoder.ts'
 import type { RequestView } from '../../exchange/request-view.ts'
 import { codedTag } from '../../http/selection/etag.ts'
 import type { CacheRecord, StoredForm } from '../entry/record.ts'
+import { recordWith } from '../entry/record-with.ts'
 import { fieldOf } from '../lookup/reply.ts'
 import type { CacheStore, VariantSelector } from '../store/store.ts'
 import { LocalForms, sameForm } from './local-forms.ts'
@@ -200,5 +201,5 @@ function isVersion(version: Version | undefined, { dateMs, forms }: CacheRecord)
 }
 
 function withForm(record: CacheRecord, form: StoredForm): CacheRecord {
-  return { ...record, forms: [...record.forms, form] }
+  return recordWith(record, { forms: [...record.forms, form] })
 }

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import { ownForm } from '../entry/compact.ts'
 import type { CacheRecord, StoredForm } from '../entry/record.ts'
+import { recordWith } from '../entry/record-with.ts'
 
 /** What the encoded forms kept here may take together, in bytes. */
 const maxBytes = 8 * 1024 * 1024
@@ -31,7 +32,7 @@ export class LocalForms {
     const better = kept.forms.filter((form) => isBetterForm(form, held.get(form.coding)))
     if (better.length === 0) return record
     for (const form of better) held.set(form.coding, form)
-    return { ...record, forms: [...held.values()] }
+    return recordWith(record, { forms: [...held.values()] })
   }
 
   add(variantKey: string, record: CacheRecord, form: StoredForm): void {

@@ -9,6 +9,7 @@ import { evaluateConditional, isField304 } from '../../http/selection/conditiona
 import { codedTag } from '../../http/selection/etag.ts'
 import { ifRangeHolds, parseContentRange, singleRange } from '../../http/selection/range.ts'
 import type { CacheRecord, DownstreamPromise, StoredForm } from '../entry/record.ts'
+import { rendered } from '../entry/rendered.ts'
 import { cacheControl, cdnCacheControl } from '../policy/advertise.ts'
 
 /**
@@ -42,8 +43,6 @@ export class RenderedHeads {
     this.#next = (this.#next + 1) % rememberedHeads
   }
 }
-
-const rendered = Symbol('sluice.rendered')
 
 /** Stands for the head of a form that was sent once. */
 const sentOnce: Rendered = { age: -1, ttl: 0, by: {}, fields: undefined }

@@ -165,7 +165,8 @@ export interface CacheOptions {
 /** Options of the store itself, beside the defaults for routes. */
 export interface CacheSettings extends CacheOptions {
   /**
-   * How much memory the in-memory store may take: bodies, heads and keys. Beyond it, what was used longest ago leaves.
+   * How much memory the in-memory store may take: bodies, heads, keys and bookkeeping. Beyond it, what is asked for least
+   * leaves, what took long to make and takes little room last (W-TinyLFU, Einziger et al., ACM TOS 2017).
    * Default `'64mb'`.
    */
   maxBytes?: ByteSize | undefined

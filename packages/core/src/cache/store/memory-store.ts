@@ -1,11 +1,15 @@
-import { LRUCache } from 'lru-cache'
 import type { Clock } from '../../base/clock.ts'
-import { Compactor, ownText } from '../entry/compact.ts'
+import { ownText } from '../entry/compact.ts'
 import type { CacheRecord, StoredForm } from '../entry/record.ts'
-import { overheadPerMarker, overheadPerVariant, recordBytes, specBytes, textBytes } from '../entry/record-size.ts'
+import { overheadPerMarker, specBytes, textBytes } from '../entry/record-size.ts'
 import { everythingTag, recordTags } from '../entry/record-tags.ts'
 import { expireRecord } from '../entry/record-times.ts'
+import { plainRecord, recordWith } from '../entry/record-with.ts'
 import { sameForm } from '../forms/local-forms.ts'
+import { Compactor } from './compact.ts'
+import { HeldRecord, Marker } from './held-record.ts'
+import { Holdings } from './holdings.ts'
+import { joinSpecs } from './specs.ts'
 import type {
   CacheStore,
   InvalidateMode,
@@ -27,6 +31,11 @@ export interface MemoryCacheStoreOptions {
   readonly maxVariants?: number
   /** How many invalidated tags are remembered (see {@link TagClock}). Default: 100,000, in an eighth of `maxBytes`. */
   readonly maxTags?: number
+  /**
+   * Gives out each record as a plain object of its own, for whoever changes or spreads it. Default: `false`, which costs nothing a
+   * look-up.
+   */
+  readonly plain?: boolean
   readonly clock: Clock
   /** Told of each record that had to make room for others, after it is gone. */
   readonly onEvict?: (record: CacheRecord) => void
@@ -35,37 +44,10 @@ export interface MemoryCacheStoreOptions {
 }
 
 /** A record as the snapshot sees it: its key and, where the key has variants, which one it is. */
-export interface HeldRecord {
+export interface HeldPlace {
   readonly key: string
   readonly variant: { readonly spec: VariantSpec; readonly secondary: string } | undefined
   readonly record: CacheRecord
-}
-
-/**
- * Where the LRU list holds a record: under the key itself or, for a variant, under an object. An object cannot be
- * mistaken for anybody's key, and is at hand on a hit without gluing texts together.
- */
-type Place = string | VariantPlace
-
-interface VariantPlace {
-  readonly marker: Marker
-  readonly secondary: string
-}
-
-/** Stands under a key that has variants. */
-interface Marker {
-  readonly kind: 'marker'
-  readonly key: string
-  readonly spec: VariantSpec
-  /** By secondary key, the oldest first. */
-  readonly variants: Map<string, VariantPlace>
-}
-
-interface Holder {
-  readonly kind: 'holder'
-  record: CacheRecord
-  /** No invalidation up to this position concerns the record, or it is in the record already. */
-  checked: number
 }
 
 /**
@@ -74,19 +56,19 @@ interface Holder {
  * A hit costs one look-up (two for a variant); its tags are looked at only if anything was invalidated since they last
  * were. Nothing has a timer: what is past its time is dropped when it is asked for, or makes room for others.
  *
- * The cap counts everything that is held, and is kept at every moment.
+ * The cap counts everything that is held, and is kept at every moment. Who leaves when it is reached is `eviction/`'s to say.
  */
 export class MemoryCacheStore implements CacheStore {
   readonly #clock: Clock
   readonly #maxBytes: number
   readonly #maxEntryBytes: number
   readonly #maxVariants: number
+  readonly #plain: boolean
   readonly #onEvict: ((record: CacheRecord) => void) | undefined
   readonly #beforeClose: ((store: MemoryCacheStore) => void) | undefined
   readonly #tags: TagClock
-  readonly #compact = new Compactor()
-  #lru: LRUCache<Place, Holder | Marker>
-  #entries = 0
+  #compact = new Compactor()
+  #held: Holdings
   #evictions = 0
   #closed = false
 
@@ -97,10 +79,11 @@ export class MemoryCacheStore implements CacheStore {
     this.#maxBytes = maxBytes
     this.#maxEntryBytes = Math.min(maxEntryBytes, maxBytes - maxTagBytes)
     this.#maxVariants = maxVariants
+    this.#plain = options.plain === true
     this.#onEvict = options.onEvict
     this.#beforeClose = options.beforeClose
     this.#tags = new TagClock({ maxTags, maxBytes: maxTagBytes })
-    this.#lru = this.#emptyList()
+    this.#held = this.#empty()
   }
 
   /** The order of invalidations, for what is kept in this process beside the responses. */
@@ -109,13 +92,16 @@ export class MemoryCacheStore implements CacheStore {
   }
 
   get(key: string, select: VariantSelector): CacheRecord | Vacancy {
-    const found = this.#lru.get(key)
+    const found = this.#find(key, select)
+    return this.#plain && found.kind === 'record' ? plainRecord(found) : found
+  }
+
+  #find(key: string, select: VariantSelector): CacheRecord | Vacancy {
+    const found = this.#held.get(key)
     if (found === undefined) return this.#vacancy('key')
-    if (found.kind === 'holder') return this.#usable(key, found) ?? this.#vacancy('key')
-    const place = found.variants.get(select(found.spec))
-    const holder = place && this.#lru.get(place)
-    if (holder === undefined) return this.#vacancy('vary')
-    return this.#usable(place!, holder as Holder) ?? this.#vacancy('vary')
+    if (found instanceof HeldRecord) return this.#usable(found) ?? this.#vacancy('key')
+    const record = found.get(select(found.spec))
+    return (record && this.#usable(record)) ?? this.#vacancy('vary')
   }
 
   held(key: string, select: VariantSelector): CacheRecord | undefined {
@@ -130,66 +116,57 @@ export class MemoryCacheStore implements CacheStore {
   set(key: string, variant: Variant, record: CacheRecord, vacancy: Vacancy): SetOutcome {
     if (this.#closed || this.#clock.now() >= record.deleteAt) return 'refused'
     if (!this.#mayFill(record, vacancy.position)) return 'fenced'
-    const held = this.#lru.peek(key)
-    const spec = joinSpecs(held?.kind === 'marker' ? held.spec : undefined, variant.spec)
-    const own = this.#compact.record(record)
-    const holder: Holder = { kind: 'holder', record: own, checked: this.#tags.position }
-    if (spec === undefined) return this.#setPlain(key, holder)
+    const found = this.#held.get(key)
+    const marker = found instanceof Marker ? found : undefined
+    const spec = joinSpecs(marker?.spec, variant.spec)
+    if (spec === undefined) return this.#setPlain(key, record)
     const secondary = variant.select(spec)
-    const full = held?.kind === 'marker' && held.spec === spec && this.#isFull(held, secondary, variant.most)
-    return full ? 'full' : this.#setVariant(key, spec, { secondary, holder })
+    const full = marker?.spec === spec && this.#isFull(marker, secondary, variant.most)
+    return full ? 'full' : this.#setVariant(key, spec, { secondary, record })
   }
 
   addForm(key: string, select: VariantSelector, of: CacheRecord, form: StoredForm): boolean {
-    const found = this.#lru.peek(key)
-    const place = found?.kind === 'marker' ? found.variants.get(select(found.spec)) : key
-    if (place === undefined) return false
-    const holder = this.#lru.peek(place)
-    if (holder?.kind !== 'holder') return false
+    const found = this.#held.get(key)
+    const held = found instanceof Marker ? found.get(select(found.spec)) : found
     // As it is now: what was purged since is gone, and what was expired stays so.
-    const record = this.#current(holder)
+    const record = held && this.#current(held)
     if (record === undefined || !sameForm(record.forms[0]!, of.forms[0]!)) return false
     const forms = [...record.forms.filter(({ coding }) => coding !== form.coding), form]
-    const next: Holder = { kind: 'holder', record: this.#compact.record({ ...record, forms }), checked: holder.checked }
-    const named = typeof place === 'string' ? textBytes(place) : overheadPerVariant + textBytes(place.secondary)
-    const size = recordBytes(next.record) + named
-    if (size > this.#maxEntryBytes) return false
-    this.#put(place, next, size)
+    const next = this.#compact.record(recordWith(record, { forms }), record.under, record.secondary)
+    if (next.size > this.#maxEntryBytes) return false
+    next.checked = record.checked
+    this.#held.put(next)
+    this.#keepCap()
     return true
   }
 
   delete(key: string): void {
-    this.#lru.delete(key)
+    const found = this.#held.get(key)
+    if (found === undefined) return
+    if (found instanceof HeldRecord) this.#held.remove(found)
+    else for (const record of found.all()) this.#held.remove(record)
   }
 
   invalidate(tags: readonly string[], mode: InvalidateMode): void {
     if (tags.length === 0) return
     this.#tags.invalidate(tags, mode, this.#clock.now())
-    if (mode === 'purge' && tags.includes(everythingTag)) {
-      // Nothing of it can be given out any more. A new list costs the same for one entry and for a million.
-      this.#lru = this.#emptyList()
-      this.#entries = 0
-    }
+    // Nothing of it can be given out any more. To begin anew costs the same for one entry and for a million.
+    if (mode === 'purge' && tags.includes(everythingTag)) this.#held = this.#empty()
     this.#keepCap()
   }
 
   usage(): StoreUsage {
-    return {
-      entries: this.#entries,
-      bytes: this.#lru.calculatedSize + this.#tags.bytes,
-      evictions: this.#evictions,
-    }
+    return { entries: this.#held.entries, bytes: this.#held.bytes + this.#tags.bytes, evictions: this.#evictions }
   }
 
-  /** What would be given out now, the least recently used first. Does not count as use. */
-  *records(): IterableIterator<HeldRecord> {
+  /** What would be given out now, what is to be kept longest first. Does not count as use. */
+  *records(): IterableIterator<HeldPlace> {
     const now = this.#clock.now()
-    for (const [place, found] of [...this.#lru.rentries()] as [Place, Holder | Marker][]) {
-      if (found.kind === 'marker') continue
-      const record = this.#current(found)
+    for (const held of this.#held.byWorth()) {
+      const record = this.#current(held)
       if (record === undefined || now >= record.deleteAt) continue
-      const variant = typeof place === 'string' ? undefined : { spec: place.marker.spec, secondary: place.secondary }
-      yield { key: typeof place === 'string' ? place : place.marker.key, variant, record }
+      const { under, key, secondary } = record
+      yield { key, variant: under instanceof Marker ? { spec: under.spec, secondary: secondary! } : undefined, record }
     }
   }
 
@@ -197,8 +174,7 @@ export class MemoryCacheStore implements CacheStore {
     if (this.#closed) return
     this.#closed = true
     this.#beforeClose?.(this)
-    this.#lru = this.#emptyList()
-    this.#entries = 0
+    this.#held = this.#empty()
   }
 
   /** Whether nothing that concerns the record was invalidated since that position, which must be one of this store's. */
@@ -212,37 +188,50 @@ export class MemoryCacheStore implements CacheStore {
   }
 
   /** The record if it may be given out; drops it otherwise. */
-  #usable(place: Place, holder: Holder): CacheRecord | undefined {
-    const record = holder.checked === this.#tags.position ? holder.record : this.#current(holder)
-    if (record !== undefined && this.#clock.now() < record.deleteAt) return record
-    this.#lru.delete(place)
+  #usable(held: HeldRecord): CacheRecord | undefined {
+    const record = held.checked === this.#tags.position ? held : this.#current(held)
+    if (record !== undefined && this.#clock.now() < record.deleteAt) {
+      this.#held.used(record)
+      return record
+    }
+    this.#held.remove(record ?? held)
     return undefined
   }
 
   /** The record with every invalidation so far applied; `undefined` once it is purged. */
-  #current(holder: Holder): CacheRecord | undefined {
-    if (holder.checked === this.#tags.position) return holder.record
-    const tags = recordTags(holder.record)
-    if (this.#tags.purgedSince(tags, holder.checked)) return undefined
-    const expiredMs = this.#tags.expiredSince(tags, holder.checked)
-    if (expiredMs !== undefined) holder.record = expireRecord(holder.record, expiredMs)
-    holder.checked = this.#tags.position
-    return holder.record
+  #current(held: HeldRecord): HeldRecord | undefined {
+    const { position } = this.#tags
+    if (held.checked === position) return held
+    const tags = recordTags(held)
+    if (this.#tags.purgedSince(tags, held.checked)) return undefined
+    const expiredMs = this.#tags.expiredSince(tags, held.checked)
+    const expired = expiredMs === undefined ? held : expireRecord(held, expiredMs)
+    const record = expired === held ? held : this.#compact.record(expired, held.under, held.secondary)
+    record.checked = position
+    if (record !== held) this.#held.exchange(held, record)
+    return record
   }
 
-  #setPlain(key: string, holder: Holder): SetOutcome {
-    const size = recordBytes(holder.record) + textBytes(key)
-    if (size > this.#maxEntryBytes) return 'refused'
-    this.#put(ownText(key), holder, size)
+  /** Whether nobody can be given it any more. */
+  #isOver(held: HeldRecord): boolean {
+    if (this.#clock.now() >= held.deleteAt) return true
+    return held.checked !== this.#tags.position && this.#tags.purgedSince(recordTags(held), held.checked)
+  }
+
+  #setPlain(key: string, record: CacheRecord): SetOutcome {
+    const held = this.#compact.record(record, ownText(key))
+    if (held.size > this.#maxEntryBytes) return 'refused'
+    this.#put(held)
     return 'stored'
   }
 
   /** Whether the key has no room for this variant: what nobody wants any more makes some. */
   #isFull(marker: Marker, secondary: string, most = this.#maxVariants): boolean {
-    if (marker.variants.size < most || marker.variants.has(secondary)) return false
-    for (const place of [...marker.variants.values()]) {
-      const holder = this.#lru.peek(place)
-      if (holder?.kind === 'holder' && this.#usable(place, holder) === undefined) return false
+    if (marker.count < most || marker.get(secondary) !== undefined) return false
+    for (const record of [...marker.all()]) {
+      if (!this.#isOver(record)) continue
+      this.#held.remove(record)
+      return false
     }
     return true
   }
@@ -250,84 +239,48 @@ export class MemoryCacheStore implements CacheStore {
   #setVariant(
     key: string,
     spec: VariantSpec,
-    { secondary, holder }: { secondary: string; holder: Holder },
+    { secondary, record }: { readonly secondary: string; readonly record: CacheRecord },
   ): SetOutcome {
-    const size = recordBytes(holder.record) + overheadPerVariant + textBytes(secondary)
     const markerSize = overheadPerMarker + specBytes(spec) + textBytes(key)
-    if (size + markerSize > this.#maxEntryBytes) return 'refused'
-    const marker = this.#marker(key, spec, markerSize)
-    const place = marker.variants.get(secondary) ?? { marker, secondary }
-    marker.variants.set(secondary, place)
-    this.#put(place, holder, size)
+    const found = this.#held.get(key)
+    const known = found instanceof Marker && found.spec === spec ? found : undefined
+    const marker = known ?? new Marker(ownText(key), this.#compact.spec(spec), markerSize)
+    const held = this.#compact.record(record, marker, secondary)
+    if (held.size + markerSize > this.#maxEntryBytes) return 'refused'
+    // Records stored under a narrower spec are named by it, and the requests they answered are gone: nothing could find
+    // them, so they are dropped.
+    if (known === undefined) this.delete(key)
+    this.#put(held)
     return 'stored'
   }
 
-  /**
-   * The marker of a key, made or widened to `spec`. Records stored under a narrower spec are named by it, and the
-   * requests they answered are gone: nothing could find them, so they are dropped.
-   */
-  #marker(key: string, spec: VariantSpec, size: number): Marker {
-    // Use, so that it outlives the least recently used of its variants.
-    const held = this.#lru.get(key)
-    if (held?.kind === 'marker' && held.spec === spec) return held
-    const marker: Marker = { kind: 'marker', key, spec, variants: new Map() }
-    this.#lru.set(key, marker, { size })
-    return marker
-  }
-
-  #put(place: Place, holder: Holder, size: number): void {
-    this.#entries++
-    this.#lru.set(place, holder, { size })
+  #put(held: HeldRecord): void {
+    held.checked = this.#tags.position
+    this.#held.put(held)
     this.#keepCap()
   }
 
   #keepCap(): void {
-    while (this.#lru.size > 0 && this.#lru.calculatedSize + this.#tags.bytes > this.#maxBytes) this.#lru.pop()
+    const evicted = this.#held.shrinkTo(this.#maxBytes - this.#tags.bytes)
+    if (evicted === undefined) return
+    this.#evictions += evicted.length
+    if (this.#onEvict) for (const record of evicted) this.#onEvict(record)
   }
 
-  #evicted(record: CacheRecord): void {
-    this.#evictions++
-    this.#onEvict?.(record)
-  }
-
-  #emptyList(): LRUCache<Place, Holder | Marker> {
-    return new LRUCache({
-      maxSize: this.#maxBytes,
-      disposeAfter: (gone, place, reason) => this.#gone(gone, place, reason === 'evict'),
-    })
-  }
-
-  /** After a record or a marker left the list, for whatever reason: what hangs on it is put right. */
-  #gone(gone: Holder | Marker, place: Place, evicted: boolean): void {
-    if (gone.kind === 'marker') {
-      for (const variant of [...gone.variants.values()]) {
-        const holder = this.#lru.peek(variant)
-        this.#lru.delete(variant)
-        if (evicted && holder?.kind === 'holder') this.#evicted(holder.record)
-      }
-      return
-    }
-    this.#entries--
-    if (evicted) this.#evicted(gone.record)
-    if (typeof place === 'string' || this.#lru.has(place)) return
-    const { marker, secondary } = place
-    marker.variants.delete(secondary)
-    if (marker.variants.size === 0 && this.#lru.peek(marker.key) === marker) this.#lru.delete(marker.key)
+  #empty(): Holdings {
+    this.#compact = new Compactor()
+    return new Holdings({ maxBytes: this.#maxBytes, isOver: (held) => this.#isOver(held), worth })
   }
 }
 
-/** The spec of a key after one more response: a name or coding once seen stays. `undefined` where nothing varies. */
-function joinSpecs(held: VariantSpec | undefined, added: VariantSpec): VariantSpec | undefined {
-  if (held === undefined) {
-    if (added.fields.length === 0 && added.codings.length === 0) return undefined
-    return { fields: [...new Set(added.fields)].sort(), codings: [...new Set(added.codings)] }
-  }
-  const isNew = (known: readonly string[]) => (name: string) => !known.includes(name)
-  const fields = added.fields.filter(isNew(held.fields))
-  const codings = added.codings.filter(isNew(held.codings))
-  if (fields.length === 0 && codings.length === 0) return held
-  return {
-    fields: [...new Set([...held.fields, ...fields])].sort(),
-    codings: [...new Set([...held.codings, ...codings])],
-  }
+/** What a fill may count at the most, and what each counts at the least: below that, its time says more of the machine. */
+const mostFillMs = 1_000
+const leastFillMs = 5
+
+/**
+ * What it is worth to have a record: the more the longer its handler took, the less the more room it takes. The root, for
+ * both say less than how often it is asked for.
+ */
+function worth({ fillMs, size }: HeldRecord): number {
+  return Math.sqrt((Math.min(fillMs, mostFillMs) + leastFillMs) / size)
 }

@@ -16,12 +16,12 @@ import type { Clock } from '../../base/clock.ts'
 import { SluiceError } from '../../base/errors.ts'
 import { decodeRecord, encodeRecord } from '../entry/frame.ts'
 import { shiftRecord } from '../entry/record-times.ts'
-import type { HeldRecord, MemoryCacheStore } from './memory-store.ts'
+import type { HeldPlace, MemoryCacheStore } from './memory-store.ts'
 
 /**
  * The warm start: what a store holds, in a file, from the end of one run to the beginning of the next.
  *
- *     0  magic, 8 bytes                              then, per record, the least recently used first:
+ *     0  magic, 8 bytes                              then, per record, what is to be kept longest first:
  *     8  version, uint32                                length of its place and of its frame, uint32 each
  *     12  when it was saved (calendar), float64          its place: [key, fields, codings, secondary key], JSON
  *                                                       its frame
@@ -79,19 +79,26 @@ export function loadSnapshot(
   if (content === undefined) return { loaded: 0, dropped: 0 }
   if (content.savedAt > clock.wall()) return { loaded: 0, dropped: content.held.length }
   const shiftMs = clock.now() - clock.wall()
+  const { evictions } = store.usage()
   let loaded = 0
   for (const { key, variant, record } of content.held) {
     const moved = shiftRecord(record, shiftMs)
     if (moved.storedAt > clock.now()) continue
     const { spec, secondary } = variant ?? { spec: { fields: [], codings: [] }, secondary: '' }
     if (store.set(key, { spec, select: () => secondary }, moved, store.position(key)) === 'stored') loaded++
+    // It is full, and what is still to come was asked for less often than what has to go for it.
+    const evicted = store.usage().evictions - evictions
+    if (evicted > 0) {
+      loaded -= evicted
+      break
+    }
   }
   return { loaded, dropped: content.held.length - loaded }
 }
 
 interface Content {
   readonly savedAt: number
-  readonly held: readonly HeldRecord[]
+  readonly held: readonly HeldPlace[]
 }
 
 function writeAll(file: number, store: MemoryCacheStore, clock: Clock): number {
@@ -168,7 +175,7 @@ function parse(bytes: Buffer): Content {
   const end = bytes.length - trailerBytes
   const damaged = new Error('it is damaged')
   if (end < headerBytes || bytes.readUInt32BE(end + 4) !== crc32(bytes.subarray(0, end + 4))) throw damaged
-  const held: HeldRecord[] = []
+  const held: HeldPlace[] = []
   for (let at = headerBytes; at < end; ) {
     if (end - at < 8) throw damaged
     const placeAt = at + 8
@@ -184,7 +191,7 @@ function parse(bytes: Buffer): Content {
   return { savedAt: bytes.readDoubleBE(12), held }
 }
 
-function readPlace(text: string): Pick<HeldRecord, 'key' | 'variant'> | undefined {
+function readPlace(text: string): Pick<HeldPlace, 'key' | 'variant'> | undefined {
   const place: unknown = JSON.parse(text)
   if (!Array.isArray(place)) return undefined
   const [key, fields, codings, secondary] = place as unknown[]

@@ -3,6 +3,7 @@ import { chain, type MaybePromise } from '../../base/maybe-promise.ts'
 import type { RequestView } from '../../exchange/request-view.ts'
 import type { CacheRecord } from '../entry/record.ts'
 import { userTag } from '../entry/record-tags.ts'
+import { recordWith } from '../entry/record-with.ts'
 import type { CacheStore, SetOutcome, Vacancy, Variant, VariantSelector, VariantSpec } from '../store/store.ts'
 import type { Difference } from './difference.ts'
 import { Trust, trustTag } from './trust.ts'
@@ -55,7 +56,7 @@ export class Witnesses {
   contradict(lookup: Witnessing, stored: CacheRecord, difference: Difference): MaybePromise<void> {
     const core = this.#core
     const { key, vacancy, routeName, view } = lookup
-    const kept: CacheRecord = { ...stored, witness: { ...stored.witness!, state: 'contradicted' } }
+    const kept = recordWith(stored, { witness: { ...stored.witness!, state: 'contradicted' } })
     const known = lookup.spec ?? plain.spec
     const variant: Variant = { spec: known, select: lookup.selector() }
     const ended = routeName === undefined ? undefined : this.#endTrust(routeName)

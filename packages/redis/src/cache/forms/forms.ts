@@ -4,6 +4,7 @@ import {
   decodeRecord,
   encodeRecord,
   isBetterForm,
+  recordWith,
   type StoredForm,
   type StoreOut,
   sameForm,
@@ -35,7 +36,7 @@ export interface FormsOptions {
  */
 export function frameWithin(maxBytes: number, record: CacheRecord): Buffer | undefined {
   for (let count = record.forms.length; count > 0; count--) {
-    const frame = encodeRecord({ ...record, forms: record.forms.slice(0, count) }, stampBytes)
+    const frame = encodeRecord(recordWith(record, { forms: record.forms.slice(0, count) }), stampBytes)
     if (frame.byteLength - stampBytes <= maxBytes) return frame
   }
   return undefined

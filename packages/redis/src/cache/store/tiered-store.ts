@@ -7,6 +7,7 @@ import {
   type InvalidateMode,
   type MaybePromise,
   type MemoryCacheStore,
+  recordWith,
   type SetOutcome,
   type StoredForm,
   type StoreOut,
@@ -171,7 +172,7 @@ export class TieredCacheStore implements CacheStore {
     if (held && specText(held) !== specText(variant.spec)) this.#memory.delete(key)
     // What has gone stale here may have been renewed by another process: from then on it is not for memory to answer.
     const deleteAt = Math.min(record.deleteAt, record.staleAt, this.#clock.now() + this.#maxTtlMs)
-    this.#memory.set(key, variant, { ...record, deleteAt }, before)
+    this.#memory.set(key, variant, recordWith(record, { deleteAt }), before)
   }
 }
 
