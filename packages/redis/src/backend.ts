@@ -15,7 +15,6 @@ import * as cacheScripts from './cache/store/scripts.ts'
 import { TieredCacheStore } from './cache/store/tiered-store.ts'
 import type { RedisClient, ScriptClient } from './connection/client.ts'
 import { Connection } from './connection/connection.ts'
-import { serverFacts } from './connection/facts.ts'
 import { Link } from './connection/link.ts'
 import { ready } from './connection/readiness.ts'
 import { type Script, tryOut } from './connection/script.ts'
@@ -23,6 +22,7 @@ import { checkTarget } from './connection/target.ts'
 import { RedisLimitStore } from './limit/store/redis-limit-store.ts'
 import { forget, LimitScripts } from './limit/store/scripts.ts'
 import { type RedisOptions, type ResolvedOptions, resolveOptions } from './options.ts'
+import { serverFacts } from './server-facts.ts'
 
 /**
  * Keeps everything in Redis or Valkey, where all processes of an application find it: a single node or a Cluster.

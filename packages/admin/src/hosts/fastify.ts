@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
-import type { Host } from '../door/host.ts'
 import { below } from '../door/request.ts'
+import type { Host } from './host.ts'
 
 /** What of Fastify the door touches: shapes, so that nobody needs Fastify's types who does not use it. */
 export interface FastifyRequestLike {

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
-import type { Host } from '../door/host.ts'
 import { below } from '../door/request.ts'
+import type { Host } from './host.ts'
 
 /** What of Koa's context the door touches: a shape, so that nobody needs Koa's types who does not use it. */
 export interface KoaContext {

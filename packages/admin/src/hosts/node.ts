@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Host } from '../door/host.ts'
 import { below } from '../door/request.ts'
+import type { Host } from './host.ts'
 
 /** For Express (`app.use('/ops', door)`) and node:http, which has no `next`: there, what is not below `path` is 404. */
 export type NodeDoor = (request: IncomingMessage, response: ServerResponse, next?: (error?: unknown) => void) => void

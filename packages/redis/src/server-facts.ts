@@ -1,6 +1,6 @@
 import type { Clock, ServerFacts } from '@sluice/core'
-import { withDeadline } from './deadline.ts'
-import type { Link } from './link.ts'
+import { withDeadline } from './connection/deadline.ts'
+import type { Link } from './connection/link.ts'
 
 /**
  * What a server tells of itself by `INFO`, which the least rights allow. Of a Cluster, the first of its nodes.

@@ -1,5 +1,5 @@
 import type { Reply } from '@sluice/core'
-import type { DoorRequest } from './request.ts'
+import type { DoorRequest } from '../door/request.ts'
 
 /** What a host hands requests to, and what it needs to know. */
 export interface Host {
