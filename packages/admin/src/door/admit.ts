@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { optionError, type Reply } from '@sluice/core'
 import { problem } from './answer.ts'
+import { fromElsewhere } from './cross-site.ts'
 import type { DoorRules } from './options.ts'
 import { type DoorRequest, header, hostOf } from './request.ts'
 
@@ -11,9 +12,20 @@ export interface Visitor {
 }
 
 /** Whether a request may come in: who it is, or the answer that it may not. */
-export async function admit(request: DoorRequest, { authorize }: DoorRules): Promise<Visitor | Reply> {
+export async function admit(
+  request: DoorRequest,
+  { authorize }: DoorRules,
+  failed: (error: unknown) => void,
+): Promise<Visitor | Reply> {
   if (!authorize) return isAtHome(request) ? { who: 'development' } : closed
-  const visitor = visitorFrom(await authorize(request.native))
+  let answer: unknown
+  try {
+    answer = await authorize(request.native)
+  } catch (error) {
+    // Many check a token by what throws where it is wrong; others fail because a database is gone. Neither opens.
+    failed(error)
+  }
+  const visitor = visitorFrom(answer)
   if (visitor) return visitor
   return header(request, 'authorization') === undefined ? unknown : refused
 }
@@ -60,6 +72,8 @@ function isAtHome(request: DoorRequest): boolean {
   const { raw } = request
   if (!isLoopback(raw.socket?.remoteAddress ?? '')) return false
   if (proxyFields.some((name) => raw.headers[name] !== undefined)) return false
+  // An application may let other origins read its answers.
+  if (fromElsewhere(request)) return false
   return /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/i.test(hostOf(request))
 }
 

@@ -49,7 +49,7 @@ export async function openDoor(parts: DoorParts, request: DoorRequest): Promise<
   const { rules, access, sluice, failed } = parts
   try {
     // Before anything of the request is looked at: who is not let in learns nothing, not even what is there.
-    const visitor = await admit(request, rules)
+    const visitor = await admit(request, rules, failed)
     if ('status' in visitor) return visitor
     // Only now: whoever tries to get in is limited like everybody.
     access.exempt({ native: request.raw, incoming: request.raw })
