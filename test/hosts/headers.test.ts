@@ -7,6 +7,7 @@ describeHosts('fields of earlier middleware', (host) => {
   test('are never stored, and applied afresh on each hit: CORS, request ids, cookies', async () => {
     let id = 0
     const app = await host.boot({
+      front: false,
       use: [
         (c) => {
           c.set('X-Request-Id', `r${++id}`)
@@ -90,6 +91,7 @@ describeHosts('fields of earlier middleware', (host) => {
   test('what the handler overrides is the handler’s, on the miss and on each hit', async () => {
     let n = 0
     const app = await host.boot({
+      front: false,
       use: [
         (c) => {
           c.set('X-By', `middleware ${++n}`)

@@ -16,22 +16,29 @@ function run(what: string): Promise<{ code: number | null; out: string; errors: 
 }
 
 describe('a background refresh that fails where nobody catches it', () => {
-  test('ends itself and nothing else, on every host, whichever way', async () => {
-    const { code, out, errors } = await run('hosts')
-    const lines = out
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line) as [string, string[]])
-    const all = lines.at(-1)![1]
-    expect(all.length).toBeGreaterThan(10)
-    expect(lines.map(([name]) => name)).toEqual([
-      ...['node:http', 'Express 4', 'Express 5', 'Koa 2', 'Koa 3', 'Fastify 5'],
-      'all',
-    ])
-    for (const [name, survived] of lines) expect([name, survived]).toEqual([name, all])
-    expect(code).toBe(0)
-    expect(errors).toContain('SLUICE_REFRESH_FAILED')
-  }, 60_000)
+  test.each([
+    ['application', 'hosts'],
+    ['front door', 'door'],
+  ])(
+    'ends itself and nothing else, on every host, whichever way, begun by the %s',
+    async (_, what) => {
+      const { code, out, errors } = await run(what)
+      const lines = out
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as [string, string[]])
+      const all = lines.at(-1)![1]
+      expect(all.length).toBeGreaterThan(10)
+      expect(lines.map(([name]) => name)).toEqual([
+        ...['node:http', 'Express 4', 'Express 5', 'Koa 2', 'Koa 3', 'Fastify 5'],
+        'all',
+      ])
+      for (const [name, survived] of lines) expect([name, survived]).toEqual([name, all])
+      expect(code).toBe(0)
+      expect(errors).toContain('SLUICE_REFRESH_FAILED')
+    },
+    60_000,
+  )
 
   test('what fails elsewhere meanwhile ends the process as ever', async () => {
     const { code, out, errors } = await run('stranger')

@@ -183,6 +183,7 @@ describeHosts('observed keys: by value', (host) => {
     let serial = 0
     const front: Step = (c) => c.set('X-Request-Id', String(++serial))
     const app = await host.boot({
+      front: false,
       use: [front],
       compress: { threshold: 1 },
       routes: [

@@ -14,6 +14,7 @@ import { describeHosts } from './harness/host.ts'
 describeHosts('stats()', (host) => {
   test('counts what happened, and answers a copy', async () => {
     const app = await host.boot({
+      front: false,
       sluice: { cache: { maxBytes: '100kb' } },
       routes: [
         {

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { RequestProperty, RequestView, SentHead } from '@sluice/core'
+import type { FrontNote, RequestProperty, RequestView, SentHead } from '@sluice/core'
 import { notesOn, parseQuery, splitTarget } from '@sluice/core'
 import { placeNoted } from './front/place.ts'
 import { sentHead } from './front/sent-head.ts'
@@ -112,7 +112,7 @@ export class NodeRequestView implements RequestView {
     return name === 'req' ? this.request : responseRoot('res', name, this.response)
   }
 
-  get frontPlace(): string | undefined {
+  get frontNote(): FrontNote | undefined {
     return placeNoted(this.request)
   }
 

@@ -112,7 +112,10 @@ export interface AppSpec extends Limits {
   readonly proxy?: boolean
   /** The address to listen on. Default `127.0.0.1`. */
   readonly listen?: string
-  /** Is served through `sluice.front(…)`; on Fastify the plugin's option. */
+  /**
+   * Is served through `sluice.front(…)`; on Fastify the plugin's option. `false`: also where suites are sent through a door it
+   * is not, for this test counts what comes to the application.
+   */
   readonly front?: boolean | FrontOptions
   /** `sluice.compress(…)` in front of everything. */
   readonly compress?: CompressOptions

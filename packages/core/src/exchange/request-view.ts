@@ -54,7 +54,7 @@ export interface RequestView {
   /** The refresh this request was made for by {@link RequestView.refresh}; `undefined` for a client's request. */
   readonly ticket: object | undefined
   /** What a front door in front of the application has noted on the request; `undefined` where there is none. */
-  readonly frontPlace?: string | undefined
+  readonly frontNote?: FrontNote | undefined
   /** `Vary`, as middleware in front has put it on the response so far. */
   readonly varySet?: string | undefined
   /** Tells the client's address of any raw request to the same application, as the framework would. Holds no request. */
@@ -73,6 +73,16 @@ export interface RequestView {
    * exchange; nothing is listened to before it is called. Absent where the host cannot tell.
    */
   onGone?(listener: () => void): () => void
+}
+
+/** What a front door knows of a request that takes the ordinary way. */
+export interface FrontNote {
+  /** What the raw request asks for. */
+  readonly place: string
+  /** The fields that the door has put on the answer, names and values. */
+  readonly fields: readonly string[]
+  /** What of the raw request is no longer as it was at the door: `method`, or the name of a field. */
+  changed(): string | undefined
 }
 
 /** The head of a response as it went out. */

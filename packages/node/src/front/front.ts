@@ -11,7 +11,7 @@ import {
 } from '@sluice/core'
 import { ticketOf } from '../refresh/refresh.ts'
 import { endingOf } from '../response/ending.ts'
-import { sendReply } from '../response/send-reply.ts'
+import { sendReply, setFields } from '../response/send-reply.ts'
 import { FrontView } from './front-view.ts'
 import { takesOneBuffer, writeOneBuffer } from './one-buffer.ts'
 import { notePlace, placeOf } from './place.ts'
@@ -88,7 +88,7 @@ export function frontListener({ access, handler, addressOf }: FrontOf, options: 
     const name = placeOf(request)
     const place = mayAnswer(request) ? door.place(name) : undefined
     const go = (): void => {
-      notePlace(request, name)
+      notePlace(request, name, added)
       setAll(response, added)
       handler(request, response as never)
     }
@@ -106,17 +106,29 @@ export function frontListener({ access, handler, addressOf }: FrontOf, options: 
   function send(view: FrontView, answer: FrontAnswer, added: readonly string[]): void {
     const { reply, exchanges, hit } = answer
     const { incoming: request, outgoing: response } = view
+    const isWatched = watchesEnd(response)
     if (exchanges.length > 0) {
       endingOf(response, (outcome) => {
         for (const exchange of exchanges) exchange.onClose(outcome)
       })
     }
     setAll(response, added)
-    if (inOnePiece && hit && takesOneBuffer(response, reply)) writeOneBuffer(response, reply, view.method === 'HEAD')
+    if (isWatched) {
+      setFields(response, reply.fields)
+      sendReply(response, { ...reply, fields: nothing }, view.method)
+    } else if (inOnePiece && hit && takesOneBuffer(response, reply))
+      writeOneBuffer(response, reply, view.method === 'HEAD')
     else sendReply(response, reply, view.method)
     access.told(view, answer, { request, response })
   }
 }
+
+/**
+ * Whether somebody in front of the door waits for the end of the response: loggers, and they ask for its fields then. Node forgets
+ * those that are written as a list. It has one listener itself.
+ */
+const watchesEnd = (response: ServerResponse): boolean =>
+  response.listenerCount('finish') > 1 || response.listenerCount('close') > 1
 
 function setAll(response: ServerResponse, fields: readonly string[]): void {
   for (let i = 0; i < fields.length; i += 2) response.setHeader(fields[i]!, fields[i + 1]!)

@@ -10,7 +10,8 @@ export function sentHead(response: ServerResponse): SentHead {
   const fields: string[] = []
   for (const line of (text ?? '').split('\r\n').slice(1)) {
     const at = line.indexOf(':')
-    if (at > 0) fields.push(line.slice(0, at), line.slice(at + 1).trim())
+    // Behind the one space that node writes it is the value, whatever bytes it ends with.
+    if (at > 0) fields.push(line.slice(0, at), line.slice(at + 2))
   }
   return { status, fields }
 }

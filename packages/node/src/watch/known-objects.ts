@@ -50,7 +50,9 @@ export function nodeRequest(root: string): KnownObject {
 const onResponses: readonly string[] = (
   'req app locals sluice _startAt _startTime __onFinished __statusCode flush charset responseTime cookie cookies allLogs err ' +
   // Node's servers put these on it, and promises ask for the last.
-  '_keepAliveTimeout _maxRequestsPerSocket maxRequestsOnConnectionReached _onPendingData _expect_continue stream then'
+  '_keepAliveTimeout _maxRequestsPerSocket maxRequestsOnConnectionReached _onPendingData _expect_continue stream then ' +
+  // And these `setHeader` asks for, from Node 24 on, where a client may have set them.
+  'httpValidation insecureHTTPParser'
 ).split(' ')
 
 /** A node response, whoever has it: `res` on Express, `ctx.res`, `reply.raw`. */

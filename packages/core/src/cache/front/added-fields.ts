@@ -46,9 +46,13 @@ export function addedTo(
   }
   const vary = namesIn(sent.get('vary'))
   if (vary.includes('*')) return changed('middleware in front of it says Vary: *')
+  const names = splitList(sent.get('vary') ?? '')
+  const spelt = splitList(stored.get('vary') ?? '')
+  // Middleware's spelling is what was sent, also of a name that the stored answer has.
+  const added = names.filter((name) => !spelt.includes(name))
+  if (added.length > 0) fields.push('Vary', added.join(', '))
   const known = namesIn(stored.get('vary'))
-  const more = splitList(sent.get('vary') ?? '').filter((name) => !known.includes(name.toLowerCase()))
-  if (more.length > 0) fields.push('Vary', more.join(', '))
+  const more = added.filter((name) => !known.includes(name.toLowerCase()))
   // What the stored answer itself depends on is told by its terms.
   const depends = new Set([...namesIn(before), ...more.map((name) => name.toLowerCase())])
   depends.delete('accept-encoding')

@@ -12,7 +12,7 @@ import type { CacheKey } from '../policy/key.ts'
 import type { CachePolicy } from '../policy/options.ts'
 import { addedTo } from './added-fields.ts'
 import { whyNot } from './eligible.ts'
-import { FrontRoute } from './front-route.ts'
+import { FrontRoute, type Sample } from './front-route.ts'
 
 /** How the framework saw a request to a place: what of its view does not show in the raw request. */
 export interface SeenAs {
@@ -27,7 +27,8 @@ export interface SeenAs {
 /** Something the application answers from its cache, by what the raw request says of it. */
 export interface Place {
   readonly cache: LookupCache
-  readonly key: CacheKey
+  /** By the values of the fields that the route's `varyBy` names: these stand in it. */
+  readonly keys: Map<string, CacheKey>
   readonly seenAs: SeenAs
   /** Our own stages in front of the cache, in their order. */
   readonly stages: readonly Stage[]
@@ -38,6 +39,7 @@ export interface Place {
 }
 
 interface AddedForm {
+  readonly sample: Sample
   readonly fields: readonly string[]
   /** The same without what is not the same on each answer, and how many names that was worked out with. */
   constant: readonly string[]
@@ -73,7 +75,7 @@ export interface FrontAsking extends RequestView {
 
 /** How many places are known at most; one takes some 400 bytes. */
 const mostPlaces = 100_000
-/** How many values of the fields in `vary` one place may have. */
+/** How many values of the fields in `vary`, or in `varyBy`, one place may have. */
 const mostForms = 20
 
 const ranKey = Symbol('sluice.front')
@@ -125,7 +127,7 @@ export class FrontDoor {
   noting(pipeline: Pipeline): Pipeline {
     const open = (view: RequestView): MaybePromise<Opening> => {
       const opening = pipeline.open(view)
-      if (anyOpen && view.frontPlace !== undefined) note(pipeline, view, opening)
+      if (anyOpen && view.frontNote !== undefined) note(pipeline, view, opening)
       return opening
     }
     return Object.create(pipeline, { open: { value: open, enumerable: true } }) as Pipeline
@@ -138,37 +140,35 @@ export class FrontDoor {
       this.#warnClosed()
       return
     }
-    const place = view.frontPlace
     const route = this.#routeOf(policy)
-    if (
-      this.#refusedAll ||
-      place === undefined ||
-      route.refused !== undefined ||
-      reply.status !== 200 ||
-      !view.whenSent
-    )
-      return
+    if (this.#refusedAll || route.refused !== undefined || reply.status !== 200 || !view.whenSent) return
+    const noted = view.frontNote
+    if (noted === undefined) return
     const ran = notesOn(view.native)?.[ranKey] as Ran | undefined
     const stages = ran?.stages ?? nothing
+    const { place } = noted
     const reason =
       whyNot(
         policy,
         stages.map(({ pipeline }) => pipeline),
-      ) ?? this.#whyNotKey(place, passing)
+      ) ??
+      whyNotRequest(noted.changed()) ??
+      this.#whyNotKey(place, passing)
     if (reason !== undefined) {
       this.#refuse(route, passing, reason)
       return
     }
     const vary = view.varySet
-    view.whenSent((head) =>
-      this.#learn({ place, route, passing, reply, stages, own: ran?.fields ?? new Set(), vary }, head),
-    )
+    const own = new Set(ran?.fields)
+    addNames(own, noted.fields)
+    view.whenSent((head) => this.#learn({ place, route, passing, reply, stages, own, vary }, head))
   }
 
   /** The key must be told by the raw request alone. */
   #whyNotKey(place: string, { view, key, policy }: Passing): string | undefined {
     const known = this.#places.get(place)
-    if (known && (known.cache.policy !== policy || known.key.key !== key.key)) {
+    const same = known && keyAt(known, view)
+    if (known && (known.cache.policy !== policy || (same && same.key !== key.key))) {
       this.#places.delete(place)
       return 'one URL is answered by several routes, or rewritten by middleware'
     }
@@ -208,17 +208,19 @@ export class FrontDoor {
     ) {
       const { scheme, authority, localPort, addressOf } = view
       const seenAs = { scheme, authority, localPort, addressOf, route: view.route }
-      known = { cache: { core: this.#core, policy, hitLine }, key, seenAs, stages, vary: added.vary, added: new Map() }
+      const cache = { core: this.#core, policy, hitLine }
+      known = { cache, keys: new Map(), seenAs, stages, vary: added.vary, added: new Map() }
       this.#places.set(place, known)
     } else if (added.vary.join() !== known.vary.join()) {
       known = { ...known, vary: [...new Set([...known.vary, ...added.vary])].sort(), added: new Map() }
       this.#places.set(place, known)
     }
+    if (known.keys.size < mostForms) known.keys.set(valuesUnder(policy.varyFields, view), key)
     const under = valuesUnder(known.vary, view)
-    const found = route.sample(`${known.vary.join()}\n${under}`, added.fields)
+    const { found, sample } = route.sample(`${known.vary.join()}\n${under}`, added.fields)
     if (found.length > 0) this.#report(passing, `leaves out ${found.join(', ')}, which are not the same on each answer`)
     if (known.added.size < mostForms) {
-      known.added.set(under, { fields: added.fields, constant: added.fields, varying: 0 })
+      known.added.set(under, { sample, fields: added.fields, constant: added.fields, varying: 0 })
     }
   }
 
@@ -232,9 +234,10 @@ export class FrontDoor {
     const route = this.#routes.get(place.cache.policy)
     if (!route || route.refused !== undefined || !route.isKnown) return undefined
     const form = place.added.get(valuesUnder(place.vary, view))
-    if (!form) return undefined
+    const key = keyAt(place, view)
+    if (!key || !form?.sample.isCompared) return undefined
     for (const { pipeline } of place.stages) if (pipeline.name === 'compress') void pipeline.open(view)
-    const found = answerAtOnce(place.cache, view, place.key)
+    const found = answerAtOnce(place.cache, view, key)
     if (!found) return undefined
     if (form.varying !== route.varying.size) {
       form.constant = route.constant(form.fields)
@@ -307,10 +310,21 @@ function note(pipeline: Pipeline, view: RequestView, opening: MaybePromise<Openi
   const ran = notes[ranKey] as Ran
   ran.stages.push({ pipeline, route: pipeline.name === 'limit' ? view.route : undefined })
   void chain(opening, (opened) => {
-    if (opened.kind !== 'proceed' || !opened.fields) return
-    for (let i = 0; i < opened.fields.length; i += 2) ran.fields.add(opened.fields[i]!.toLowerCase())
+    if (opened.kind === 'proceed' && opened.fields) addNames(ran.fields, opened.fields)
   })
 }
+
+function addNames(names: Set<string>, fields: readonly string[]): void {
+  for (let i = 0; i < fields.length; i += 2) names.add(fields[i]!.toLowerCase())
+}
+
+/** What of a request is told anew behind the door cannot be told at it. */
+const whyNotRequest = (changed: string | undefined): string | undefined =>
+  changed && `middleware in front of it changes the request's ${changed}`
+
+/** What a request to a place is stored under; `undefined` where no such request took the ordinary way. */
+const keyAt = ({ cache, keys }: Place, view: RequestView): CacheKey | undefined =>
+  keys.get(valuesUnder(cache.policy.varyFields, view))
 
 /** What the stages in front have come to so far. */
 interface Charged {
