@@ -65,7 +65,7 @@ export async function openDoor(parts: DoorParts, request: DoorRequest): Promise<
 }
 
 async function pass(passage: Passage, path: string): Promise<Reply> {
-  const { request, rules } = passage
+  const { request } = passage
   const method = request.raw.method ?? 'GET'
   if (method === 'PURGE') return change(passage, 'purge', purgeMethod)
   const way = ways.get(path)
@@ -76,7 +76,7 @@ async function pass(passage: Passage, path: string): Promise<Reply> {
   }
   if (way.action) return change(passage, way.action, way.go)
   if (request.target.length > 8_192) bad('The URL is too long.')
-  return rules && way.go(passage)
+  return way.go(passage)
 }
 
 async function change(passage: Passage, action: Action, go: Way['go']): Promise<Reply> {

@@ -32,8 +32,9 @@ export async function purgeMethod(passage: Passage): Promise<Reply> {
   const keys = headerKeys(request)
   if (keys) return carryOut(passage, keys)
   const url = request.target
-  const all = ['/', '*'].includes(url)
-  if (all) bad('Which URL? `PURGE <mount>/cities/7` for /cities/7; for keys a field `Surrogate-Key: cities city:7`.')
+  if (url === '/' || url === '*') {
+    bad('Which URL? `PURGE <mount>/cities/7` for /cities/7; for keys a field `Surrogate-Key: cities city:7`.')
+  }
   return carryOut(passage, { targets: [{ url }], what: [`url:${url}`], soft: softField(request) })
 }
 
