@@ -20,6 +20,8 @@ export async function start(name, args) {
   say('Building')
   await buildEsm([...workspacePackages('packages'), example])
   say(`Starting examples/${name}`)
+  // Whoever tries it out sees what is open in development alone.
+  process.env.NODE_ENV ||= 'development'
   const { code, interrupted } = await run(process.execPath, [join(dir, 'dist', 'main.js'), ...args])
   // Stopped by Ctrl-C before it listened for one is stopped all the same.
   return interrupted && code > 128 ? 0 : code

@@ -58,7 +58,7 @@ describe.each(['express', 'koa', 'fastify'])('cities-api on %s', (framework) => 
   let base: string
 
   beforeAll(async () => {
-    program = run(framework)
+    program = run(framework, { NODE_ENV: 'development' })
     base = (await program.said(/listens on (\S+)\n[\s\S]*Ctrl-C/))[1]!
   })
 
@@ -368,6 +368,15 @@ describe.each(['express', 'koa', 'fastify'])('cities-api on %s', (framework) => 
     const { body } = await get('/')
     expect(Object.keys(body.routes)).toContain('PATCH /cities/:id')
     expect(body.cache.hits).toBeGreaterThan(0)
+  })
+
+  test('operators purge at /ops, in development and on this machine', async () => {
+    await get('/cities?q=oxford')
+    expect((await get('/cities?q=oxford')).cacheStatus).toMatch(/^Sluice; hit/)
+    const purged = await ask(`${base}/ops/cities`, { method: 'PURGE' })
+    expect(purged).toMatchObject({ status: 200, body: { mode: 'purge', what: ['url:/cities'] } })
+    expect((await get('/cities?q=oxford')).cacheStatus).toMatch(/fwd=uri-miss/)
+    expect((await get('/ops/stats', { 'x-forwarded-for': '127.0.0.1' })).status).toBe(403)
   })
 
   test('SIGTERM ends it with exit code 0, and nothing is said of errors', async () => {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline, Readable } from 'node:stream'
 import { inspect } from 'node:util'
+import { gunzipSync } from 'node:zlib'
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals'
 import { createSluice } from '@sluice/express'
 import express5, { type Express, type RequestHandler } from 'express'
@@ -82,6 +83,34 @@ describe.each([
         }
       }
     }
+    sluice.close()
+  })
+
+  test('methods that an application has given all its responses stay in force', async () => {
+    const sluice = createSluice()
+    const app = express()
+    const inner = express()
+    const ended: string[] = []
+    const { end } = app.response
+    app.response.end = function (this: typeof app.response, ...args: unknown[]) {
+      ended.push(this.req.path)
+      return end.apply(this, args as never)
+    } as never
+    app.use(sluice.compress({ threshold: 0 }), sluice.cache('5m'))
+    app.get('/outer', (_req, res) => void res.type('text').send('hello '.repeat(500)))
+    app.use(inner)
+    inner.get('/inner', (_req, res) => void res.type('text').send('hello '.repeat(500)))
+    const ask = await listen(app)
+    for (const path of ['/outer', '/inner']) {
+      for (const time of [1, 2, 3]) {
+        const answer = await ask.request(path, { headers: { 'accept-encoding': 'gzip' } })
+        // The first in an application mounted in another may be sent without being stored.
+        if (time === 3) expect([path, answer.cache]).toEqual([path, 'hit'])
+        expect([path, answer.header('content-encoding')]).toEqual([path, 'gzip'])
+        expect(gunzipSync(answer.body).toString()).toBe('hello '.repeat(500))
+      }
+    }
+    expect(new Set(ended)).toEqual(new Set(['/outer', '/inner']))
     sluice.close()
   })
 

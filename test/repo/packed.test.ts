@@ -120,10 +120,10 @@ describe('the tarballs, installed', () => {
     const cwd = join(consumers, 'esm')
     const { code, output } = await exec(
       process.execPath,
-      [join(cwd, 'node_modules/@sluice/node/dist/esm/cli.js'), '--help'],
+      [join(cwd, 'node_modules/@sluice/admin/dist/esm/cli.js'), '--help'],
       cwd,
     )
-    expect([code, output]).toEqual([0, expect.stringMatching(/^Usage: sluice warm <url>/)])
+    expect([code, output]).toEqual([0, expect.stringMatching(/^Usage: sluice <command>/)])
     expect(existsSync(join(cwd, 'node_modules/.bin/sluice'))).toBe(true)
   })
 

@@ -42,7 +42,7 @@ afterAll(async () => {
 
 function start(...args: string[]) {
   const hooks = join(ROOT, 'test/examples/support/run-typescript.mjs')
-  const cli = join(ROOT, 'packages/node/src/cli.ts')
+  const cli = join(ROOT, 'packages/admin/src/cli.ts')
   const child = spawn(process.execPath, ['--import', hooks, '--conditions=sluice-source', cli, ...args], { cwd: temp })
   let out = ''
   let error = ''

@@ -23,6 +23,9 @@ export interface Settings {
   readonly warm: boolean
   /** The password of `POST /login`. */
   readonly password: string
+  /** What opens the operators' door; without one it is open in development, on this machine. */
+  readonly operatorToken: string | undefined
+  readonly isDevelopment: boolean
 }
 
 /** What the command line and the environment ask for. @throws StartError where that makes no sense */
@@ -42,6 +45,8 @@ export function readSettings(args: readonly string[], env: NodeJS.ProcessEnv): S
     },
     warm: Boolean(env.WARM),
     password: env.PASSWORD || 'open sesame',
+    operatorToken: env.OPS_TOKEN || undefined,
+    isDevelopment: env.NODE_ENV === 'development',
   }
 }
 

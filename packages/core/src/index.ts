@@ -10,6 +10,7 @@ export { isSluiceError, optionError, SluiceError, type SluiceErrorCode } from '.
 export {
   type AnswerEvent,
   type AnswerResult,
+  type AuditEvent,
   type BackendOperation,
   Events,
   type Listener,
@@ -140,7 +141,7 @@ export { pageOf } from './page/pages.ts'
 export { paginateArray } from './page/paginate-array.ts'
 export type { ReplyAbout, ReplyInfo } from './page/reply-info.ts'
 export { ShedError, type ShedEvents, type ShedOptions, type ShedStats } from './shed/shedder.ts'
-export { type Backend, type BackendEnv, memory } from './sluice/backend.ts'
+export { type Backend, type BackendEnv, memory, type ServerFacts } from './sluice/backend.ts'
 export type { MakeBatch, MemoBatchOptions } from './sluice/batches.ts'
 export {
   Engine,
@@ -153,6 +154,7 @@ export type { InstanceEvents } from './sluice/instance-events.ts'
 export type { LogOptions } from './sluice/log/log.ts'
 export type { LogTarget } from './sluice/log/logger.ts'
 export type { AsyncFunction, Memos } from './sluice/memos.ts'
+export { type OperatorAccess, operatorAccess } from './sluice/operator-access.ts'
 export {
   createSurface,
   type FrontAccess,

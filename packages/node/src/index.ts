@@ -29,6 +29,7 @@ export {
   setFields,
 } from './response/send-reply.ts'
 export { reasonOf, setStatus, watchWritten } from './response/written-fields.ts'
+export { type CommandOutput, runCommand as warmCommand } from './warm/command.ts'
 export type { WarmCounts, WarmOptions, WarmProgress } from './warm/options.ts'
 export { type LineOutput, progressLine } from './warm/progress-line.ts'
 export type { WarmSource } from './warm/source.ts'

@@ -22,6 +22,7 @@ import { checkTarget } from './connection/target.ts'
 import { RedisLimitStore } from './limit/store/redis-limit-store.ts'
 import { forget, LimitScripts } from './limit/store/scripts.ts'
 import { type RedisOptions, type ResolvedOptions, resolveOptions } from './options.ts'
+import { serverFacts } from './server-facts.ts'
 
 /**
  * Keeps everything in Redis or Valkey, where all processes of an application find it: a single node or a Cluster.
@@ -69,6 +70,10 @@ export function redis(target: string | RedisClient, options: RedisOptions = {}):
       const write = (): Promise<unknown> =>
         Promise.all(lanes.all.map(({ probe }) => own.run({ script: tryOut, keys: [probe], args: [] })))
       await ready({ clock, link: own, scripts: allScripts(), write }, timeoutMs)
+    },
+    inspect(timeoutMs) {
+      const clock = systemClock()
+      return serverFacts(new Link(connection.client, { clock, waitMs: timeoutMs }), clock, timeoutMs)
     },
     close: () => connection.close(),
   }

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { AdminOptions } from '@sluice/admin'
 import type {
   CacheOptions,
   CompressOptions,
@@ -90,6 +91,15 @@ export interface Route extends Limits {
   readonly handler: Step
 }
 
+/** An operator's door at `/ops`, behind the application's limits; with `purge` also for the method, at any URL. */
+export interface Door {
+  // biome-ignore lint/suspicious/noExplicitAny: what `authorize` is given differs between frameworks.
+  readonly options?: AdminOptions<any>
+  readonly purge?: boolean
+  /** Behind what parses bodies; else in front of it. */
+  readonly behindParsers?: boolean
+}
+
 /** The limits of an application are for every request, and run before anything else. */
 export interface AppSpec extends Limits {
   readonly routes: readonly Route[]
@@ -111,6 +121,7 @@ export interface AppSpec extends Limits {
   readonly compress?: CompressOptions
   /** Speaks HTTP/2 through the compatibility API: `true` without TLS, `secure` with it. */
   readonly http2?: boolean | 'secure'
+  readonly door?: Door
 }
 
 /** What of an instance the tests use; every host's has it. */

@@ -1,3 +1,4 @@
+import { admin } from '@sluice/admin'
 import { createSluice } from '@sluice/express'
 import express5, {
   type ErrorRequestHandler,
@@ -31,7 +32,14 @@ async function boot(express: typeof express5, spec: AppSpec, clock: Parameters<H
   if (spec.proxy) app.set('trust proxy', true)
   if (spec.compress) app.use(sluice.compress(spec.compress))
   app.use(...limitsOf(sluice, spec))
-  app.use(express.json(), express.text({ type: 'text/*' }))
+  const parsers = [express.json(), express.text({ type: 'text/*' })]
+  if (spec.door?.behindParsers) app.use(...parsers)
+  if (spec.door) {
+    const door = admin(sluice, spec.door.options)
+    app.use('/ops', door)
+    if (spec.door.purge) app.use(door.purge)
+  }
+  if (!spec.door?.behindParsers) app.use(...parsers)
   for (const step of spec.use ?? []) app.use(asHandler(step))
   for (const route of spec.routes) {
     const chain: RequestHandler[] = [

@@ -1,5 +1,6 @@
 import type { Server } from 'node:http'
 import { Readable } from 'node:stream'
+import { admin } from '@sluice/admin'
 import sluice from '@sluice/fastify'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { AppSpec, Limits, Route, Step } from './app.ts'
@@ -24,6 +25,11 @@ export const fastifyHost: HostKind = {
     app.decorateRequest('user', null)
     app.decorateRequest('session', null as never)
     app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body))
+    if (spec.door) {
+      const door = admin(app.sluice, spec.door.options)
+      await app.register(door.fastify, { prefix: '/ops' })
+      if (spec.door.purge) await app.register(door.purge.fastify)
+    }
     for (const step of spec.use ?? []) app.addHook('onRequest', asHook(step))
     for (const route of spec.routes) addRoute(app, route)
     await app.ready()

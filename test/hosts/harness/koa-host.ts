@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import Router from '@koa/router'
+import { admin } from '@sluice/admin'
 import { createSluice } from '@sluice/koa'
 import Koa3, { type Context, type Middleware } from 'koa'
 import Koa2 from 'koa2'
@@ -30,7 +31,13 @@ async function boot(Koa: typeof Koa3, spec: AppSpec, clock: Parameters<HostKind[
   if (failed) app.use((ctx, next) => next().catch((error) => failed(context(ctx), error)))
   if (spec.compress) app.use(sluice.compress(spec.compress))
   for (const middleware of limitsOf(sluice, spec)) app.use(middleware)
-  app.use(parseBody)
+  if (spec.door?.behindParsers) app.use(parseBody)
+  if (spec.door) {
+    const door = admin(sluice, { ...spec.door.options, path: '/ops' })
+    app.use(door.koa)
+    if (spec.door.purge) app.use(door.purge.koa)
+  }
+  if (!spec.door?.behindParsers) app.use(parseBody)
   for (const step of spec.use ?? []) app.use(asMiddleware(step))
   const router = new Router({ methods: [...new Set(['HEAD', ...spec.routes.map((route) => route.method ?? 'GET')])] })
   for (const route of spec.routes) {

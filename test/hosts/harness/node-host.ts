@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { admin } from '@sluice/admin'
 import { createSluice, pageOf, type ResponseControl } from '@sluice/node'
 import type { AppSpec, Limits, Route, Step } from './app.ts'
 import type { Booted, HostKind } from './host.ts'
@@ -16,7 +17,9 @@ export const nodeHost: HostKind = {
   async boot(spec, clock): Promise<Booted> {
     const sluice = createSluice({ ...spec.sluice, clock })
     const limits = limitsOf(sluice, spec)
-    const unmatched = [...limits, ...(spec.use ?? []).map(asMiddleware)]
+    const door = spec.door && admin(sluice, { ...spec.door.options, path: '/ops' })
+    const doors = door ? [door, ...(spec.door?.purge ? [door.purge] : [])] : []
+    const unmatched = [...limits, ...doors, ...(spec.use ?? []).map(asMiddleware)]
     const routes = spec.routes.map((route) => ({
       route,
       pattern: compile(route.path),
@@ -34,7 +37,8 @@ export const nodeHost: HostKind = {
       return run(unmatched, req, res)
     }
     const parsed = (req: Req, res: Res): void => {
-      if (Number(req.headers['content-length'] ?? 0) === 0) {
+      const isFirst = door && !spec.door?.behindParsers && req.url!.startsWith('/ops')
+      if (isFirst || Number(req.headers['content-length'] ?? 0) === 0) {
         listener(req, res)
         return
       }

@@ -3,12 +3,13 @@ import { builtinModules } from 'node:module'
 import { dirname, join } from 'node:path'
 import type { SourceFile } from './imports.ts'
 
-/** What each package may import of the others: core → node → the frameworks, core → redis | prometheus. */
+/** What each package may import of the others: core → node → the frameworks, core → redis | prometheus; an operator's door stands beside. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   core: [],
   node: ['core'],
   redis: ['core'],
   prometheus: ['core'],
+  admin: ['core', 'node', 'redis'],
 }
 /** A package that is not named above is an adapter for a framework. */
 const ADAPTER = ['core', 'node']

@@ -186,6 +186,31 @@ fastify.register(sluicePlugin, { cache: { maxBytes: '64mb' } })
 fastify.get('/cities', { config: { sluice: { cache: '5m' } } }, async (_request, reply) => reply.sluice.tag('city:1'))
 `,
   },
+  '@sluice/admin': {
+    // Opens to the door of an instance from another copy of core, too: what it is given is an object of node's.
+    serve: `
+const sluice = sluices['@sluice/node'].createSluice()
+const cached = sluice.cache('5m', { tags: ['cities'] })
+const door = exported.admin(sluice, { authorize: () => 'me', path: '/ops' })
+const server = http.createServer((req, res) =>
+  door(req, res, () =>
+    cached(req, res, () => {
+      res.setHeader('Content-Type', 'application/json')
+      res.end(JSON.stringify(handle()))
+    }),
+  ),
+)
+return { sluice, server: server.listen(0, '127.0.0.1') }
+`,
+    typed: `
+import { admin, bearer } from '@sluice/admin'
+app.use('/ops', admin(sluice, { authorize: bearer('correct-horse-battery') }))
+koa.use(admin(createKoaSluice(), { authorize: (ctx: Koa.Context) => ctx.ip === '::1', path: '/ops' }).koa)
+fastify.register(admin(fastify.sluice, { authorize: () => 'ann' }).fastify, { prefix: '/ops' })
+// @ts-expect-error there is no such action
+admin(sluice, { actions: ['look'] })
+`,
+  },
 }
 
 /** Adapters still to be written: imported, and no more. The programs fail as soon as one of them can be used. */

@@ -1,3 +1,4 @@
+import { admin } from '@sluice/admin'
 import { createSluice } from '@sluice/express'
 import express, { type ErrorRequestHandler, type Request, type Response } from 'express'
 import type { Cities } from '../data/cities.ts'
@@ -9,6 +10,7 @@ import { limitsOf, shedding } from '../http/limits.ts'
 import { type Api, httpApi } from '../http/listen.ts'
 import { signIn } from '../http/login.ts'
 import { metricsOf } from '../http/metrics.ts'
+import { operatorsOf, operatorsPath } from '../http/operators.ts'
 import { cityFields, cityPages } from '../http/pages.ts'
 import { describeProblem, Problem, problemType } from '../http/problem.ts'
 import { routes } from '../http/routes.ts'
@@ -22,6 +24,10 @@ export function createExpressApi(cities: Cities, settings: Settings): Api {
   const app = express()
   app.disable('x-powered-by')
   app.set('trust proxy', behindProxy ? 'loopback' : false)
+
+  // In front of the limits: who is refused there can still be let in here.
+  const operators = operatorsOf(settings)
+  if (operators) app.use(operatorsPath, admin(sluice, operators))
 
   // In front of everything: what comes from memory has its compressed forms stored beside it.
   app.use(sluice.compress())

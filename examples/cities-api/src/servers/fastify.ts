@@ -1,3 +1,4 @@
+import { admin } from '@sluice/admin'
 import sluice, { type SluiceRoute } from '@sluice/fastify'
 import Fastify from 'fastify'
 import type { Cities } from '../data/cities.ts'
@@ -9,6 +10,7 @@ import { limitsOf, shedding } from '../http/limits.ts'
 import { type Api, portOf } from '../http/listen.ts'
 import { signIn } from '../http/login.ts'
 import { metricsOf } from '../http/metrics.ts'
+import { operatorsOf, operatorsPath } from '../http/operators.ts'
 import { cityFields, cityPages } from '../http/pages.ts'
 import { describeProblem, problemDocument, problemType } from '../http/problem.ts'
 import { routes } from '../http/routes.ts'
@@ -43,6 +45,9 @@ export async function createFastifyApi(cities: Cities, settings: Settings): Prom
     const problem = problemDocument(404, `There is nothing at ${request.method} ${request.url}.`)
     return reply.status(404).type(problemType).send(problem)
   })
+
+  const operators = operatorsOf(settings)
+  if (operators) await app.register(admin(app.sluice, operators).fastify, { prefix: operatorsPath })
 
   const totalOf = app.sluice.memo(cities.total, totals)
   app.get('/', () => ({ routes, cache: app.sluice.stats().cache, totals: totalOf.info() }))

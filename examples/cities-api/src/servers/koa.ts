@@ -1,5 +1,6 @@
 import { bodyParser } from '@koa/bodyparser'
 import Router from '@koa/router'
+import { admin } from '@sluice/admin'
 import { createSluice } from '@sluice/koa'
 import Koa, { type Context, type Next } from 'koa'
 import type { Cities } from '../data/cities.ts'
@@ -11,6 +12,7 @@ import { limitsOf, shedding } from '../http/limits.ts'
 import { type Api, httpApi } from '../http/listen.ts'
 import { signIn } from '../http/login.ts'
 import { metricsOf } from '../http/metrics.ts'
+import { operatorsOf, operatorsPath } from '../http/operators.ts'
 import { cityFields, cityPages } from '../http/pages.ts'
 import { describeProblem, Problem, problemType } from '../http/problem.ts'
 import { routes } from '../http/routes.ts'
@@ -94,6 +96,9 @@ export function createKoaApi(cities: Cities, settings: Settings): Api {
     ctx.body = signIn(ctx.request.body, password)
   })
 
+  // In front of the limits: who is refused there can still be let in here.
+  const operators = operatorsOf(settings)
+  if (operators) app.use(admin(sluice, { ...operators, path: operatorsPath }).koa)
   // In front of everything: what comes from memory has its compressed forms stored beside it.
   app.use(sluice.compress())
   // For every request, also for what is not there. In front of the cache: hits count.

@@ -61,6 +61,21 @@ export interface SluiceEvents {
   'front-refused': { readonly route: string | undefined; readonly reason: string }
   /** Tags, URLs or routes were invalidated. */
   invalidated: { readonly tags: readonly string[]; readonly mode: 'purge' | 'expire' }
+  /** Somebody changed something through an operator's door, or tried to. */
+  audit: AuditEvent
+}
+
+export interface AuditEvent {
+  /** The name that `authorize` answered; `undefined` where it answered only that he may. */
+  readonly who: string | undefined
+  readonly action: 'purge' | 'expire' | 'limits.reset' | 'bans.lift'
+  /** What it was done to, as it was given: `tag:cities`, `url:/cities/7`, `route:/cities/:id`, `everything`, `policy:search`, `key:192.0.2.1`. */
+  readonly what: readonly string[]
+  /** How much: tags, URLs and routes; keys of limits; bans. 0 where it failed. */
+  readonly count: number
+  readonly at: Date
+  /** What came of it where it failed: a purge of a shared store is tried again until it holds. */
+  readonly error?: unknown
 }
 
 /** What became of a request at a cache. Each has exactly one of these. */

@@ -1,6 +1,5 @@
 import { showTerm } from '../exchange/reads/term.ts'
-import type { RequestView } from '../exchange/request-view.ts'
-import type { Outcomes } from './outcomes.ts'
+import type { OutcomeName, Outcomes } from './outcomes.ts'
 import { explainReason, type Reason } from './reasons.ts'
 
 /** What became of the answers of a route, and why. */
@@ -16,9 +15,9 @@ export interface Explanation extends Partial<Reason> {
 }
 
 /** Explains the last answer of the route of a request. */
-export function explain(view: RequestView, outcomes: Outcomes): Explanation {
-  const route = `${view.method} ${view.route ?? view.path}`
+export function explain(view: OutcomeName, outcomes: Outcomes): Explanation {
   const last = outcomes.of(view)
+  const route = last?.route ?? `${view.method} ${view.route ?? view.path}`
   if (!last) return { route, stored: undefined, terms: [] }
   const terms = last.terms.map(showTerm)
   const { reason } = last

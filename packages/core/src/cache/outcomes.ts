@@ -5,11 +5,16 @@ import type { RequestView } from '../exchange/request-view.ts'
 /** What became of the last answer of a route. */
 export interface Outcome {
   readonly stored: boolean
+  /** Method and pattern of the route, or the path where none is known. */
+  readonly route: string
   /** Why it was not stored: the word of `Cache-Status`. */
   readonly reason?: string | undefined
   /** What it is told apart by. */
   readonly terms: readonly Term[]
 }
+
+/** What an outcome is found by. */
+export type OutcomeName = Pick<RequestView, 'method' | 'path' | 'route'>
 
 const rememberedRoutes = 1_000
 
@@ -18,14 +23,14 @@ export class Outcomes {
   readonly #last = new Recent<string, Outcome>(rememberedRoutes)
 
   stored(view: RequestView, terms: readonly Term[]): void {
-    this.#note(view, { stored: true, terms })
+    this.#note(view, { stored: true, route: nameOf(view), terms })
   }
 
   refused(view: RequestView, reason: string): void {
-    this.#note(view, { stored: false, reason, terms: [] })
+    this.#note(view, { stored: false, route: nameOf(view), reason, terms: [] })
   }
 
-  of(view: RequestView): Outcome | undefined {
+  of(view: OutcomeName): Outcome | undefined {
     return this.#last.get(nameOf(view)) ?? this.#last.get(pathOf(view))
   }
 
@@ -36,5 +41,5 @@ export class Outcomes {
 }
 
 /** Middleware in front of the router does not know the route yet: it asks by the path. */
-const nameOf = (view: RequestView): string => `${view.method} ${view.route ?? view.path}`
-const pathOf = (view: RequestView): string => `${view.method} ${view.path}`
+const nameOf = (view: OutcomeName): string => `${view.method} ${view.route ?? view.path}`
+const pathOf = (view: OutcomeName): string => `${view.method} ${view.path}`

@@ -5,7 +5,6 @@ import { checkOptions, rule } from '../base/options.ts'
 import type { Identity } from '../exchange/client/identity.ts'
 import type { Pipeline } from '../exchange/exchange.ts'
 import type { OwnReads } from '../exchange/reads/own-reads.ts'
-import type { RequestView } from '../exchange/request-view.ts'
 import { splitAuthority, splitTarget } from '../http/locate.ts'
 import { CacheCore } from './cache-core.ts'
 import { type ConditionOptions, conditionPipeline } from './condition.ts'
@@ -14,6 +13,7 @@ import { type Explanation, explain } from './explain.ts'
 import { FrontDoor } from './front/front-door.ts'
 import { badTarget, type InvalidationTarget, invalidatePipeline, type TagSource } from './invalidation.ts'
 import { CachePipeline } from './lookup/cache-pipeline.ts'
+import type { OutcomeName } from './outcomes.ts'
 import { type CacheOptions, type CacheSettings, resolveCachePolicy } from './policy/options.ts'
 import type { CacheCounters } from './stats.ts'
 import type { CacheStore, InvalidateMode, StoreUsage } from './store/store.ts'
@@ -91,7 +91,7 @@ export class ResponseCache {
     return { replicas, reached: replicas >= wanted }
   }
 
-  explain(view: RequestView): Explanation {
+  explain(view: OutcomeName): Explanation {
     return explain(view, this.#core.outcomes)
   }
 

@@ -20,8 +20,35 @@ export interface Backend {
    * does not. Default: there is nothing to wait for.
    */
   ready?(timeoutMs: number): MaybePromise<void>
+  /**
+   * What it can tell of its server to whoever looks after it, within that time. Default: there is no server.
+   *
+   * @throws SluiceError where it does not answer in time
+   */
+  inspect?(timeoutMs: number): Promise<ServerFacts>
   /** After the last request: gives up what it holds (connections, files). */
   close?(): MaybePromise<void>
+}
+
+/** What is known of a server that a backend keeps things on; of a Cluster, of one of its nodes. */
+export interface ServerFacts {
+  /** `Redis`, `Valkey`. */
+  readonly product: string
+  readonly version: string
+  /** `standalone`, `sentinel`, `cluster`. */
+  readonly mode: string
+  /** `master` or `replica`. */
+  readonly role: string
+  /** 0: as much as the machine has. */
+  readonly maxMemoryBytes: number
+  readonly usedMemoryBytes: number
+  readonly evictionPolicy: string
+  readonly evictedKeys: number
+  /** What of it outlives a restart: snapshots, the append-only file, both, neither. */
+  readonly persistence: readonly ('rdb' | 'aof')[]
+  /** Its clock less this machine's, as near as half a round trip. Milliseconds. */
+  readonly clockAheadMs: number
+  readonly roundTripMs: number
 }
 
 /** What an instance gives its backend. */

@@ -75,7 +75,9 @@ export class Engine {
   readonly deferred: Deferred
   readonly pages: Pages
   readonly log: Log
-  readonly #backend: Backend
+  readonly backend: Backend
+  /** Whether an application's secret was given. */
+  readonly hasSecret: boolean
   readonly #memoCounts = newMemoCounts()
   #countsAlone: boolean
   readonly #closing: (() => unknown)[] = []
@@ -99,7 +101,8 @@ export class Engine {
     this.clock = options.clock ?? systemClock()
     this.events = new Events()
     const backend = options.backend ?? memory()
-    this.#backend = backend
+    this.backend = backend
+    this.hasSecret = options.secret !== undefined
     const report = (error: SluiceError): void => this.events.emit('error', { error })
     const identity = new Identity(options.identity, report)
     const store = cacheStoreOf(backend, {
@@ -161,7 +164,7 @@ export class Engine {
     checkOptions<ReadyOptions>('ready', options, { timeout: rule.readableBy(durationMs, 'ready.timeout') })
     const timeoutMs = durationMs('ready.timeout', options.timeout ?? '10s')
     if (this.#closed) throw new SluiceError('ERR_SLUICE_CLOSED', 'Nothing gets ready after close().')
-    await this.#backend.ready?.(timeoutMs)
+    await this.backend.ready?.(timeoutMs)
   }
 
   /** Saves and frees what has to be saved and freed. A second call answers the first's promise. */

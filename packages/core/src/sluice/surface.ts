@@ -25,6 +25,7 @@ import type { InstanceEvents } from './instance-events.ts'
 import type { LogOptions } from './log/log.ts'
 import type { LogTarget } from './log/logger.ts'
 import type { Memos } from './memos.ts'
+import { giveAccess } from './operator-access.ts'
 import { cacheOptions, checkSources } from './surface-arguments.ts'
 
 /** What `createSluice` answers on frameworks with middleware. `Middleware` is the framework's own type. */
@@ -321,6 +322,7 @@ export function createSurface<Middleware>(
     on: (name, listener) => engine.events.on(name, listener),
     close: () => engine.close(),
   }
+  giveAccess(surface, engine)
   accesses.set(surface, {
     door: front,
     limit(policies) {

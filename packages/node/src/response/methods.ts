@@ -62,14 +62,22 @@ export function carryMethods(prototype: object): void {
   Object.setPrototypeOf(prototype, carrier)
 }
 
+/** Whether nothing on the way from a response to what its application carries stands in front of it. */
+function isCarried(response: object, name: Name): boolean {
+  for (let at: object | null = response; at; at = Object.getPrototypeOf(at) as object | null) {
+    if (Object.hasOwn(at, carried)) return true
+    if (Object.hasOwn(at, name)) return false
+  }
+  return false
+}
+
 /**
  * Puts something in the place of a response's own.
  *
  * @returns puts back what was there
  */
 export function place(response: object, name: Name, value: unknown): () => void {
-  const own = Object.getOwnPropertyDescriptor(response, name)
-  if (!own && carriesMethods(response)) {
+  if (isCarried(response, name)) {
     const notes = notesFor((response as ServerResponse).req)
     const accessor = accessorOf(notes, name)
     if (accessor) {
@@ -84,6 +92,7 @@ export function place(response: object, name: Name, value: unknown): () => void 
       placed[name] = before
     }
   }
+  const own = Object.getOwnPropertyDescriptor(response, name)
   ;(response as Members)[name] = value
   return () => {
     if (own) Object.defineProperty(response, name, own)
@@ -93,6 +102,6 @@ export function place(response: object, name: Name, value: unknown): () => void 
 
 /** The same with an accessor, which is for `end` alone. */
 export function placeEnd(response: ServerResponse, accessor: PropertyDescriptor & ThisType<ServerResponse>): void {
-  if (!Object.hasOwn(response, 'end') && carriesMethods(response)) notesFor(response.req)[endKey] = accessor
+  if (isCarried(response, 'end')) notesFor(response.req)[endKey] = accessor
   else Object.defineProperty(response, 'end', accessor)
 }

@@ -51,6 +51,13 @@ export const facts: Facts = {
     fields: { mode },
     secret: { tags },
   }),
+  audit: ({ who, action, what, count, error }) => ({
+    level: error === undefined ? 'info' : 'warn',
+    message:
+      error === undefined ? 'an operator changed something' : 'what an operator asked for has not been confirmed',
+    fields: { action },
+    secret: { who, what, count, error: error === undefined ? undefined : textOf(error) },
+  }),
   denied: ({ route, violated }) => ({
     level: 'warn',
     message: 'a request was refused by a limit',

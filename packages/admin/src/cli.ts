@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // npx sluice …
-import { runCommand } from './warm/command.ts'
+import { runCommand } from './command/command.ts'
 
 const stop = new AbortController()
 // Once: a second Ctrl-C ends it as it ends any program.

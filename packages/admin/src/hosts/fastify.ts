@@ -1,0 +1,62 @@
+import type { IncomingMessage } from 'node:http'
+import { below } from '../door/request.ts'
+import type { Host } from './host.ts'
+
+/** What of Fastify the door touches: shapes, so that nobody needs Fastify's types who does not use it. */
+export interface FastifyRequestLike {
+  readonly raw: IncomingMessage
+  readonly ip: string
+  readonly body: unknown
+}
+
+export interface FastifyReplyLike {
+  code(status: number): unknown
+  header(name: string, value: string): unknown
+  send(body: unknown): unknown
+}
+
+export interface FastifyLike {
+  readonly prefix: string
+  readonly supportedMethods: string[]
+  // biome-ignore lint/suspicious/noExplicitAny: Fastify's own signatures are generic.
+  addHttpMethod(method: string, options: any): any
+  removeAllContentTypeParsers(): unknown
+  // biome-ignore lint/suspicious/noExplicitAny: as above.
+  addContentTypeParser(type: string, parser: any): any
+  // biome-ignore lint/suspicious/noExplicitAny: as above.
+  route(options: any): any
+}
+
+/** For Fastify: `app.register(door.fastify, { prefix: '/ops' })`. */
+// biome-ignore lint/suspicious/noExplicitAny: what `register` takes is generic over servers, loggers and type providers.
+export type FastifyDoor = (app: any, options?: any) => Promise<void>
+
+/** @param only - the one method that is taken, at any URL */
+export function fastifyDoor({ answer }: Host, only?: string): FastifyDoor {
+  return async (app: FastifyLike) => {
+    if (!app.supportedMethods.includes('PURGE')) app.addHttpMethod('PURGE', { hasBody: true })
+    // In here bodies are read by the door itself, and no further than it allows.
+    app.removeAllContentTypeParsers()
+    app.addContentTypeParser(
+      '*',
+      (_request: unknown, _payload: unknown, done: (error: null, body: undefined) => void) => done(null, undefined),
+    )
+    const handler = async (request: FastifyRequestLike, reply: FastifyReplyLike): Promise<unknown> => {
+      const { raw, ip } = request
+      const target = below(only ? '' : app.prefix, raw.url ?? '/') ?? '/-'
+      const { status, fields, body } = await answer({
+        raw,
+        native: request,
+        target,
+        ip,
+        parsed: request.body ?? undefined,
+      })
+      reply.code(status)
+      for (let i = 0; i < fields.length; i += 2) reply.header(fields[i]!, fields[i + 1]!)
+      return reply.send(body)
+    }
+    const method = only ?? app.supportedMethods.filter((one) => one !== 'TRACE')
+    if (only === undefined && app.prefix !== '') app.route({ method, url: '', exposeHeadRoute: false, handler })
+    app.route({ method, url: '/*', exposeHeadRoute: false, handler })
+  }
+}

@@ -1,0 +1,10 @@
+import type { Reply } from '@sluice/core'
+import type { DoorRequest } from '../door/request.ts'
+
+/** What a host hands requests to, and what it needs to know. */
+export interface Host {
+  /** The mount, where the framework leaves it in the URL. */
+  readonly path: string
+  /** Never rejects. */
+  answer(request: DoorRequest): Promise<Reply>
+}
