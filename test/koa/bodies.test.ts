@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { expect, test } from '@jest/globals'
-import { createSluice } from '@sluice/koa'
+import { createSluice, type KoaSluice } from '@sluice/koa'
 import type { Context } from 'koa'
 import type { Answer } from '../hosts/harness/client.ts'
 import { describeKoa } from './harness.ts'
@@ -168,15 +168,24 @@ describeKoa('what Koa would send is what is sent', (boot, { web }) => {
     expect(cached.errors.map(String)).toEqual(bare.errors.map(String))
   })
 
-  test('an object that goes on unstored is written once', async () => {
-    let written = 0
-    const app = await boot((app) =>
-      app.use(createSluice().cache('1m', { storeIf: () => false })).use((ctx) => {
-        ctx.set('Cache-Control', 'no-store')
-        ctx.body = { toJSON: () => ++written }
-      }),
-    )
-    expect((await app.get('/')).text).toBe('1')
+  test.each([
+    ['the cache leaves', (sluice: KoaSluice) => sluice.cache('1m', { storeIf: () => false })],
+    ['a bypass leaves', (sluice: KoaSluice) => sluice.cache('1m', { unless: () => true })],
+  ])('an object that %s is written once, whoever listens', async (_, cache) => {
+    for (const listens of [false, true]) {
+      let written = 0
+      const sluice = createSluice()
+      const heard: unknown[] = []
+      if (listens) sluice.on('answer', ({ result }) => heard.push(result))
+      const app = await boot((app) =>
+        app.use(cache(sluice)).use((ctx) => {
+          ctx.set('Cache-Control', 'no-store')
+          ctx.body = { toJSON: () => ++written }
+        }),
+      )
+      expect((await app.get('/')).text).toBe('1')
+      expect(heard).toHaveLength(listens ? 1 : 0)
+    }
   })
 
   const text = 'x'.repeat(200_000)

@@ -76,6 +76,8 @@ export interface ResponseHead {
   readonly body: 'whole' | 'pieces'
   /** The length of a whole body in bytes; of one in pieces `undefined`. */
   readonly length: number | undefined
+  /** To know its length the body has to be written first, and again when it is sent: not to be asked for out of curiosity. */
+  readonly isLengthDear?: boolean | undefined
   /** The head goes out before the handler has written anything of its body: it may still read what shapes that. */
   readonly early?: boolean | undefined
 }

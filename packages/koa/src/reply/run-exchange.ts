@@ -101,6 +101,7 @@ function headOf(ctx: Context, body: KoaBody, { before, written }: Begun): Respon
     written,
     reason: reasonOf(ctx.res),
     body: body.kind,
+    isLengthDear: body.kind === 'whole' && !body.given,
     // Only where it is asked for: JSON is not written twice for a response that goes on as it is.
     get length() {
       return body.kind === 'whole' ? body.bytes().byteLength : undefined

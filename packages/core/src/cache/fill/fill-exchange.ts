@@ -26,6 +26,7 @@ import { type StatusParts, statusLine } from '../status-line.ts'
 import { Reads } from '../terms/reads.ts'
 import { ownFields, removedFields } from './handler-fields.ts'
 import { handlerRequest, validatorsOf, watchParameters } from './handler-request.ts'
+import { type KnownHead, lengthOf } from './known-head.ts'
 import { confirmRecord, type ResponseTerms, responseTerms, type Times } from './make-record.ts'
 import { isNotModified } from './not-modified.ts'
 import type { FillResult } from './single-flight.ts'
@@ -239,13 +240,13 @@ export class FillExchange implements Exchange {
   /** What the client is answered with is known. Told once. @param head - `undefined`: there was none */
   #answer(
     reason: string | undefined,
-    head: Pick<ResponseHead, 'status' | 'length'> | undefined,
+    head: KnownHead | undefined,
     bypassed = this.#lookup.status.fwd === 'bypass',
   ): void {
     if (this.#answered) return
     this.#answered = true
     const { core, view } = this.#lookup
-    const told = { reason, status: head?.status, bytes: head?.length }
+    const told = { reason, status: head?.status, bytes: head && lengthOf(head) }
     core.answered(view, bypassed ? 'bypass' : 'miss', told)
   }
 

@@ -1,6 +1,7 @@
 import type { BodyPlan, Exchange, ResponseControl, ResponseHead } from '../../exchange/exchange.ts'
 import type { RequestView } from '../../exchange/request-view.ts'
 import type { CacheCore } from '../cache-core.ts'
+import { type KnownHead, lengthOf } from './known-head.ts'
 
 /** For handlers whose response is not stored anyway: what they say of it is heard and has no effect. */
 export const idleControl: ResponseControl = Object.freeze({ ttl() {}, tag() {}, skip() {} })
@@ -26,11 +27,11 @@ export class BypassTeller {
   }
 
   /** @param head - `undefined`: there was none */
-  tell(head: Pick<ResponseHead, 'status' | 'length'> | undefined): void {
+  tell(head: KnownHead | undefined): void {
     if (this.#told) return
     this.#told = true
-    const { status, length: bytes } = head ?? { status: undefined, length: undefined }
-    this.#core.tellAnswer(this.#view, 'bypass', { reason: this.#reason, status, bytes })
+    const bytes = head && lengthOf(head)
+    this.#core.tellAnswer(this.#view, 'bypass', { reason: this.#reason, status: head?.status, bytes })
   }
 }
 
