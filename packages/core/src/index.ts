@@ -75,6 +75,7 @@ export type {
 export type { InvalidationOrder } from './exchange/invalidation-order.ts'
 export { joinControls } from './exchange/join-controls.ts'
 export { mergedFields, mergeLists } from './exchange/merge-fields.ts'
+export { eachRead } from './exchange/reads/each-read.ts'
 export { parseQuery } from './exchange/reads/query-params.ts'
 export type { Input, ReadObserver } from './exchange/reads/read-observer.ts'
 export { cookieTerm, inputTerm, keyOf, namesTerm, placeOf, segmentOf, type Term } from './exchange/reads/term.ts'

@@ -2,7 +2,7 @@ import { IncomingMessage, ServerResponse } from 'node:http'
 import { Http2ServerRequest } from 'node:http2'
 import { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
-import { eachRead } from './each-read.ts'
+import { eachRead } from '@sluice/core'
 import type { RequestWatch } from './request-watch.ts'
 import type { KnownObject } from './state.ts'
 

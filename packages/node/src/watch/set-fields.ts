@@ -1,4 +1,4 @@
-import { eachRead } from './each-read.ts'
+import { eachRead } from '@sluice/core'
 import type { RequestWatch } from './request-watch.ts'
 import { type SeenFields, stateOf } from './state.ts'
 

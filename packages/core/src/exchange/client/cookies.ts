@@ -1,3 +1,4 @@
+import { readHandler } from '../reads/each-read.ts'
 import type { RequestView } from '../request-view.ts'
 
 /** Cookie names (RFC 6265 §4.1.1). */
@@ -38,10 +39,11 @@ export function cookiesOf(view: RequestView): object {
 
 /** The same, noting which are looked at: `cookie.NAME`, and `cookie` where it may have been all of them. */
 export function watchedCookies(cookies: object, reads: Set<string>): object {
-  const note = (name: string | symbol): void => {
-    if (typeof name === 'string' && name !== 'toJSON') reads.add(`cookie.${name}`)
+  const note = (name: string): void => {
+    if (name !== 'toJSON') reads.add(`cookie.${name}`)
   }
   return new Proxy(cookies, {
+    ...readHandler(note, () => reads.add('cookie')),
     get(target, name) {
       const value = Reflect.get(target, name)
       // Koa's `cookies.get(name)`, and `cookies.hasOwnProperty(name)`: it is the argument that is read.
@@ -52,20 +54,8 @@ export function watchedCookies(cookies: object, reads: Set<string>): object {
           return value.apply(target, args)
         }
       }
-      note(name)
+      if (typeof name === 'string') note(name)
       return value
-    },
-    has(target, name) {
-      note(name)
-      return Reflect.has(target, name)
-    },
-    getOwnPropertyDescriptor(target, name) {
-      note(name)
-      return Reflect.getOwnPropertyDescriptor(target, name)
-    },
-    ownKeys(target) {
-      reads.add('cookie')
-      return Reflect.ownKeys(target)
     },
   })
 }

@@ -3,10 +3,15 @@
  * `structuredClone` takes a proxy.
  */
 export function eachRead<T extends object>(object: T, read: (name: string) => void, listed: () => void): T {
+  return new Proxy(object, readHandler<T>(read, listed))
+}
+
+/** What such a proxy does, for those whose values are read in a way of their own. */
+export function readHandler<T extends object>(read: (name: string) => void, listed: () => void) {
   const note = (name: string | symbol): void => {
     if (typeof name === 'string') read(name)
   }
-  return new Proxy(object, {
+  return {
     get(target, name, receiver) {
       note(name)
       return Reflect.get(target, name, receiver) as unknown
@@ -23,5 +28,5 @@ export function eachRead<T extends object>(object: T, read: (name: string) => vo
       listed()
       return Reflect.ownKeys(target)
     },
-  })
+  } satisfies ProxyHandler<T>
 }
