@@ -18,7 +18,7 @@ export { type CopyListener, copyBeside, firstPiece, nodeStream } from './respons
 export { type Ending, endingOf } from './response/ending.ts'
 export { type Begun, begin, intercept, writeQuietly } from './response/intercept.ts'
 export { isLive } from './response/live.ts'
-export { carriesMethods, carryMethods } from './response/methods.ts'
+export { carryMethods } from './response/methods.ts'
 export {
   applyTouched,
   keepPrivateBesideCookies,

@@ -13,9 +13,10 @@ import {
   type RequestView,
   type ResponseControl,
 } from '@sluice/core'
+import { isCarried } from './carrier.ts'
 import { decodeBody } from './decode-body.ts'
 import { intercept } from './response/intercept.ts'
-import { carriesMethods, place } from './response/methods.ts'
+import { place } from './response/methods.ts'
 import { sendReply } from './response/send-reply.ts'
 
 /** Middleware as Connect, Express and everything in their wake have it. */
@@ -146,7 +147,7 @@ function attach<Request extends IncomingMessage, Response extends ServerResponse
   host: MountHost<Request, Response>,
 ): void {
   const { request: change, control } = exchange
-  if (host.carry && !carriesMethods(response)) host.carry(request, response)
+  if (host.carry && !isCarried(response)) host.carry(request, response)
   if (control) {
     place(response, 'sluice', joinControls(controlOf(response), control))
     notesFor(request)[controlled] = true

@@ -1,7 +1,7 @@
 import { ServerResponse } from 'node:http'
 import { displayName, type Fields, mergedFields, mergeLists, type Reply } from '@sluice/core'
 import { fieldsSetOn } from '../watch/set-fields.ts'
-import { place } from './methods.ts'
+import { placeForNow } from './methods.ts'
 import { setStatus } from './written-fields.ts'
 
 /**
@@ -58,7 +58,7 @@ export function keepPrivateBesideCookies(response: ServerResponse): void {
   }
   for (const method of ['setHeader', 'appendHeader'] as const) {
     const original = response[method] as (...args: unknown[]) => ServerResponse
-    const putBack = place(response, method, (...args: unknown[]) => {
+    const putBack = placeForNow(response, method, (...args: unknown[]) => {
       if (String(args[0]).toLowerCase() === 'set-cookie') {
         putBack()
         make()

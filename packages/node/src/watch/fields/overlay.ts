@@ -2,10 +2,11 @@ import { IncomingMessage } from 'node:http'
 import { Http2ServerRequest } from 'node:http2'
 import { inspect } from 'node:util'
 import { type Notes, notesFor, notesOn, type RequestChange } from '@sluice/core'
+import { layBehind } from '../../carrier.ts'
 import type { RequestWatch } from '../request-watch.ts'
 import { stateOf } from '../state.ts'
 import { lists, watchList } from './lists.ts'
-import { carried, define, type Headers, takesBelow } from './on-request.ts'
+import { define, type Headers, takesBelow } from './on-request.ts'
 
 interface Layer {
   readonly fields: Headers
@@ -69,20 +70,18 @@ export function watchFieldsBelow(below: object, prototype: object): readonly str
     (made) => made === prototype || Object.prototype.isPrototypeOf.call(made, prototype),
   )
   if (!isRequests) return []
-  const names = ['headers', ...Object.keys(lists)]
-  for (const name of names) {
-    const { get, set } = name === 'headers' ? taking : lists[name as keyof typeof lists].accessor
+  const accessors = { headers: { key: layerKey, accessor: taking }, ...lists }
+  for (const [name, { key, accessor }] of Object.entries(accessors)) {
+    const { get, set } = accessor
     Object.defineProperty(below, name, {
       configurable: true,
       get(this: IncomingMessage) {
-        const noted =
-          name === 'headers' ? layerIn(notesOn(this)) : notesOn(this)?.[lists[name as keyof typeof lists].key]
-        return noted ? get!.call(this) : (Reflect.get(prototype, name, this) as unknown)
+        return notesOn(this)?.[key] ? get!.call(this) : (Reflect.get(prototype, name, this) as unknown)
       },
       ...(set && { set }),
     })
   }
-  return names
+  return Object.keys(accessors)
 }
 
 /**
@@ -92,9 +91,7 @@ export function watchFieldsBelow(below: object, prototype: object): readonly str
  */
 export function carryFields(prototype: object): void {
   const next = Object.getPrototypeOf(prototype) as object
-  const carrier = Object.create(next, { [carried]: { value: true } }) as object
-  watchFieldsBelow(carrier, next)
-  Object.setPrototypeOf(prototype, carrier)
+  watchFieldsBelow(layBehind(prototype), next)
 }
 
 /**
