@@ -1,8 +1,8 @@
-interface Node<K, V> {
+import { type Linked, Queue } from './queue.ts'
+
+interface Node<K, V> extends Linked<Node<K, V>> {
   readonly key: K
   value: V
-  older: Node<K, V> | undefined
-  newer: Node<K, V> | undefined
 }
 
 /**
@@ -12,9 +12,8 @@ interface Node<K, V> {
  */
 export class Recent<K, V> {
   readonly #nodes = new Map<K, Node<K, V>>()
+  #order = new Queue<Node<K, V>>()
   readonly #most: number
-  #oldest: Node<K, V> | undefined
-  #newest: Node<K, V> | undefined
 
   /** @param most at least 1 */
   constructor(most: number) {
@@ -40,43 +39,27 @@ export class Recent<K, V> {
       this.#use(known)
       return
     }
-    if (this.#nodes.size >= this.#most) this.delete(this.#oldest!.key)
-    const node = { key, value, older: undefined, newer: undefined }
+    if (this.#nodes.size >= this.#most) this.delete(this.#order.oldest!.key)
+    const node = { key, value, older: undefined, newer: undefined, size: 1 }
     this.#nodes.set(key, node)
-    this.#append(node)
+    this.#order.add(node)
   }
 
   delete(key: K): void {
     const node = this.#nodes.get(key)
     if (!node) return
     this.#nodes.delete(key)
-    this.#takeOut(node)
+    this.#order.remove(node)
   }
 
   clear(): void {
     this.#nodes.clear()
-    this.#oldest = undefined
-    this.#newest = undefined
+    this.#order = new Queue()
   }
 
   #use(node: Node<K, V>): void {
-    if (node === this.#newest) return
-    this.#takeOut(node)
-    this.#append(node)
-  }
-
-  #append(node: Node<K, V>): void {
-    node.older = this.#newest
-    node.newer = undefined
-    if (this.#newest) this.#newest.newer = node
-    else this.#oldest = node
-    this.#newest = node
-  }
-
-  #takeOut({ older, newer }: Node<K, V>): void {
-    if (older) older.newer = newer
-    else this.#oldest = newer
-    if (newer) newer.older = older
-    else this.#newest = older
+    if (node === this.#order.newest) return
+    this.#order.remove(node)
+    this.#order.add(node)
   }
 }

@@ -1,4 +1,4 @@
-import { type Linked, Queue } from './queue.ts'
+import { type Linked, Queue } from '../../../base/queue.ts'
 import { FrequencySketch, hashOf, most } from './sketch.ts'
 
 /** What the policy keeps in an entry. */
