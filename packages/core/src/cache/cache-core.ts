@@ -1,4 +1,5 @@
-import { type Clock, preciseTime } from '../base/clock.ts'
+import { watchBackend } from '../base/backend-watch.ts'
+import type { Clock } from '../base/clock.ts'
 import { isSluiceError, SluiceError } from '../base/errors.ts'
 import {
   type AnswerEvent,
@@ -97,17 +98,17 @@ export class CacheCore {
 
   /** Asks the store. `undefined`, and an event, where it fails: the request then goes to its handler. */
   ask<T>(what: StoreOperation, fn: () => MaybePromise<T>): MaybePromise<T | undefined> {
-    const since = this.events.wants('backend') ? preciseTime(this.clock) : undefined
+    const told = watchBackend(this.events, this.clock, what)
     try {
       const result = fn()
       if (!isPromise(result)) return result
       return result.then(
         (value) => {
-          if (since !== undefined) this.#asked(what, since, true)
+          told?.(true)
           return value
         },
         (error) => {
-          if (since !== undefined) this.#asked(what, since, false)
+          told?.(false)
           return this.#storeFailed(what, error)
         },
       )
@@ -116,25 +117,21 @@ export class CacheCore {
     }
   }
 
-  #asked(operation: StoreOperation, since: number, ok: boolean): void {
-    this.events.emit('backend', { operation, ms: preciseTime(this.clock) - since, ok })
-  }
-
   #storeFailed(what: string, error: unknown): undefined {
     this.#report('ERR_SLUICE_STORE', `The cache store failed to ${what}`, error)
   }
 
   /** Asks for what the application must know the end of: the event, and the error too. */
   async demand<T>(what: StoreOperation, fn: () => MaybePromise<T>): Promise<T> {
-    const since = this.events.wants('backend') ? preciseTime(this.clock) : undefined
+    const told = watchBackend(this.events, this.clock, what)
     try {
       const result = fn()
       if (!isPromise(result)) return result
       const value = await result
-      if (since !== undefined) this.#asked(what, since, true)
+      told?.(true)
       return value
     } catch (error) {
-      if (since !== undefined) this.#asked(what, since, false)
+      told?.(false)
       throw this.#report('ERR_SLUICE_STORE', `The cache store failed to ${what}`, error)
     }
   }

@@ -1,4 +1,5 @@
-import { type Clock, preciseTime } from '../../base/clock.ts'
+import { watchBackend } from '../../base/backend-watch.ts'
+import type { Clock } from '../../base/clock.ts'
 import { afterWaiting } from '../../base/deadline.ts'
 import { SluiceError } from '../../base/errors.ts'
 import { chain, isPromise, type MaybePromise } from '../../base/maybe-promise.ts'
@@ -159,15 +160,11 @@ class GuardedStore implements LimitStore {
       return answer
     }
     const { clock, deadlineMs, sink } = this.#options
-    const since = sink?.wants('backend') ? preciseTime(clock) : undefined
-    const tell = (ok: boolean): void => {
-      if (since === undefined) return
-      sink?.emit('backend', { operation: 'limit', ms: preciseTime(clock) - since, ok })
-    }
+    const told = watchBackend(sink, clock, 'limit')
     return new Promise<T>((resolve) => {
       let decided: { readonly value: T } | undefined
       const cancel = afterWaiting(clock, deadlineMs, () => {
-        tell(false)
+        told?.(false)
         decided = {
           value: failed(new SluiceError('ERR_SLUICE_STORE', `The limit store took longer than ${deadlineMs} ms.`)),
         }
@@ -177,14 +174,14 @@ class GuardedStore implements LimitStore {
         (value) => {
           if (decided) return tooLate?.(value, decided.value)
           cancel()
-          tell(true)
+          told?.(true)
           breaker.succeeded()
           resolve(value)
         },
         (error) => {
           if (decided) return
           cancel()
-          tell(false)
+          told?.(false)
           resolve(failed(error))
         },
       )
