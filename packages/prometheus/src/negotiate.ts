@@ -1,3 +1,5 @@
+import { splitList, splitParameters, unquote, weightOf } from '@sluice/core'
+
 /** What a scraper can be given. */
 export type Format = 'text' | 'openmetrics'
 
@@ -55,22 +57,13 @@ function precedence({ type, subtype, version }: Offer, range: Range): number {
 
 /** The media ranges of a field. What cannot be read is left out; parameters other than `version` and `q` say nothing here. */
 function parseAccept(accept: string): Range[] {
-  return split(accept, ',').flatMap((member) => {
-    const [range = '', ...parameters] = split(member, ';')
+  return splitList(accept).flatMap((member) => {
+    const [range = '', ...parameters] = splitParameters(member)
     const [type, subtype, ...more] = range.toLowerCase().split('/')
-    if (!type || !subtype || more.length > 0) return []
-    const value = (name: string): string | undefined => {
-      const found = parameters.find((one) => one.toLowerCase().startsWith(`${name}=`))
-      return found?.slice(name.length + 1).replace(/^"(.*)"$/s, '$1')
-    }
-    const q = value('q')
-    if (q !== undefined && !/^(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/.test(q)) return []
-    return [{ type, subtype, version: value('version'), q: q === undefined ? 1 : Number(q) }]
+    const q = Math.min(1, ...parameters.map(weightOf))
+    if (!type || !subtype || more.length > 0 || Number.isNaN(q)) return []
+    const version = parameters.find((one) => /^version=/i.test(one))?.slice('version='.length)
+    // One that cannot be read is another version.
+    return [{ type, subtype, version: version && (unquote(version) ?? version), q }]
   })
-}
-
-/** Splits at a sign that stands outside of quotes, and trims. */
-function split(text: string, sign: ',' | ';'): string[] {
-  const parts = text.match(sign === ',' ? /(?:[^,"]|"(?:[^"\\]|\\.)*"?)+/g : /(?:[^;"]|"(?:[^"\\]|\\.)*"?)+/g) ?? []
-  return parts.map((part) => part.trim())
 }

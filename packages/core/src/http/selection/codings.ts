@@ -1,5 +1,6 @@
 import Negotiator from 'negotiator'
-import { isToken, splitList, splitParameters, trimOws } from '../fields/lists.ts'
+import { isToken, splitList, splitParameters } from '../fields/lists.ts'
+import { weightOf } from './weight.ts'
 
 /**
  * The content coding to answer with (RFC 9110 §12.5.3), or `undefined` where none of them is acceptable.
@@ -81,12 +82,4 @@ function canonical(header: string): string {
   // Below the least weight there is (0.001), so that identity never ties with a coding the client asked for.
   if (!weights.has('identity') && !weights.has('*')) weights.set('identity', 0.0001)
   return Array.from(weights, ([coding, weight]) => `${coding};q=${weight}`).join(',')
-}
-
-/** RFC 9110 §12.4.2: 0 to 1, at most three digits behind the point. NaN for anything else; other parameters mean nothing. */
-function weightOf(parameter: string): number {
-  const equals = parameter.indexOf('=')
-  if (trimOws(parameter.slice(0, Math.max(equals, 0))).toLowerCase() !== 'q') return 1
-  const weight = trimOws(parameter.slice(equals + 1))
-  return /^(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)$/.test(weight) ? Number(weight) : Number.NaN
 }
