@@ -27,21 +27,26 @@ export const isCommand = (name: string): name is CommandName => Object.hasOwn(op
 /** What a command was given: options it does not have are absent. */
 export interface Given {
   readonly positionals: readonly string[]
-  readonly values: {
-    readonly [name in
-      | 'url'
-      | 'token'
-      | 'timeout'
-      | 'redis'
-      | 'namespace'
-      | 'lanes'
-      | 'method'
-      | 'interval'
-      | 'rate']?: string
-  } & { readonly [name in 'algorithm' | 'by' | 'subject']?: string } & {
-    readonly [name in 'tag' | 'route']?: readonly string[]
-  } & { readonly [name in 'json' | 'help' | 'all' | 'yes' | 'soft' | 'watch']?: boolean }
+  readonly values: { readonly [name in Text]?: string } & { readonly [name in Texts]?: readonly string[] } & {
+    readonly [name in Flag]?: boolean
+  }
 }
+
+type Text =
+  | 'url'
+  | 'token'
+  | 'timeout'
+  | 'redis'
+  | 'namespace'
+  | 'lanes'
+  | 'method'
+  | 'interval'
+  | 'rate'
+  | 'algorithm'
+  | 'by'
+  | 'subject'
+type Texts = 'tag' | 'route'
+type Flag = 'json' | 'help' | 'all' | 'yes' | 'soft' | 'watch'
 
 /** @throws Misused */
 export function readArguments(command: CommandName, args: readonly string[]): Given {

@@ -1,5 +1,6 @@
 import { type InvalidationTarget, suggest } from '@sluice/core'
 import { warmCommand } from '@sluice/node'
+import { targetsOf } from '../door/purge.ts'
 import { type CommandName, isCommand, Misused, readArguments } from './args.ts'
 import { backendOf, onRedis } from './direct.ts'
 import { diagnose, type Facts, findingsText, isHealthy } from './doctor.ts'
@@ -67,9 +68,8 @@ async function purgeCommand({ given, env, io, signal }: Task): Promise<number> {
   const body = all ? { all, confirm: 'everything', soft } : { tags, urls, routes, soft }
   const said: Said = values.redis
     ? await onRedis(given, {}, env, async ({ cache }) => {
-        const targets: InvalidationTarget[] = all
-          ? [{ all: true }]
-          : [...(tags.length ? [{ tags }] : []), ...urls.map((url) => ({ url })), ...routes.map((route) => ({ route }))]
+        const byRoute = routes.map((route) => ({ route }))
+        const targets: InvalidationTarget[] = all ? [{ all: true }] : targetsOf(tags, urls, byRoute)
         await Promise.all(targets.map((target) => cache.invalidate(target, soft ? 'expire' : 'purge')))
         return { status: 'ok', mode: soft ? 'expire' : 'purge', count: all ? 1 : named }
       })

@@ -1,4 +1,4 @@
-import type { AuditEvent, Ban, InvalidationTarget, Limiter, OperatorAccess, SluiceStats } from '@sluice/core'
+import type { AuditEvent, InvalidationTarget, Limiter, OperatorAccess, SluiceStats } from '@sluice/core'
 import type { DoorRules } from './options.ts'
 import type { DoorRequest } from './request.ts'
 
@@ -12,8 +12,6 @@ export interface Operated {
   bans: Limiter['bans']
   unban: Limiter['unban']
 }
-
-export type { Ban }
 
 /** A request that has come in, and what it may do. */
 export interface Passage {

@@ -68,11 +68,18 @@ function ordersIn(body: Readonly<Record<string, unknown>>): Orders {
   }
   if (body.confirm !== undefined) bad('`confirm` belongs to `all`.')
   return {
-    targets: [...(tags.length > 0 ? [{ tags }] : []), ...urls.map((url) => ({ url })), ...routes],
+    targets: targetsOf(tags, urls, routes),
     what: [...tags.map((tag) => `tag:${tag}`), ...urls.map((url) => `url:${url}`), ...routes.map(nameOfRoute)],
     soft,
   }
 }
+
+/** Tags together, which is one round trip; URLs and routes one by one. */
+export const targetsOf = (
+  tags: readonly string[],
+  urls: readonly string[],
+  routes: readonly Route[],
+): InvalidationTarget[] => [...(tags.length > 0 ? [{ tags }] : []), ...urls.map((url) => ({ url })), ...routes]
 
 /** The keys that a batch in the manner of Fastly (`Surrogate-Key`) or Varnish (`xkey`) names. */
 function headerKeys(request: DoorRequest): Orders | undefined {

@@ -18,18 +18,14 @@ export interface FastifyReplyLike {
 export interface FastifyLike {
   readonly prefix: string
   readonly supportedMethods: string[]
-  // biome-ignore lint/suspicious/noExplicitAny: Fastify's own signatures are generic.
-  addHttpMethod(method: string, options: any): any
+  addHttpMethod(method: string, options: object): unknown
   removeAllContentTypeParsers(): unknown
-  // biome-ignore lint/suspicious/noExplicitAny: as above.
-  addContentTypeParser(type: string, parser: any): any
-  // biome-ignore lint/suspicious/noExplicitAny: as above.
-  route(options: any): any
+  addContentTypeParser(type: string, parser: object): unknown
+  route(options: object): unknown
 }
 
 /** For Fastify: `app.register(door.fastify, { prefix: '/ops' })`. */
-// biome-ignore lint/suspicious/noExplicitAny: what `register` takes is generic over servers, loggers and type providers.
-export type FastifyDoor = (app: any, options?: any) => Promise<void>
+export type FastifyDoor = (app: FastifyLike) => Promise<void>
 
 /** @param only - the one method that is taken, at any URL */
 export function fastifyDoor({ answer }: Host, only?: string): FastifyDoor {

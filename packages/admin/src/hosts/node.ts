@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { sendReply } from '@sluice/node'
 import { below } from '../door/request.ts'
 import type { Host } from './host.ts'
 
@@ -19,11 +20,8 @@ export function nodeDoor({ path, answer }: Host, only?: string): NodeDoor {
       return
     }
     const ip = raw.ip ?? raw.socket?.remoteAddress
-    answer({ raw, native: raw, target, ip, parsed: raw.body }).then(({ status, fields, body }) => {
-      if (response.headersSent || response.destroyed) return
-      response.statusCode = status
-      for (let i = 0; i < fields.length; i += 2) response.setHeader(fields[i]!, fields[i + 1]!)
-      response.end(raw.method === 'HEAD' ? undefined : body)
+    answer({ raw, native: raw, target, ip, parsed: raw.body }).then((reply) => {
+      if (!response.headersSent && !response.destroyed) sendReply(response, reply, raw.method ?? 'GET')
     }, next)
   }
 }
