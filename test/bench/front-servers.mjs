@@ -4,23 +4,10 @@ import express from 'express'
 import Fastify from 'fastify'
 import Koa from 'koa'
 import { serve } from './lib/compare.mjs'
+import { body, hitHead, type } from './lib/ten-kilobytes.mjs'
 
-const body = Buffer.from(
-  JSON.stringify(
-    Array.from({ length: 130 }, (_, i) => ({ id: i, name: `City number ${i}`, population: i * 1000, country: 'NO' })),
-  ).padEnd(10_240),
-)
-const type = 'application/json; charset=utf-8'
-/** What a hit of ours sends. */
-const head = {
-  'Content-Type': type,
-  'Cache-Control': 'public, max-age=0, must-revalidate',
-  Vary: 'Accept-Encoding',
-  ETag: '"-44g_C5MPySMYMOb1lLzwTRy"',
-  Age: '1',
-  'Cache-Status': 'Sluice; hit; ttl=299',
-  'Content-Length': String(body.length),
-}
+/** What a hit of ours sends behind `compress`. */
+const head = { ...hitHead, Vary: 'Accept-Encoding' }
 const send = (_request, response) => {
   response.setHeader('Content-Type', type)
   response.end(body)

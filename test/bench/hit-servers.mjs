@@ -5,23 +5,9 @@ import express from 'express'
 import Fastify from 'fastify'
 import Koa from 'koa'
 import { serve } from './lib/compare.mjs'
+import { hitHead as bareHead, body, type } from './lib/ten-kilobytes.mjs'
 
 const require = createRequire(import.meta.url)
-const body = Buffer.from(
-  JSON.stringify(
-    Array.from({ length: 130 }, (_, i) => ({ id: i, name: `City number ${i}`, population: i * 1000, country: 'NO' })),
-  ).padEnd(10_240),
-)
-const type = 'application/json; charset=utf-8'
-/** What a hit of ours sends, so that the bare servers send as much. */
-const bareHead = {
-  'Content-Type': type,
-  'Cache-Control': 'public, max-age=0, must-revalidate',
-  ETag: '"-44g_C5MPySMYMOb1lLzwTRy"',
-  Age: '1',
-  'Cache-Status': 'Sluice; hit; ttl=299',
-  'Content-Length': String(body.length),
-}
 const nodeHandler = (_req, res) => {
   res.writeHead(200, bareHead)
   res.end(body)

@@ -4,21 +4,8 @@ import express from 'express'
 import Fastify from 'fastify'
 import Koa from 'koa'
 import { serve } from './lib/compare.mjs'
+import { body, hitHead as head, text, type } from './lib/ten-kilobytes.mjs'
 
-const text = JSON.stringify(
-  Array.from({ length: 130 }, (_, i) => ({ id: i, name: `City number ${i}`, population: i * 1000, country: 'NO' })),
-).padEnd(10_240)
-const body = Buffer.from(text)
-const type = 'application/json; charset=utf-8'
-/** What a hit of ours sends, so that the bare servers send as much. */
-const head = {
-  'Content-Type': type,
-  'Cache-Control': 'public, max-age=0, must-revalidate',
-  ETag: '"-44g_C5MPySMYMOb1lLzwTRy"',
-  Age: '1',
-  'Cache-Status': 'Sluice; hit; ttl=299',
-  'Content-Length': String(body.length),
-}
 const quota = { rate: '1000000000/min' }
 
 /** The stages of each kind, from the outside in, and what the handler reads. */

@@ -77,22 +77,23 @@ function recordFor(path, tags) {
   const now = clock.now()
   const until = now + 3_600_000
   return {
-    ...{
-      kind: 'record',
-      status: 200,
-      fields: ['Content-Type', 'application/json; charset=utf-8'],
-      dateMs: clock.wall(),
-    },
+    kind: 'record',
+    status: 200,
+    fields: ['Content-Type', 'application/json; charset=utf-8'],
     forms: [{ coding: 'identity', body: Buffer.allocUnsafeSlow(bodyBytes), etag: `"${path}-0123456789abcdef"` }],
-    ...{
-      storedAt: now,
-      initialAgeMs: 0,
-      staleAt: until,
-      whileRevalidateUntil: until,
-      ifErrorUntil: until,
-      deleteAt: until,
-    },
-    ...{ mustRevalidate: false, fillMs: 3, shared: true, ownTag: true, tags, target: { ...target, path } },
+    dateMs: clock.wall(),
+    storedAt: now,
+    initialAgeMs: 0,
+    staleAt: until,
+    whileRevalidateUntil: until,
+    ifErrorUntil: until,
+    deleteAt: until,
+    mustRevalidate: false,
+    fillMs: 3,
+    shared: true,
+    ownTag: true,
+    tags,
+    target: { ...target, path },
   }
 }
 function put(i, tags = [group(i)], variant = plain, key = `k:localhost:3000/cities/${i};`) {

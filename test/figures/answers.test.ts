@@ -133,15 +133,22 @@ describeHosts('figures of answers', (host) => {
     expectToAgree(read(), told)
   })
 
-  test('who waited for another is collapsed, and no miss', async () => {
+  /** One whose handler waits at a gate. */
+  const holding = async () => {
     const held = gate()
     const runs = counted(async (c) => {
       await held
       c.send('x')
     })
-    const { app, told, read } = await watched(host, {
-      routes: [{ path: '/slow', cache: { ttl: '1m' }, handler: runs }],
-    })
+    return {
+      held,
+      runs,
+      ...(await watched(host, { routes: [{ path: '/slow', cache: { ttl: '1m' }, handler: runs }] })),
+    }
+  }
+
+  test('who waited for another is collapsed, and no miss', async () => {
+    const { held, app, told, read } = await holding()
     const all = [1, 2, 3].map(() => app.get('/slow'))
     await app.arrived(3)
     held.open()
@@ -151,14 +158,7 @@ describeHosts('figures of answers', (host) => {
   })
 
   test('a client that left before there was a status is told of without one', async () => {
-    const held = gate()
-    const runs = counted(async (c) => {
-      await held
-      c.send('x')
-    })
-    const { app, told, read } = await watched(host, {
-      routes: [{ path: '/slow', cache: { ttl: '1m' }, handler: runs }],
-    })
+    const { held, runs, app, told, read } = await holding()
     const gone = app.get('/slow').catch(() => undefined)
     await until(() => runs.runs === 1)
     app.client.close()

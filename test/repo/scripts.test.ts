@@ -35,7 +35,7 @@ describe('the Node version', () => {
     },
   )
 
-  test.each(['test', 'start', 'build', 'types', 'test-node22', 'test-node24'])(
+  test.each(['test', 'start', 'build', 'types', 'test-node'])(
     'scripts/%s.mjs checks it before it imports more',
     (name) => {
       const text = readFileSync(join(ROOT, 'scripts', `${name}.mjs`), 'utf8')

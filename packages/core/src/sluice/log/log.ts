@@ -24,6 +24,7 @@ export interface LogOptions {
 }
 
 interface Written {
+  readonly event: string
   readonly fact: Fact
   /** How often it came since. */
   again: number
@@ -115,7 +116,7 @@ class Lines {
       this.#leftOut++
       return
     }
-    this.#written.set(key, { fact, again: 0 })
+    this.#written.set(key, { event, fact, again: 0 })
     this.#line(event, fact, this.#redact ? undefined : fact.secret)
   }
 
@@ -123,8 +124,8 @@ class Lines {
   flush(): void {
     this.#timer?.()
     this.#timer = undefined
-    for (const [key, { fact, again }] of this.#written) {
-      if (again > 0) this.#line(key.slice(0, key.indexOf(' ')), fact, { again })
+    for (const { event, fact, again } of this.#written.values()) {
+      if (again > 0) this.#line(event, fact, { again })
     }
     this.#written.clear()
     if (this.#leftOut > 0) {
