@@ -66,7 +66,7 @@ async function settle(ctx: Context, exchange: Exchange, body: KoaBody, begun: Be
   const { before } = begun
   // Nobody answered: what is in front of us may still do so (a page for 404), and is asked each time.
   if (body.kind === 'whole' && body.filler && !isAnswered(ctx)) exchange.control?.skip('unanswered')
-  const head = headOf(ctx, body, begun)
+  const head = new KoaHead(ctx, body, begun)
   const plan = exchange.onHead(head)
   // Of a buffer its owner may use again: what is stored, or is still to be worked on, must not change with it.
   const own = (): Buffer => (body.kind === 'whole' && body.given ? Buffer.from(body.bytes()) : bytesOf(body))
@@ -91,21 +91,32 @@ function bytesOf(body: KoaBody): Buffer {
   return body.kind === 'whole' ? body.bytes() : Buffer.alloc(0)
 }
 
-function headOf(ctx: Context, body: KoaBody, { before, written }: Begun): ResponseHead {
-  const headers = fieldsSetOn(ctx.res)
-  const fields = Fields.from(body.kind === 'whole' ? { ...headers, ...body.fields } : headers)
-  return {
-    status: ctx.status,
-    fields,
-    before,
-    written,
-    reason: reasonOf(ctx.res),
-    body: body.kind,
-    isLengthDear: body.kind === 'whole' && !body.given,
-    // Only where it is asked for: JSON is not written twice for a response that goes on as it is.
-    get length() {
-      return body.kind === 'whole' ? body.bytes().byteLength : undefined
-    },
+/** A class for its accessor: see `ResponseEnding` of @sluice/node. */
+class KoaHead implements ResponseHead {
+  status: number
+  readonly fields: Fields
+  readonly before: Fields
+  readonly written: ReadonlySet<string> | undefined
+  readonly reason: string | undefined
+  readonly body: 'whole' | 'pieces'
+  readonly isLengthDear: boolean
+  readonly #body: KoaBody
+
+  constructor(ctx: Context, body: KoaBody, { before, written }: Begun) {
+    const headers = fieldsSetOn(ctx.res)
+    this.status = ctx.status
+    this.fields = Fields.from(body.kind === 'whole' ? { ...headers, ...body.fields } : headers)
+    this.before = before
+    this.written = written
+    this.reason = reasonOf(ctx.res)
+    this.body = body.kind
+    this.isLengthDear = body.kind === 'whole' && !body.given
+    this.#body = body
+  }
+
+  /** Only where it is asked for: JSON is not written twice for a response that goes on as it is. */
+  get length(): number | undefined {
+    return this.#body.kind === 'whole' ? this.#body.bytes().byteLength : undefined
   }
 }
 

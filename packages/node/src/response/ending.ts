@@ -11,25 +11,43 @@ export interface Ending {
 
 /** Watches for the end of a response, which may have come already: a client goes away while a store is asked. */
 export function endingOf(response: ServerResponse, tell: (outcome: Outcome) => void): Ending {
-  let outcome: Outcome | undefined
-  let stopWaiting = (): void => {}
-  const close = (how: Outcome): void => {
-    if (outcome) return
-    outcome = how
-    stopWaiting()
-    tell(how)
+  return new ResponseEnding(response, tell)
+}
+
+/**
+ * A class for its accessor: one in a literal gives each object a shape of its own, which lies in old memory and holds the response and
+ * all around it until the next full collection.
+ */
+class ResponseEnding implements Ending {
+  readonly #response: ServerResponse
+  readonly #tell: (outcome: Outcome) => void
+  readonly #stopWaiting: (() => void) | undefined
+  #outcome: Outcome | undefined
+
+  constructor(response: ServerResponse, tell: (outcome: Outcome) => void) {
+    this.#response = response
+    this.#tell = tell
+    // Not `once`: only the first of them is heard anyway, and taking a listener away costs more than it does.
+    response.on('finish', () => this.close('sent'))
+    const gone = (): void => this.#gone()
+    response.on('close', gone)
+    if (isGone(response)) gone()
+    else this.#stopWaiting = whenConnectionEnds(response, gone)
   }
-  const gone = (): void => close(response.writableFinished ? 'sent' : 'aborted')
-  // Not `once`: only the first of them is heard anyway, and taking a listener away costs more than it does.
-  response.on('finish', () => close('sent'))
-  response.on('close', gone)
-  if (isGone(response)) gone()
-  else stopWaiting = whenConnectionEnds(response, gone)
-  return {
-    get outcome() {
-      return outcome
-    },
-    close,
+
+  get outcome(): Outcome | undefined {
+    return this.#outcome
+  }
+
+  close(outcome: Outcome): void {
+    if (this.#outcome) return
+    this.#outcome = outcome
+    this.#stopWaiting?.()
+    this.#tell(outcome)
+  }
+
+  #gone(): void {
+    this.close(this.#response.writableFinished ? 'sent' : 'aborted')
   }
 }
 
