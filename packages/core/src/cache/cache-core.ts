@@ -16,6 +16,7 @@ import type { RequestView } from '../exchange/request-view.ts'
 import type { CacheRecord } from './entry/record.ts'
 import { Fills } from './fill/single-flight.ts'
 import { Forms } from './forms/forms.ts'
+import { LookUpSamples } from './lookup/look-up-samples.ts'
 import { RenderedHeads } from './lookup/reply.ts'
 import { Outcomes } from './outcomes.ts'
 import type { CacheKey } from './policy/key.ts'
@@ -64,6 +65,8 @@ export class CacheCore {
   readonly witnesses = new Witnesses(this)
   readonly outcomes = new Outcomes()
   readonly reports: Reports
+  /** Which look-ups are measured, where anybody wants to know. */
+  readonly samples: LookUpSamples
   /** Wants to know of answers of routes with `front` that go the ordinary way. */
   front: FrontListener | undefined
 
@@ -74,6 +77,7 @@ export class CacheCore {
     this.fills = new Fills(clock)
     this.forms = new Forms(this)
     this.reports = new Reports(events)
+    this.samples = new LookUpSamples(clock, events)
   }
 
   /** Runs a function of the application's. `undefined`, and an event, where it throws. */

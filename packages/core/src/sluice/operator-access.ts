@@ -1,8 +1,9 @@
 import type { SluiceError } from '../base/errors.ts'
 import type { AuditEvent } from '../base/events.ts'
 import type { Explanation } from '../cache/explain.ts'
+import type { FindBase, FoundAnswers } from '../cache/find.ts'
 import type { RequestView } from '../exchange/request-view.ts'
-import type { ServerFacts } from './backend.ts'
+import type { Board, ServerFacts } from './backend.ts'
 import type { Engine } from './engine.ts'
 
 /** What an operator's door needs of an instance beside its members. */
@@ -18,6 +19,16 @@ export interface OperatorAccess {
   audit(event: Omit<AuditEvent, 'at'>): void
   /** What became of the last answer of that path, or of that route. */
   why(asked: { readonly method: string; readonly path: string; readonly route?: string | undefined }): Explanation
+  /** What is stored under a URL, as a request to that host would ask for it. */
+  find(url: string, base: FindBase): Promise<FoundAnswers>
+  /** What the memory of this process may hold of answers. Bytes. */
+  readonly maxBytes: number
+  /** Where processes tell each other how they are; `undefined` where the backend has no such place. */
+  readonly board: Board | undefined
+  /** Calls back when the instance is closed, or at once where it is. */
+  whenClosed(run: () => void): void
+  /** What the hash of a subject of a limit was made of, where it is still known. */
+  keyOf(policy: string, subject: string): string | undefined
   /** What the server of the backend tells; `undefined` where there is none. */
   inspect(timeoutMs: number): Promise<ServerFacts | undefined>
   /** Takes requests out of all limits: what such a request was charged so far is given back. */
@@ -40,7 +51,7 @@ export function giveAccess(surface: object, engine: Engine): void {
 }
 
 function accessTo(engine: Engine): OperatorAccess {
-  const { backend, cache, clock, events, hasSecret, limiter } = engine
+  const { backend, cache, clock, events, hasSecret, limiter, maxBytes } = engine
   const exempting = limiter.exempt()
   return {
     backend: backend.kind,
@@ -49,6 +60,11 @@ function accessTo(engine: Engine): OperatorAccess {
     report: (error) => events.emit('error', { error }),
     audit: (event) => events.emit('audit', { ...event, at: new Date(clock.wall()) }),
     why: ({ method, path, route }) => cache.explain({ method, path, route }),
+    find: (url, base) => cache.find(url, base),
+    maxBytes,
+    board: backend.board?.({ clock }),
+    whenClosed: (run) => engine.whenClosed(run),
+    keyOf: (policy, subject) => limiter.keyOf(policy, subject),
     inspect: async (timeoutMs) => backend.inspect?.(timeoutMs),
     exempt: (view) => void exempting.open(view as RequestView),
   }
