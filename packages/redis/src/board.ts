@@ -45,8 +45,6 @@ return { watched(ms), tostring(ms) }
 `,
 )
 
-const look = script(common, `local ms = now()\nreturn { watched(ms), tostring(ms) }`)
-
 /** Answers name, text and age of each, one behind the other. */
 const read = script(
   common,
@@ -86,10 +84,6 @@ export class RedisBoard implements Board {
 
   async post(name: string, note: string, ttlMs: number): ReturnType<Board['post']> {
     return seen(await this.#run(post, [name, note, Math.round(ttlMs)]))
-  }
-
-  async look(): ReturnType<Board['look']> {
-    return seen(await this.#run(look, []))
   }
 
   async read(): ReturnType<Board['read']> {

@@ -45,8 +45,6 @@ export interface Board {
    * @throws SluiceError where it cannot be reached
    */
   post(name: string, note: string, ttlMs: number): Promise<{ readonly watched: boolean; readonly now: number }>
-  /** The time of the board, and whether anybody has read it lately. Puts up nothing. */
-  look(): Promise<{ readonly watched: boolean; readonly now: number }>
   /** All notes that are up, and their ages in milliseconds. Counts as reading. */
   read(): Promise<ReadonlyMap<string, { readonly note: string; readonly ageMs: number }>>
   /** Takes a note down. */

@@ -170,7 +170,7 @@ export class Engine {
     await this.backend.ready?.(timeoutMs)
   }
 
-  /** Calls back when this is closed, before anything of it is; at once where it is closed. */
+  /** Calls back when this is closed, before anything of it is, and waits for what that answers; at once where it is closed. */
   whenClosed(run: () => unknown): void {
     if (this.#closed) run()
     else this.#closing.unshift(run)

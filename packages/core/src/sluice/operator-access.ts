@@ -5,12 +5,15 @@ import type { FindBase, FoundAnswers } from '../cache/find.ts'
 import type { RequestView } from '../exchange/request-view.ts'
 import type { Board, ServerFacts } from './backend.ts'
 import type { Engine } from './engine.ts'
+import { version } from './version.ts'
 
 /** What an operator's door needs of an instance beside its members. */
 export interface OperatorAccess {
   /** `memory`, `redis`. */
   readonly backend: string
   readonly hasSecret: boolean
+  /** Of Sluice. */
+  readonly version: string
   /** The time of the instance's clock. Milliseconds since 1970. */
   now(): number
   /** For trouble that must not break anything. */
@@ -25,8 +28,8 @@ export interface OperatorAccess {
   readonly maxBytes: number
   /** Where processes tell each other how they are; `undefined` where the backend has no such place. */
   readonly board: Board | undefined
-  /** Calls back when the instance is closed, or at once where it is. */
-  whenClosed(run: () => void): void
+  /** Calls back when the instance is closed, and waits for what that answers; at once where it is closed. */
+  whenClosed(run: () => unknown): void
   /** What the hash of a subject of a limit was made of, where it is still known. */
   keyOf(policy: string, subject: string): string | undefined
   /** What the server of the backend tells; `undefined` where there is none. */
@@ -56,6 +59,7 @@ function accessTo(engine: Engine): OperatorAccess {
   return {
     backend: backend.kind,
     hasSecret,
+    version,
     now: () => clock.wall(),
     report: (error) => events.emit('error', { error }),
     audit: (event) => events.emit('audit', { ...event, at: new Date(clock.wall()) }),
