@@ -80,7 +80,7 @@ export interface SluiceEvents {
   }
   /** A route with `front` is not answered in front of the application, or something is left out there: why. Once for each. */
   'front-refused': { readonly route: string | undefined; readonly reason: string }
-  /** Tags, URLs or routes were invalidated. */
+  /** Tags, URLs or routes were invalidated: the application's own tags by their names, `everything`, and what stands for URLs and routes. */
   invalidated: { readonly tags: readonly string[]; readonly mode: 'purge' | 'expire' }
   /** Somebody changed something through an operator's door, or tried to. */
   audit: AuditEvent

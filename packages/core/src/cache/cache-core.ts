@@ -14,6 +14,7 @@ import type { Reply } from '../exchange/exchange.ts'
 import { OwnReads } from '../exchange/reads/own-reads.ts'
 import type { RequestView } from '../exchange/request-view.ts'
 import type { CacheRecord } from './entry/record.ts'
+import { shownTag } from './entry/record-tags.ts'
 import { Fills } from './fill/single-flight.ts'
 import { Forms } from './forms/forms.ts'
 import { LookUpSamples } from './lookup/look-up-samples.ts'
@@ -151,7 +152,8 @@ export class CacheCore {
 
   /** Tells the listeners what is invalidated. */
   announce(tags: readonly string[], mode: InvalidateMode): void {
-    if (tags.length > 0 && this.events.wants('invalidated')) this.events.emit('invalidated', { tags, mode })
+    if (tags.length === 0 || !this.events.wants('invalidated')) return
+    this.events.emit('invalidated', { tags: tags.map(shownTag), mode })
   }
 
   /** Counts what a request is answered with, and tells of it. A refresh in the background is nobody's answer. */

@@ -1,3 +1,4 @@
+import type { Clock } from '../base/clock.ts'
 import type { SluiceError } from '../base/errors.ts'
 import type { AuditEvent } from '../base/events.ts'
 import type { Explanation } from '../cache/explain.ts'
@@ -16,6 +17,8 @@ export interface OperatorAccess {
   readonly version: string
   /** The time of the instance's clock. Milliseconds since 1970. */
   now(): number
+  /** Calls back after so long by that clock. The timer keeps no process alive. */
+  after: Clock['after']
   /** For trouble that must not break anything. */
   report(error: SluiceError): void
   /** Tells the listeners of what was done. */
@@ -61,6 +64,7 @@ function accessTo(engine: Engine): OperatorAccess {
     hasSecret,
     version,
     now: () => clock.wall(),
+    after: (ms, run) => clock.after(ms, run),
     report: (error) => events.emit('error', { error }),
     audit: (event) => events.emit('audit', { ...event, at: new Date(clock.wall()) }),
     why: ({ method, path, route }) => cache.explain({ method, path, route }),

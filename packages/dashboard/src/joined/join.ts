@@ -62,9 +62,10 @@ function sampleOf(slot: number, parts: readonly Slot[]): Sample {
 }
 
 /** What all processes come to together. */
-export function joinReports(
-  all: readonly Known[],
-): Pick<Frame, 'processes' | 'totals' | 'policies' | 'refusedKeys' | 'shed' | 'top' | 'tags'> & {
+export function joinReports(all: readonly Known[]): Pick<
+  Frame,
+  'processes' | 'totals' | 'policies' | 'refusedKeys' | 'shed' | 'top' | 'tags'
+> & {
   readonly memory: Memory
 } {
   const reports = all.map(({ report }) => report)

@@ -6,7 +6,7 @@ import { parseReport, type Report, slotMs } from '../watch/report.ts'
 const reportTtlMs = 30_000
 /** While nobody watches, one report in so many slots. */
 const slotsPerReport = 5
-/** What the board said is believed for so long: several pages are one reading. Milliseconds. */
+/** What the board said is believed for so long, and no longer than this slot: several pages are one reading. Milliseconds. */
 const readAgainMs = 1_000
 
 /** What is known of a process, and how old that is. */
@@ -27,7 +27,7 @@ export class Peers {
   readonly #monitor: Monitor
   readonly #access: OperatorAccess
   readonly #ticked: () => void
-  #timer: NodeJS.Timeout | undefined
+  #cancel: (() => void) | undefined
   /** The time of the board less this machine's. */
   #aheadMs = 0
   #slot: number
@@ -62,7 +62,7 @@ export class Peers {
 
   close(): Promise<void> | undefined {
     this.#closed = true
-    clearTimeout(this.#timer)
+    this.#cancel?.()
     // Others need not wait until it is gone by itself.
     return this.#access.board?.remove(this.#monitor.id).catch(() => undefined)
   }
@@ -78,11 +78,10 @@ export class Peers {
   #arm(): void {
     const left = slotMs - (this.#now() % slotMs)
     const due = performance.now() + left
-    this.#timer = setTimeout(() => {
+    this.#cancel = this.#access.after(left, () => {
       this.#tick(Math.max(0, performance.now() - due))
       if (!this.#closed) this.#arm()
-    }, left)
-    this.#timer.unref?.()
+    })
   }
 
   #tick(lateMs: number): void {
@@ -91,6 +90,7 @@ export class Peers {
     if (ended < this.#slot) return
     this.#slot = ended + 1
     this.#monitor.tick(ended, lateMs)
+    this.#read = undefined
     void this.#tell()
     this.#ticked()
   }

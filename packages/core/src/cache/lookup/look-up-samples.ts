@@ -1,6 +1,5 @@
 import { type Clock, preciseTime } from '../../base/clock.ts'
-import type { AnswerResult, Events, SluiceEvents } from '../../base/events.ts'
-import { unmatched } from '../../base/events.ts'
+import { type AnswerResult, type Events, type SluiceEvents, unmatched } from '../../base/events.ts'
 import type { RequestView } from '../../exchange/request-view.ts'
 import type { CacheRecord } from '../entry/record.ts'
 
@@ -12,8 +11,10 @@ export interface LookUpSample {
   readonly weight: number
 }
 
-/** How far apart samples are to be, so that measuring costs the same however much there is to do. Milliseconds. */
-const apartMs = 5
+/** So many are measured a second in the long run, and so many at once. */
+const perSecond = 200
+const atOnce = 200
+/** The most look-ups that one stands for, in the mean. */
 const mostApart = 1_024
 
 /**
@@ -28,6 +29,8 @@ export class LookUpSamples {
   #step = 1
   /** How many there are between two, in the mean. */
   #apart = 1
+  /** How many may still be measured, and when that was so. */
+  #credit = atOnce
   #last = 0
 
   constructor(clock: Clock, events: Events<SluiceEvents>) {
@@ -40,13 +43,12 @@ export class LookUpSamples {
     if (!this.#events.wants('lookup') || --this.#left > 0) return undefined
     const since = preciseTime(this.#clock)
     const weight = this.#step
-    const between = since - this.#last
+    this.#credit = Math.min(atOnce, this.#credit + ((since - this.#last) * perSecond) / 1_000) - 1
     this.#last = since
-    if (between < apartMs) this.#apart = Math.min(this.#apart * 2, mostApart)
-    else if (between > 2 * apartMs)
-      this.#apart = Math.max(1, Math.floor(Math.min(this.#apart, (this.#apart * apartMs) / between)))
+    if (this.#credit < atOnce / 4) this.#apart = Math.min(this.#apart * 2, mostApart)
+    else if (this.#credit > atOnce / 2) this.#apart = Math.max(this.#apart / 2, 1)
     // At random around the mean: what comes in a rhythm must not be seen always, or never.
-    this.#step = 1 + Math.floor(Math.random() * (2 * this.#apart - 1))
+    this.#step = this.#apart === 1 ? 1 : 1 + Math.floor(Math.random() * (2 * this.#apart - 1))
     this.#left = this.#step
     return { since, weight }
   }
