@@ -49,15 +49,14 @@ return { watched(ms), tostring(ms) }
 const read = script(
   common,
   `
-local ms, held, notes = now(), {}, {}
-local all = redis.call('HGETALL', KEYS[1])
-for i = 1, #all, 2 do held[all[i]] = all[i + 1] end
-for field, text in pairs(held) do
+local ms, notes = now(), {}
+for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
   if string.sub(field, 1, 1) == 'n' then
     local name = string.sub(field, 2)
-    if tonumber(held['t' .. name] or 0) <= ms then takeDown(name)
+    local note = redis.call('HMGET', KEYS[1], field, 'a' .. name, 't' .. name)
+    if tonumber(note[3] or 0) <= ms then takeDown(name)
     else
-      notes[#notes + 1], notes[#notes + 2], notes[#notes + 3] = name, text, ms - tonumber(held['a' .. name])
+      notes[#notes + 1], notes[#notes + 2], notes[#notes + 3] = name, note[1], ms - tonumber(note[2])
     end
   end
 end
