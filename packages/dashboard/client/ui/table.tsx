@@ -1,0 +1,84 @@
+import type { ComponentChildren } from 'preact'
+
+export interface Column<Row, Sort extends string = string> {
+  readonly name: string
+  readonly cell: (row: Row) => ComponentChildren
+  /** `name`: what the row is of. `actions`: buttons. Else a figure. */
+  readonly is?: 'name' | 'actions' | 'text'
+  readonly sort?: Sort
+}
+
+interface Props<Row, Sort extends string> {
+  readonly caption: string
+  readonly columns: readonly Column<Row, Sort>[]
+  readonly rows: readonly Row[]
+  readonly id: (row: Row) => string
+  readonly sorted?: Sort
+  readonly onSort?: (sort: Sort) => void
+}
+
+/** Said although the element is one: a style that makes cards of rows takes that away. */
+const as = (role: 'table' | 'rowgroup' | 'row' | 'cell' | 'columnheader' | 'rowheader') => ({ role })
+
+/** A table, and where it is narrow a card for each row. */
+export function Table<Row, Sort extends string>({ caption, columns, rows, id, sorted, onSort }: Props<Row, Sort>) {
+  return (
+    <div class="table">
+      <table {...as('table')}>
+        <caption class="unseen">{caption}</caption>
+        <colgroup>
+          {columns.map(({ name, is }) => (
+            <col key={name} class={is ?? 'figure'} />
+          ))}
+        </colgroup>
+        <thead {...as('rowgroup')}>
+          <tr {...as('row')}>
+            {columns.map(({ name, is, sort }) => (
+              <th
+                key={name}
+                {...as('columnheader')}
+                scope="col"
+                class={is ?? 'figure'}
+                aria-sort={
+                  sort === undefined ? undefined : sort !== sorted ? 'none' : is === 'name' ? 'ascending' : 'descending'
+                }
+              >
+                {sort === undefined || onSort === undefined ? (
+                  is === 'actions' ? (
+                    <span class="unseen">{name}</span>
+                  ) : (
+                    name
+                  )
+                ) : (
+                  <button type="button" class="sort" onClick={() => onSort(sort)}>
+                    {name}
+                    <span class="arrow" aria-hidden="true">
+                      {sort !== sorted ? '' : is === 'name' ? '▲' : '▼'}
+                    </span>
+                  </button>
+                )}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody {...as('rowgroup')}>
+          {rows.map((row) => (
+            <tr {...as('row')} key={id(row)}>
+              {columns.map(({ name, is, cell }) =>
+                is === 'name' ? (
+                  <th key={name} {...as('rowheader')} scope="row" class="name">
+                    {cell(row)}
+                  </th>
+                ) : (
+                  <td key={name} {...as('cell')} class={is ?? 'figure'} data-name={is === 'actions' ? undefined : name}>
+                    {cell(row)}
+                  </td>
+                ),
+              )}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  )
+}
