@@ -23,6 +23,8 @@ interface Props {
   /** The least that the axis reaches to; `[from, to]`: just that. */
   readonly reach: number | readonly [number, number]
   readonly format: (value: number) => string
+  /** For the axis, where that is another. */
+  readonly tick?: (value: number) => string
   /** The same in a sentence. */
   readonly inWords: string
   readonly size: 'half' | 'third' | 'quarter'
@@ -99,7 +101,7 @@ export function Chart(props: Props) {
             <g key={tick}>
               <line class="grid" x1={left} x2={width - end} y1={y.place(tick)} y2={y.place(tick)} />
               <text x={left - 8} y={y.place(tick) + 4} text-anchor="end">
-                {format(tick)}
+                {(props.tick ?? format)(tick)}
               </text>
             </g>
           ))}

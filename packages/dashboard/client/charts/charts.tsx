@@ -9,7 +9,7 @@ import { Chart, type Line } from './chart.tsx'
 const results = [
   ['hit', 'Hits'],
   ['stale', 'Stale'],
-  ['collapsed', 'Waited with others'],
+  ['collapsed', 'Waited'],
   ['miss', 'Missed'],
   ['bypass', 'Passed by'],
 ] as const
@@ -53,7 +53,7 @@ export function Charts({ samples }: { readonly samples: readonly Sample[] }) {
     <Section
       id="traffic"
       title="Traffic"
-      hint="The last minutes, newest on the right. Point at a chart to read one moment in all of them."
+      hint="The last minutes, newest on the right. Point at a chart to read one moment in all of them. p95: of 100, 95 took no longer."
     >
       {samples.length === 0 ? (
         <Empty>The first figures come within some seconds.</Empty>
@@ -77,6 +77,7 @@ export function Charts({ samples }: { readonly samples: readonly Sample[] }) {
             hint="The share that was answered from the cache."
             reach={[0, 1]}
             format={share}
+            tick={(value) => `${value * 100} %`}
             lines={[{ name: 'Hit rate', paint: 'hit', values: shares }]}
             inWords={`${span}, the hit rate was ${range(shares, share)}.`}
           />
@@ -105,7 +106,7 @@ export function Charts({ samples }: { readonly samples: readonly Sample[] }) {
                 key={name}
                 size={withRedis ? 'third' : 'half'}
                 title={title}
-                hint={`${hint} 95 of 100 took no longer than p95.`}
+                hint={hint}
                 reach={0.1}
                 format={duration}
                 lines={lines}

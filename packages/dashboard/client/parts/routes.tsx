@@ -128,7 +128,11 @@ export function Routes({ mayPurge, gone }: { readonly mayPurge: boolean; readonl
         )}
         <p class="more">
           <span role="status">
-            {trouble && !gone ? trouble : answer && `${count(rows.length)} of ${count(total)} shown`}
+            {trouble && !gone
+              ? trouble
+              : answer
+                ? `${count(rows.length)} of ${count(total)} shown`
+                : 'Asking for the routes…'}
           </span>
           {rows.length < total && rows.length >= limit && (
             <button type="button" onClick={() => setLimit(limit + 2 * page)}>
