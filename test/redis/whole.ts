@@ -1,3 +1,4 @@
+import { operatorAccess } from '@sluice/core'
 import { createSluice, type NodeSluice } from '@sluice/node'
 import type { RedisOptions } from '@sluice/redis'
 import { redis } from './library.ts'
@@ -30,4 +31,8 @@ export async function useAll(sluice: NodeSluice, memo: (id: number) => Promise<s
   await sluice.expire({ tags: ['t'] })
   await sluice.purge({ tags: ['t'] }, { replicas: 1 })
   await sluice.purge({ all: true })
+  const { board } = operatorAccess(sluice)!
+  await board!.post('p', 'note', 10_000)
+  await board!.read()
+  await board!.remove('p')
 }

@@ -1,8 +1,15 @@
 /** An operator's door to Sluice: purge, why, stats, limits and bans over HTTP, and a command for them. */
 export { type AdminDoor, admin } from './door/admin.ts'
 export { bearer } from './door/admit.ts'
+// For packages that put more behind the same door, such as @sluice/dashboard.
+export { bad, type DoorAnswer, json, type StreamedAnswer } from './door/answer.ts'
+export { accessOf, createHost, type Door, doorOn } from './door/create.ts'
+export { operatorWays, type Way, type Ways } from './door/door.ts'
 export type { Action, AdminOptions } from './door/options.ts'
-export type { Operated } from './door/passage.ts'
+export { type DoorRules, doorSchema, resolveRules } from './door/options.ts'
+export type { Operated, Passage } from './door/passage.ts'
+export { type DoorRequest, header, hostOf } from './door/request.ts'
 export type { FastifyDoor } from './hosts/fastify.ts'
+export type { Host } from './hosts/host.ts'
 export type { KoaContext, KoaDoor } from './hosts/koa.ts'
 export type { NodeDoor } from './hosts/node.ts'

@@ -28,12 +28,14 @@ export { everythingTag, recordTags } from './cache/entry/record-tags.ts'
 export { expireRecord, shiftRecord } from './cache/entry/record-times.ts'
 export { recordWith } from './cache/entry/record-with.ts'
 export type { Explanation } from './cache/explain.ts'
+export type { FindBase, FoundAnswers, StoredAnswer } from './cache/find.ts'
 export { isBetterForm, sameForm } from './cache/forms/local-forms.ts'
 export type { FrontAnswer, FrontAsking, FrontDoor, SeenAs } from './cache/front/front-door.ts'
 export type { InvalidationTarget, TagSource } from './cache/invalidation.ts'
 export type { CacheOptions, CacheSettings } from './cache/policy/options.ts'
 export type { CacheStats, PurgeOptions, PurgeReport } from './cache/response-cache.ts'
 export type { CacheCounters } from './cache/stats.ts'
+export type { InventoryItem, InventoryQuery } from './cache/store/inventory.ts'
 export { MemoryCacheStore, type MemoryCacheStoreOptions } from './cache/store/memory-store.ts'
 export type {
   CacheStore,
@@ -144,7 +146,7 @@ export { pageOf } from './page/pages.ts'
 export { paginateArray } from './page/paginate-array.ts'
 export type { ReplyAbout, ReplyInfo } from './page/reply-info.ts'
 export { ShedError, type ShedEvents, type ShedOptions, type ShedStats } from './shed/shedder.ts'
-export { type Backend, type BackendEnv, memory, type ServerFacts } from './sluice/backend.ts'
+export { type Backend, type BackendEnv, type Board, memory, type ServerFacts } from './sluice/backend.ts'
 export type { MakeBatch, MemoBatchOptions } from './sluice/batches.ts'
 export {
   Engine,

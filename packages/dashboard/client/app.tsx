@@ -41,7 +41,7 @@ export function App() {
         setHeardAt(Date.now())
         // Another process than the one before has told of the newest only: the next question is for all it knows.
         const changed = before !== undefined && all.samples.length < before.samples.length
-        return changed ? 0 : frame.at
+        return changed ? 0 : (all.samples.at(-1)?.at ?? 0)
       },
       link: setLink,
     })

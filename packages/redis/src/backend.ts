@@ -7,6 +7,7 @@ import {
   SluiceError,
   systemClock,
 } from '@sluice/core'
+import { RedisBoard } from './board.ts'
 import * as invalidationScripts from './cache/invalidation/scripts.ts'
 import { Lanes } from './cache/store/lanes.ts'
 import { RedisCacheStore } from './cache/store/redis-store.ts'
@@ -70,6 +71,9 @@ export function redis(target: string | RedisClient, options: RedisOptions = {}):
       const write = (): Promise<unknown> =>
         Promise.all(lanes.all.map(({ probe }) => own.run({ script: tryOut, keys: [probe], args: [] })))
       await ready({ clock, link: own, scripts: allScripts(), write }, timeoutMs)
+    },
+    board({ clock }) {
+      return new RedisBoard(new Link(connection.client, { clock, waitMs: 1_000 }), clock, resolved.namespace)
     },
     inspect(timeoutMs) {
       const clock = systemClock()

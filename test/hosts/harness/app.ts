@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { AdminOptions } from '@sluice/admin'
+import { type AdminDoor, type AdminOptions, admin, type Door as MadeDoor, type Operated } from '@sluice/admin'
 import type {
   CacheOptions,
   CompressOptions,
@@ -19,6 +19,7 @@ import type {
   SluiceStats,
   TagSource,
 } from '@sluice/core'
+import { type DashboardOptions, dashboard } from '@sluice/dashboard'
 import type { FrontOptions } from '@sluice/node'
 
 /** What a neutral handler or middleware is given: the few things every framework can do, done that framework's way. */
@@ -95,9 +96,21 @@ export interface Route extends Limits {
 export interface Door {
   // biome-ignore lint/suspicious/noExplicitAny: what `authorize` is given differs between frameworks.
   readonly options?: AdminOptions<any>
+  /** It has the page too, which is then what the options are of. */
+  // biome-ignore lint/suspicious/noExplicitAny: the same.
+  readonly page?: DashboardOptions<any>
   readonly purge?: boolean
   /** Behind what parses bodies; else in front of it. */
   readonly behindParsers?: boolean
+}
+
+/** Makes it: the page is one with more behind it. */
+export function openDoor(
+  sluice: Operated & Parameters<typeof dashboard>[0],
+  { options, page }: Door,
+  path = '',
+): MadeDoor & Partial<Pick<AdminDoor, 'purge'>> {
+  return page ? dashboard(sluice, { ...page, path }) : admin(sluice, { ...options, path })
 }
 
 /** The limits of an application are for every request, and run before anything else. */

@@ -1,4 +1,3 @@
-import { admin } from '@sluice/admin'
 import { createSluice } from '@sluice/express'
 import express5, {
   type ErrorRequestHandler,
@@ -8,7 +7,7 @@ import express5, {
   type Response,
 } from 'express'
 import express4 from 'express4'
-import type { AppSpec, Limits, Step } from './app.ts'
+import { type AppSpec, type Limits, openDoor, type Step } from './app.ts'
 import type { Booted, HostKind } from './host.ts'
 import { serverOf } from './server.ts'
 import { type Answering, asBuffer, cookieIn, writePieces } from './steps.ts'
@@ -35,9 +34,9 @@ async function boot(express: typeof express5, spec: AppSpec, clock: Parameters<H
   const parsers = [express.json(), express.text({ type: 'text/*' })]
   if (spec.door?.behindParsers) app.use(...parsers)
   if (spec.door) {
-    const door = admin(sluice, spec.door.options)
+    const door = openDoor(sluice, spec.door)
     app.use('/ops', door)
-    if (spec.door.purge) app.use(door.purge)
+    if (spec.door.purge && door.purge) app.use(door.purge)
   }
   if (!spec.door?.behindParsers) app.use(...parsers)
   for (const step of spec.use ?? []) app.use(asHandler(step))

@@ -1,9 +1,8 @@
 import type { Server } from 'node:http'
 import { Readable } from 'node:stream'
-import { admin } from '@sluice/admin'
 import sluice from '@sluice/fastify'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import type { AppSpec, Limits, Route, Step } from './app.ts'
+import { type AppSpec, type Limits, openDoor, type Route, type Step } from './app.ts'
 import { testCertificate } from './certificate.ts'
 import type { Booted, HostKind } from './host.ts'
 import { type Answering, asBuffer, cookieIn } from './steps.ts'
@@ -26,9 +25,9 @@ export const fastifyHost: HostKind = {
     app.decorateRequest('session', null as never)
     app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body))
     if (spec.door) {
-      const door = admin(app.sluice, spec.door.options)
+      const door = openDoor(app.sluice, spec.door)
       await app.register(door.fastify, { prefix: '/ops' })
-      if (spec.door.purge) await app.register(door.purge.fastify)
+      if (spec.door.purge && door.purge) await app.register(door.purge.fastify)
     }
     for (const step of spec.use ?? []) app.addHook('onRequest', asHook(step))
     for (const route of spec.routes) addRoute(app, route)

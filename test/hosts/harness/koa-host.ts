@@ -1,10 +1,9 @@
 import { Readable } from 'node:stream'
 import Router from '@koa/router'
-import { admin } from '@sluice/admin'
 import { createSluice } from '@sluice/koa'
 import Koa3, { type Context, type Middleware } from 'koa'
 import Koa2 from 'koa2'
-import type { AppSpec, Limits, Route, Step } from './app.ts'
+import { type AppSpec, type Limits, openDoor, type Route, type Step } from './app.ts'
 import type { Booted, HostKind } from './host.ts'
 import { serverOf } from './server.ts'
 import { type Answering, asBuffer } from './steps.ts'
@@ -33,9 +32,9 @@ async function boot(Koa: typeof Koa3, spec: AppSpec, clock: Parameters<HostKind[
   for (const middleware of limitsOf(sluice, spec)) app.use(middleware)
   if (spec.door?.behindParsers) app.use(parseBody)
   if (spec.door) {
-    const door = admin(sluice, { ...spec.door.options, path: '/ops' })
+    const door = openDoor(sluice, spec.door, '/ops')
     app.use(door.koa)
-    if (spec.door.purge) app.use(door.purge.koa)
+    if (spec.door.purge && door.purge) app.use(door.purge.koa)
   }
   if (!spec.door?.behindParsers) app.use(parseBody)
   for (const step of spec.use ?? []) app.use(asMiddleware(step))

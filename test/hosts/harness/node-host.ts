@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { admin } from '@sluice/admin'
 import { createSluice, pageOf, type ResponseControl } from '@sluice/node'
-import type { AppSpec, Limits, Route, Step } from './app.ts'
+import { type AppSpec, type Limits, openDoor, type Route, type Step } from './app.ts'
 import type { Booted, HostKind } from './host.ts'
 import { serverOf } from './server.ts'
 import { type Answering, cookieIn, typed, writePieces } from './steps.ts'
@@ -17,8 +16,8 @@ export const nodeHost: HostKind = {
   async boot(spec, clock): Promise<Booted> {
     const sluice = createSluice({ ...spec.sluice, clock })
     const limits = limitsOf(sluice, spec)
-    const door = spec.door && admin(sluice, { ...spec.door.options, path: '/ops' })
-    const doors = door ? [door, ...(spec.door?.purge ? [door.purge] : [])] : []
+    const door = spec.door && openDoor(sluice, spec.door, '/ops')
+    const doors = door ? [door, ...(spec.door?.purge && door.purge ? [door.purge] : [])] : []
     const unmatched = [...limits, ...doors, ...(spec.use ?? []).map(asMiddleware)]
     const routes = spec.routes.map((route) => ({
       route,

@@ -1,6 +1,6 @@
 import { type InvalidationTarget, suggest } from '@sluice/core'
 import { warmCommand } from '@sluice/node'
-import { targetsOf } from '../door/purge.ts'
+import { targetsOf } from '../ways/purge.ts'
 import { type CommandName, isCommand, Misused, readArguments } from './args.ts'
 import { backendOf, onRedis } from './direct.ts'
 import { diagnose, type Facts, findingsText, isHealthy } from './doctor.ts'

@@ -1,19 +1,14 @@
-import { operatorAccess, optionError, type Reply, SluiceError } from '@sluice/core'
+import { checkOptions } from '@sluice/core'
 import { type FastifyDoor, fastifyDoor } from '../hosts/fastify.ts'
-import type { Host } from '../hosts/host.ts'
 import { type KoaDoor, koaDoor } from '../hosts/koa.ts'
 import { type NodeDoor, nodeDoor } from '../hosts/node.ts'
-import { openDoor } from './door.ts'
-import { type AdminOptions, resolveRules } from './options.ts'
+import { createHost, type Door, doorOn } from './create.ts'
+import { listed, operatorWays } from './door.ts'
+import { type AdminOptions, doorSchema, resolveRules } from './options.ts'
 import type { Operated } from './passage.ts'
-import type { DoorRequest } from './request.ts'
 
 /** An operator's door: itself for Express and node:http, with forms for the others. */
-export interface AdminDoor extends NodeDoor {
-  /** For Koa: `app.use(admin(sluice, { authorize, path: '/ops' }).koa)`. Under koa-mount without a `path`. */
-  readonly koa: KoaDoor
-  /** For Fastify: `app.register(admin(app.sluice, { authorize }).fastify, { prefix: '/ops' })`. */
-  readonly fastify: FastifyDoor
+export interface AdminDoor extends Door {
   /**
    * Takes `PURGE <url>` for any URL of the application, and lets everything else go on: `app.use(door.purge)`, on Koa
    * `app.use(door.purge.koa)`, on Fastify `app.register(door.purge.fastify)`. The same `authorize`, the same `actions`.
@@ -37,19 +32,13 @@ export interface AdminDoor extends NodeDoor {
  */
 // biome-ignore lint/suspicious/noExplicitAny: the request is Express's, Koa's, Fastify's or node's, as the application has it.
 export function admin(sluice: Operated, options: AdminOptions<any> = {}): AdminDoor {
-  const rules = resolveRules(options as AdminOptions<never>)
-  const access = typeof sluice === 'object' && sluice !== null ? operatorAccess(sluice) : undefined
-  if (!access) throw optionError('admin(sluice)', 'must be given what `createSluice` answered, or `app.sluice`', sluice)
-  const failed = (cause: unknown): void => {
-    const why = cause instanceof Error ? cause.message : String(cause)
-    access.report(new SluiceError('ERR_SLUICE_CALLBACK', `A request to the operator's door failed: ${why}`, { cause }))
-  }
-  const answer = (request: DoorRequest): Promise<Reply> => openDoor({ sluice, access, rules, failed }, request)
-  const host: Host = { path: rules.path, answer }
-  const every: Host = { path: '', answer }
+  const given = options as AdminOptions<never>
+  checkOptions<AdminOptions<never>>('admin', given, doorSchema)
+  const rules = resolveRules('admin', given, true)
+  const { host, every } = createHost('admin', sluice, rules, new Map([['/', listed(operatorWays)], ...operatorWays]))
   const purge = Object.assign(nodeDoor(every, 'PURGE'), {
     koa: koaDoor(every, 'PURGE'),
     fastify: fastifyDoor(every, 'PURGE'),
   })
-  return Object.assign(nodeDoor(host), { koa: koaDoor(host), fastify: fastifyDoor(host), purge })
+  return Object.assign(doorOn(host), { purge })
 }

@@ -36,11 +36,11 @@ const unknown = problem(
   'This door opens to who is authorized. Send what it asks for, such as `Authorization: Bearer <token>`.',
   ['WWW-Authenticate', 'Bearer realm="sluice"'],
 )
-const refused = problem(403, 'Not for you', 'What was sent does not open this door. See `authorize` of `admin(…)`.')
+const refused = problem(403, 'Not for you', 'What was sent does not open this door. See its option `authorize`.')
 const closed = problem(
   403,
   'Not for you',
-  'Without `authorize` this door opens only in development, to a client on a loopback address that came through no proxy. Give `admin(…)` an `authorize`.',
+  'Without `authorize` this door opens only in development, to a client on a loopback address that came through no proxy. Give it an `authorize`.',
 )
 
 function visitorFrom(answer: unknown): Visitor | undefined {

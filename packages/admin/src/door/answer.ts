@@ -1,4 +1,18 @@
+import type { Readable } from 'node:stream'
 import { isSluiceError, type Reply } from '@sluice/core'
+
+/** An answer without an end: it goes on as long as the client listens. */
+export interface StreamedAnswer {
+  readonly status: number
+  readonly fields: readonly string[]
+  readonly stream: Readable
+}
+
+export type DoorAnswer = Reply | StreamedAnswer
+
+/** What of it a framework is given as a body. */
+export const bodyOf = (answer: DoorAnswer): Readable | Uint8Array | undefined =>
+  'stream' in answer ? answer.stream : answer.body
 
 /** A whole answer of the door. Nobody may store any of them. */
 function answer(status: number, type: string, said: unknown, fields: readonly string[]): Reply {

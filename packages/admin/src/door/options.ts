@@ -1,4 +1,4 @@
-import { checkOptions, optionError, rule } from '@sluice/core'
+import { optionError, rule, type Schema } from '@sluice/core'
 
 /** What can be done through a door, beside looking. */
 export type Action = 'purge' | 'limits' | 'bans'
@@ -35,24 +35,30 @@ export interface DoorRules {
   readonly path: string
 }
 
-/** @throws SluiceError for an option that does not exist or does not fit, and for no `authorize` outside development */
-export function resolveRules(options: AdminOptions<never>): DoorRules {
-  checkOptions<AdminOptions<never>>('admin', options, {
-    authorize: rule.function,
-    actions: rule.either(rule.boolean, (value) =>
-      Array.isArray(value) && value.every((one) => allActions.includes(one as Action))
-        ? undefined
-        : "must be a list of 'purge', 'limits', 'bans'",
-    ),
-    path: (value) =>
-      value === '' || (typeof value === 'string' && /^(?:\/[^/?#\s]+)+$/.test(value))
-        ? undefined
-        : "must be a path such as '/ops', without a slash at its end",
-  })
-  const { authorize, actions = true, path = '' } = options
+/** The options that all doors have, and how they are checked. */
+export const doorSchema: Schema<AdminOptions<never>> = {
+  authorize: rule.function,
+  actions: rule.either(rule.boolean, (value) =>
+    Array.isArray(value) && value.every((one) => allActions.includes(one as Action))
+      ? undefined
+      : "must be a list of 'purge', 'limits', 'bans'",
+  ),
+  path: (value) =>
+    value === '' || (typeof value === 'string' && /^(?:\/[^/?#\s]+)+$/.test(value))
+      ? undefined
+      : "must be a path such as '/ops', without a slash at its end",
+}
+
+/**
+ * @param name - of the function that was given the options
+ * @param actionsFor - what may be done where nothing is said of it
+ * @throws SluiceError for an option that does not fit, and for no `authorize` outside development
+ */
+export function resolveRules(name: string, options: AdminOptions<never>, actionsFor: boolean): DoorRules {
+  const { authorize, actions = actionsFor, path = '' } = options
   if (!authorize && process.env.NODE_ENV !== 'development') {
     throw optionError(
-      'admin.authorize',
+      `${name}.authorize`,
       'must be a function that says who may come in: only where NODE_ENV is `development` may it be left out',
       authorize,
     )

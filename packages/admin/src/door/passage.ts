@@ -9,6 +9,7 @@ export interface Operated {
   stats(): SluiceStats
   peek: Limiter['peek']
   reset: Limiter['reset']
+  ban: Limiter['ban']
   bans: Limiter['bans']
   unban: Limiter['unban']
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { bodyOf } from '../door/answer.ts'
 import { below } from '../door/request.ts'
 import type { Host } from './host.ts'
 
@@ -40,16 +41,11 @@ export function fastifyDoor({ answer }: Host, only?: string): FastifyDoor {
     const handler = async (request: FastifyRequestLike, reply: FastifyReplyLike): Promise<unknown> => {
       const { raw, ip } = request
       const target = below(only ? '' : app.prefix, raw.url ?? '/') ?? '/-'
-      const { status, fields, body } = await answer({
-        raw,
-        native: request,
-        target,
-        ip,
-        parsed: request.body ?? undefined,
-      })
+      const said = await answer({ raw, native: request, target, ip, parsed: request.body ?? undefined })
+      const { status, fields } = said
       reply.code(status)
       for (let i = 0; i < fields.length; i += 2) reply.header(fields[i]!, fields[i + 1]!)
-      return reply.send(body)
+      return reply.send(bodyOf(said))
     }
     const method = only ?? app.supportedMethods.filter((one) => one !== 'TRACE')
     if (only === undefined && app.prefix !== '') app.route({ method, url: '', exposeHeadRoute: false, handler })

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { bodyOf } from '../door/answer.ts'
 import { below } from '../door/request.ts'
 import type { Host } from './host.ts'
 
@@ -27,9 +28,10 @@ export function koaDoor({ path, answer }: Host, only?: string): KoaDoor {
       return
     }
     const { body: parsed } = ctx.request as { body?: unknown }
-    const { status, fields, body } = await answer({ raw: ctx.req, native: ctx, target, ip: ctx.ip, parsed })
+    const reply = await answer({ raw: ctx.req, native: ctx, target, ip: ctx.ip, parsed })
+    const { status, fields } = reply
     ctx.status = status
-    ctx.body = body
+    ctx.body = bodyOf(reply)
     // Behind the body, which has a type of its own in Koa's mind.
     for (let i = 0; i < fields.length; i += 2) ctx.set(fields[i]!, fields[i + 1]!)
   }

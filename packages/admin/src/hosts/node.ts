@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { pipeline } from 'node:stream'
 import { sendReply } from '@sluice/node'
+import type { StreamedAnswer } from '../door/answer.ts'
 import { below } from '../door/request.ts'
 import type { Host } from './host.ts'
 
@@ -21,7 +23,17 @@ export function nodeDoor({ path, answer }: Host, only?: string): NodeDoor {
     }
     const ip = raw.ip ?? raw.socket?.remoteAddress
     answer({ raw, native: raw, target, ip, parsed: raw.body }).then((reply) => {
-      if (!response.headersSent && !response.destroyed) sendReply(response, reply, raw.method ?? 'GET')
+      if (response.headersSent || response.destroyed) {
+        if ('stream' in reply) reply.stream.destroy()
+      } else if ('stream' in reply) sendStream(response, reply)
+      else sendReply(response, reply, raw.method ?? 'GET')
     }, next)
   }
+}
+
+function sendStream(response: ServerResponse, { status, fields, stream }: StreamedAnswer): void {
+  response.statusCode = status
+  for (let i = 0; i < fields.length; i += 2) response.setHeader(fields[i]!, fields[i + 1]!)
+  response.flushHeaders()
+  pipeline(stream, response, () => undefined)
 }

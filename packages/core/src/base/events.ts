@@ -7,10 +7,31 @@ export interface SluiceEvents {
    * the background. The counters of `stats().cache` count the same.
    */
   answer: AnswerEvent
+  /**
+   * An answer was found in the store. A sample: of few all are told, of many about two hundred a second, each for as many as its
+   * `weight` says.
+   */
+  lookup: {
+    /** The matched route pattern; `(unmatched)` where there is none. */
+    readonly route: string
+    readonly method: string
+    /** Path and query, as the client sent them: words without number. */
+    readonly url: string
+    /** `collapsed`: it waited for another request's handler, which is in `ms` too. */
+    readonly result: AnswerResult
+    /** From the request's arrival at the cache to the answer, which has not been sent yet. Milliseconds. */
+    readonly ms: number
+    readonly weight: number
+  }
   /** A handler ran for a cache, and its answer is there, stored or not. */
   fill: {
     /** The matched route pattern; `(unmatched)` where there is none. */
     readonly route: string
+    readonly method: string
+    /** Path and query, as the client sent them: words without number. */
+    readonly url: string
+    /** What it is tagged with, where it is stored; else empty. */
+    readonly tags: readonly string[]
     /** From the miss to the whole of the handler's answer. Milliseconds. */
     readonly ms: number
     readonly stored: boolean
@@ -59,7 +80,7 @@ export interface SluiceEvents {
   }
   /** A route with `front` is not answered in front of the application, or something is left out there: why. Once for each. */
   'front-refused': { readonly route: string | undefined; readonly reason: string }
-  /** Tags, URLs or routes were invalidated. */
+  /** Tags, URLs or routes were invalidated: the application's own tags by their names, `everything`, and what stands for URLs and routes. */
   invalidated: { readonly tags: readonly string[]; readonly mode: 'purge' | 'expire' }
   /** Somebody changed something through an operator's door, or tried to. */
   audit: AuditEvent
@@ -68,7 +89,7 @@ export interface SluiceEvents {
 export interface AuditEvent {
   /** The name that `authorize` answered; `undefined` where it answered only that he may. */
   readonly who: string | undefined
-  readonly action: 'purge' | 'expire' | 'limits.reset' | 'bans.lift'
+  readonly action: 'purge' | 'expire' | 'limits.reset' | 'bans.add' | 'bans.lift'
   /** What it was done to, as it was given: `tag:cities`, `url:/cities/7`, `route:/cities/:id`, `everything`, `policy:search`, `key:192.0.2.1`. */
   readonly what: readonly string[]
   /** How much: tags, URLs and routes; keys of limits; bans. 0 where it failed. */

@@ -14,8 +14,10 @@ import type { Reply } from '../exchange/exchange.ts'
 import { OwnReads } from '../exchange/reads/own-reads.ts'
 import type { RequestView } from '../exchange/request-view.ts'
 import type { CacheRecord } from './entry/record.ts'
+import { shownTag } from './entry/record-tags.ts'
 import { Fills } from './fill/single-flight.ts'
 import { Forms } from './forms/forms.ts'
+import { LookUpSamples } from './lookup/look-up-samples.ts'
 import { RenderedHeads } from './lookup/reply.ts'
 import { Outcomes } from './outcomes.ts'
 import type { CacheKey } from './policy/key.ts'
@@ -64,6 +66,8 @@ export class CacheCore {
   readonly witnesses = new Witnesses(this)
   readonly outcomes = new Outcomes()
   readonly reports: Reports
+  /** Which look-ups are measured, where anybody wants to know. */
+  readonly samples: LookUpSamples
   /** Wants to know of answers of routes with `front` that go the ordinary way. */
   front: FrontListener | undefined
 
@@ -74,6 +78,7 @@ export class CacheCore {
     this.fills = new Fills(clock)
     this.forms = new Forms(this)
     this.reports = new Reports(events)
+    this.samples = new LookUpSamples(clock, events)
   }
 
   /** Runs a function of the application's. `undefined`, and an event, where it throws. */
@@ -147,7 +152,8 @@ export class CacheCore {
 
   /** Tells the listeners what is invalidated. */
   announce(tags: readonly string[], mode: InvalidateMode): void {
-    if (tags.length > 0 && this.events.wants('invalidated')) this.events.emit('invalidated', { tags, mode })
+    if (tags.length === 0 || !this.events.wants('invalidated')) return
+    this.events.emit('invalidated', { tags: tags.map(shownTag), mode })
   }
 
   /** Counts what a request is answered with, and tells of it. A refresh in the background is nobody's answer. */

@@ -1,6 +1,7 @@
 import { Recent } from '../base/recent.ts'
 import type { Term } from '../exchange/reads/term.ts'
 import type { RequestView } from '../exchange/request-view.ts'
+import type { CachePolicy } from './policy/options.ts'
 
 /** What became of the last answer of a route. */
 export interface Outcome {
@@ -11,6 +12,8 @@ export interface Outcome {
   readonly reason?: string | undefined
   /** What it is told apart by. */
   readonly terms: readonly Term[]
+  /** What its key is made by, where it was stored. */
+  readonly policy?: CachePolicy | undefined
 }
 
 /** What an outcome is found by. */
@@ -22,8 +25,8 @@ const rememberedRoutes = 1_000
 export class Outcomes {
   readonly #last = new Recent<string, Outcome>(rememberedRoutes)
 
-  stored(view: RequestView, terms: readonly Term[]): void {
-    this.#note(view, { stored: true, route: nameOf(view), terms })
+  stored(view: RequestView, terms: readonly Term[], policy: CachePolicy): void {
+    this.#note(view, { stored: true, route: nameOf(view), terms, policy })
   }
 
   refused(view: RequestView, reason: string): void {

@@ -10,6 +10,7 @@ import { CacheCore } from './cache-core.ts'
 import { type ConditionOptions, conditionPipeline } from './condition.ts'
 import { everythingTag, routeTags, urlTags, userTag } from './entry/record-tags.ts'
 import { type Explanation, explain } from './explain.ts'
+import { type FindBase, type FoundAnswers, findStored } from './find.ts'
 import { FrontDoor } from './front/front-door.ts'
 import { badTarget, type InvalidationTarget, invalidatePipeline, type TagSource } from './invalidation.ts'
 import { CachePipeline } from './lookup/cache-pipeline.ts'
@@ -93,6 +94,11 @@ export class ResponseCache {
 
   explain(view: OutcomeName): Explanation {
     return explain(view, this.#core.outcomes)
+  }
+
+  /** What is stored under a URL. */
+  find(url: string, base: FindBase): Promise<FoundAnswers> {
+    return findStored(this.#core, url, base)
   }
 
   /** Ends what goes on in the background. The store is closed by who made it. */

@@ -30,6 +30,8 @@ export interface LimitEvents extends Pick<SluiceEvents, 'error' | 'backend'> {
     readonly route: string | undefined
     readonly policies: readonly PolicyVerdict[]
     readonly violated: readonly string[]
+    /** Of each of them whom it has refused: the hash that `bans()` shows too; empty where it did not come to counting. */
+    readonly subjects: readonly string[]
   }
   /** A request went on that a shadow policy would have refused. */
   'shadow-denied': { readonly route: string | undefined; readonly violated: readonly string[] }

@@ -81,6 +81,11 @@ export interface Limiter {
   unban(name: string, who: BanSubject): MaybePromise<boolean>
   /** The bans that hold now, of one policy or of all; the one that is over first comes first. */
   bans(name?: string): MaybePromise<readonly Ban[]>
+  /**
+   * What the hash of a subject, as events and `bans()` have it, was made of: an address, the name of a user. `undefined` where this
+   * process does not remember it. For who is allowed to see that.
+   */
+  keyOf(name: string, subject: string): string | undefined
   stats(): LimitStats
   /** Gives every permit back and closes the store. */
   close(): MaybePromise<void>
@@ -207,6 +212,7 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
     ban: (name, request) => opened(bans).ban(name, request),
     unban: (name, who) => opened(bans).unban(name, who),
     bans: (name) => opened(bans).list(name),
+    keyOf: (name, subject) => naming.textOf(name, subject),
     stats: () => counters.read({ permits: permits.size, waiting: delays.size }, policies, store),
     close() {
       if (closed) return

@@ -26,8 +26,29 @@ export interface Backend {
    * @throws SluiceError where it does not answer in time
    */
   inspect?(timeoutMs: number): Promise<ServerFacts>
+  /**
+   * A place where processes that share it tell each other how they are, for a page that shows them all. Default: there is none, and
+   * such a page shows one process.
+   */
+  board?(env: Pick<BackendEnv, 'clock'>): Board
   /** After the last request: gives up what it holds (connections, files). */
   close?(): MaybePromise<void>
+}
+
+/** Notes of processes, each with an end. Nothing that a request waits for. */
+export interface Board {
+  /**
+   * Puts up a note in place of the last one of that name.
+   *
+   * @param ttlMs - how long it stays
+   * @returns whether anybody has read the board lately, and the time of the board, in milliseconds since 1970
+   * @throws SluiceError where it cannot be reached
+   */
+  post(name: string, note: string, ttlMs: number): Promise<{ readonly watched: boolean; readonly now: number }>
+  /** All notes that are up, and their ages in milliseconds. Counts as reading. */
+  read(): Promise<ReadonlyMap<string, { readonly note: string; readonly ageMs: number }>>
+  /** Takes a note down. */
+  remove(name: string): Promise<void>
 }
 
 /** What is known of a server that a backend keeps things on; of a Cluster, of one of its nodes. */

@@ -76,6 +76,8 @@ export class Engine {
   readonly pages: Pages
   readonly log: Log
   readonly backend: Backend
+  /** What the memory of this process may hold of answers. Bytes. */
+  readonly maxBytes: number
   /** Whether an application's secret was given. */
   readonly hasSecret: boolean
   readonly #memoCounts = newMemoCounts()
@@ -105,11 +107,12 @@ export class Engine {
     this.hasSecret = options.secret !== undefined
     const report = (error: SluiceError): void => this.events.emit('error', { error })
     const identity = new Identity(options.identity, report)
+    this.maxBytes = byteSize('cache.maxBytes', settings.maxBytes ?? '64mb')
     const store = cacheStoreOf(backend, {
       clock: this.clock,
-      maxBytes: byteSize('cache.maxBytes', settings.maxBytes ?? '64mb'),
+      maxBytes: this.maxBytes,
       // Routes say themselves how large a body may be; the store refuses only what it could not hold.
-      maxEntryBytes: byteSize('cache.maxBytes', settings.maxBytes ?? '64mb'),
+      maxEntryBytes: this.maxBytes,
       maxVariants: settings.maxVariants ?? 16,
       report,
     })
@@ -165,6 +168,12 @@ export class Engine {
     const timeoutMs = durationMs('ready.timeout', options.timeout ?? '10s')
     if (this.#closed) throw new SluiceError('ERR_SLUICE_CLOSED', 'Nothing gets ready after close().')
     await this.backend.ready?.(timeoutMs)
+  }
+
+  /** Calls back when this is closed, before anything of it is, and waits for what that answers; at once where it is closed. */
+  whenClosed(run: () => unknown): void {
+    if (this.#closed) run()
+    else this.#closing.unshift(run)
   }
 
   /** Saves and frees what has to be saved and freed. A second call answers the first's promise. */

@@ -1,23 +1,40 @@
+import type { Clock } from '../base/clock.ts'
 import type { SluiceError } from '../base/errors.ts'
 import type { AuditEvent } from '../base/events.ts'
 import type { Explanation } from '../cache/explain.ts'
+import type { FindBase, FoundAnswers } from '../cache/find.ts'
 import type { RequestView } from '../exchange/request-view.ts'
-import type { ServerFacts } from './backend.ts'
+import type { Board, ServerFacts } from './backend.ts'
 import type { Engine } from './engine.ts'
+import { version } from './version.ts'
 
 /** What an operator's door needs of an instance beside its members. */
 export interface OperatorAccess {
   /** `memory`, `redis`. */
   readonly backend: string
   readonly hasSecret: boolean
+  /** Of Sluice. */
+  readonly version: string
   /** The time of the instance's clock. Milliseconds since 1970. */
   now(): number
+  /** Calls back after so long by that clock. The timer keeps no process alive. */
+  after: Clock['after']
   /** For trouble that must not break anything. */
   report(error: SluiceError): void
   /** Tells the listeners of what was done. */
   audit(event: Omit<AuditEvent, 'at'>): void
   /** What became of the last answer of that path, or of that route. */
   why(asked: { readonly method: string; readonly path: string; readonly route?: string | undefined }): Explanation
+  /** What is stored under a URL, as a request to that host would ask for it. */
+  find(url: string, base: FindBase): Promise<FoundAnswers>
+  /** What the memory of this process may hold of answers. Bytes. */
+  readonly maxBytes: number
+  /** Where processes tell each other how they are; `undefined` where the backend has no such place. */
+  readonly board: Board | undefined
+  /** Calls back when the instance is closed, and waits for what that answers; at once where it is closed. */
+  whenClosed(run: () => unknown): void
+  /** What the hash of a subject of a limit was made of, where it is still known. */
+  keyOf(policy: string, subject: string): string | undefined
   /** What the server of the backend tells; `undefined` where there is none. */
   inspect(timeoutMs: number): Promise<ServerFacts | undefined>
   /** Takes requests out of all limits: what such a request was charged so far is given back. */
@@ -40,15 +57,22 @@ export function giveAccess(surface: object, engine: Engine): void {
 }
 
 function accessTo(engine: Engine): OperatorAccess {
-  const { backend, cache, clock, events, hasSecret, limiter } = engine
+  const { backend, cache, clock, events, hasSecret, limiter, maxBytes } = engine
   const exempting = limiter.exempt()
   return {
     backend: backend.kind,
     hasSecret,
+    version,
     now: () => clock.wall(),
+    after: (ms, run) => clock.after(ms, run),
     report: (error) => events.emit('error', { error }),
     audit: (event) => events.emit('audit', { ...event, at: new Date(clock.wall()) }),
     why: ({ method, path, route }) => cache.explain({ method, path, route }),
+    find: (url, base) => cache.find(url, base),
+    maxBytes,
+    board: backend.board?.({ clock }),
+    whenClosed: (run) => engine.whenClosed(run),
+    keyOf: (policy, subject) => limiter.keyOf(policy, subject),
     inspect: async (timeoutMs) => backend.inspect?.(timeoutMs),
     exempt: (view) => void exempting.open(view as RequestView),
   }

@@ -22,7 +22,7 @@ export function Find({ mayPurge }: { readonly mayPurge: boolean }) {
     const turn = ++asked.current
     setTrouble('')
     try {
-      const found = await get<FindAnswer>(`/find?${new URLSearchParams({ url: wanted })}`)
+      const found = await get<FindAnswer>(`/find?${new URLSearchParams({ url: wanted, origin: location.origin })}`)
       if (turn === asked.current) setAnswer(found)
     } catch (error) {
       if (turn !== asked.current) return

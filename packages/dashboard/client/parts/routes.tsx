@@ -8,6 +8,8 @@ import { useAsked, useInView } from '../ui/use.ts'
 import { invalidate } from './invalidate.tsx'
 
 const page = 50
+/** More than the server tells at once is asked for in parts. */
+const most = 1_000
 const everyMs = 5_000
 
 /** The parts of all requests, as one bar: it is told apart by order as well as by colour. */
@@ -31,6 +33,7 @@ const columnsWith = (mayPurge: boolean): readonly Column<RouteRow, RouteSort>[] 
     name: 'Route',
     is: 'name',
     sort: 'route',
+    rising: true,
     cell: (row) => (
       <>
         <Text of={row.route} />
@@ -54,6 +57,7 @@ const columnsWith = (mayPurge: boolean): readonly Column<RouteRow, RouteSort>[] 
   {
     name: 'Hit rate',
     sort: 'hitRate',
+    rising: true,
     cell: (row) => (
       <>
         {share(row.requests === 0 ? null : row.hitRate)} <Mix row={row} />
@@ -78,13 +82,25 @@ const columnsWith = (mayPurge: boolean): readonly Column<RouteRow, RouteSort>[] 
     : []),
 ]
 
+async function ask(query: string, limit: number): Promise<RoutesAnswer> {
+  const parts = Array.from({ length: Math.ceil(limit / most) }, (_, index) => index * most)
+  const answers = await Promise.all(
+    parts.map((offset) =>
+      get<RoutesAnswer>(`/routes?${query}&limit=${Math.min(most, limit - offset)}&offset=${offset}`),
+    ),
+  )
+  // Between two answers a route may have moved from one part to the other.
+  const rows = new Map(answers.flatMap((answer) => answer.rows).map((row) => [row.route, row]))
+  return { total: answers[0]!.total, rows: [...rows.values()] }
+}
+
 export function Routes({ mayPurge, gone }: { readonly mayPurge: boolean; readonly gone: boolean }) {
   const [q, setQ] = useState('')
   const [sort, setSort] = useState<RouteSort>('requests')
   const [limit, setLimit] = useState(page)
   const [ref, seen] = useInView<HTMLDivElement>()
-  const query = new URLSearchParams({ q, sort, limit: String(limit), offset: '0' }).toString()
-  const { answer, trouble } = useAsked(() => get<RoutesAnswer>(`/routes?${query}`), query, everyMs, seen && !gone)
+  const query = new URLSearchParams({ q, sort }).toString()
+  const { answer, trouble } = useAsked(() => ask(query, limit), `${query} ${limit}`, everyMs, seen && !gone)
   const rows = answer?.rows ?? []
   const total = answer?.total ?? 0
   return (
@@ -134,8 +150,8 @@ export function Routes({ mayPurge, gone }: { readonly mayPurge: boolean; readonl
                 ? `${count(rows.length)} of ${count(total)} shown`
                 : 'Asking for the routes…'}
           </span>
-          {rows.length < total && rows.length >= limit && (
-            <button type="button" onClick={() => setLimit(limit + 2 * page)}>
+          {limit < total && (
+            <button type="button" onClick={() => setLimit(limit < 10 * page ? limit + 2 * page : 2 * limit)}>
               Show more<span class="unseen"> routes</span>
             </button>
           )}

@@ -28,7 +28,7 @@ export function Top({ link, known, heardAt }: Props) {
     document.title = link.state === 'gone' ? 'No answer – Sluice' : 'Sluice'
   }, [link.state])
   return (
-    <header class="top">
+    <header class={link.state === 'gone' ? 'top old' : 'top'}>
       <div class="bar1">
         <h1>Sluice</h1>
         <p class={`state ${link.state}`}>

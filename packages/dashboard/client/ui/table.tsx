@@ -6,6 +6,8 @@ export interface Column<Row, Sort extends string = string> {
   /** `name`: what the row is of. `actions`: buttons. Else a figure. */
   readonly is?: 'name' | 'actions' | 'text'
   readonly sort?: Sort
+  /** Its rows come in rising order. */
+  readonly rising?: boolean
 }
 
 interface Props<Row, Sort extends string> {
@@ -33,14 +35,14 @@ export function Table<Row, Sort extends string>({ caption, columns, rows, id, so
         </colgroup>
         <thead {...as('rowgroup')}>
           <tr {...as('row')}>
-            {columns.map(({ name, is, sort }) => (
+            {columns.map(({ name, is, sort, rising }) => (
               <th
                 key={name}
                 {...as('columnheader')}
                 scope="col"
                 class={is ?? 'figure'}
                 aria-sort={
-                  sort === undefined ? undefined : sort !== sorted ? 'none' : is === 'name' ? 'ascending' : 'descending'
+                  sort === undefined ? undefined : sort !== sorted ? 'none' : rising ? 'ascending' : 'descending'
                 }
               >
                 {sort === undefined || onSort === undefined ? (
@@ -53,7 +55,7 @@ export function Table<Row, Sort extends string>({ caption, columns, rows, id, so
                   <button type="button" class="sort" onClick={() => onSort(sort)}>
                     {name}
                     <span class="arrow" aria-hidden="true">
-                      {sort !== sorted ? '' : is === 'name' ? '▲' : '▼'}
+                      {sort !== sorted ? '' : rising ? '▲' : '▼'}
                     </span>
                   </button>
                 )}

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { FindAnswer, RouteRow, RouteSort } from '../../../../packages/dashboard/src/page/contract.ts'
-import { document } from '../../../../packages/dashboard/src/page/document.ts'
+import { html, scriptHash, styleHash } from '../../../../packages/dashboard/src/page/document.ts'
 import type { World } from './world.ts'
 
 interface Asked {
@@ -23,8 +23,8 @@ export interface FakeOptions {
 
 export const policyOfPage = [
   "default-src 'none'",
-  `script-src '${document.scriptHash}'`,
-  `style-src '${document.styleHash}'`,
+  `script-src '${scriptHash}'`,
+  `style-src '${styleHash}'`,
   "connect-src 'self'",
   "img-src 'self' data:",
   "base-uri 'none'",
@@ -113,7 +113,7 @@ export class FakeServer {
           'referrer-policy': 'no-referrer',
           'cache-control': 'no-store',
         })
-        response.end(document.html)
+        response.end(html)
         return
       case 'GET /live':
         response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
@@ -146,7 +146,7 @@ export class FakeServer {
     const by: Record<RouteSort, (one: RouteRow, other: RouteRow) => number> = {
       requests: (one, other) => other.requests - one.requests,
       saved: (one, other) => other.savedMs - one.savedMs,
-      hitRate: (one, other) => other.hitRate - one.hitRate,
+      hitRate: (one, other) => one.hitRate - other.hitRate,
       fill: (one, other) => (other.fillMs ?? 0) - (one.fillMs ?? 0),
       route: (one, other) => one.route.localeCompare(other.route),
     }

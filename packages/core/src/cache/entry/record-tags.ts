@@ -24,6 +24,10 @@ export function userTag(name: string): string {
   return tag('t', name)
 }
 
+/** A tag as people know it: the user's own by its name. */
+export const shownTag = (tag: string): string =>
+  /^t[:#]/.test(tag) ? tag.slice(2) : tag === everythingTag ? 'everything' : tag
+
 /** Everything a record is invalidated by: its implicit tags and the user's. */
 export function recordTags(record: CacheRecord): string[] {
   const tags = implicitTags(record.target)

@@ -16,6 +16,7 @@ import { isField } from '../../exchange/reads/term.ts'
 import { refusedDirective } from '../../http/caching/storable.ts'
 import type { Fields } from '../../http/fields/fields.ts'
 import type { CacheRecord } from '../entry/record.ts'
+import { urlOf } from '../lookup/look-up-samples.ts'
 import type { Lookup } from '../lookup/lookup.ts'
 import { fieldOf, only304, replyFrom, replyWith } from '../lookup/reply.ts'
 import { type Failure, staleIfError } from '../lookup/stale-if-error.ts'
@@ -138,11 +139,11 @@ export class FillExchange implements Exchange {
     const { own, terms } = this.#storable!
     const answer = { head, own, body, terms, tags: this.#tags, times: this.#times() }
     return chain(this.#storing.store(answer), (outcome) => {
-      this.#filled(ms, typeof outcome !== 'string', body.byteLength)
+      this.#filled(ms, typeof outcome === 'string' ? undefined : outcome, body.byteLength)
       if (typeof outcome === 'string') return this.#asItIs(head, body, outcome)
       const { policy, key, status, view, core } = this.#lookup
       core.counters.stored++
-      core.outcomes.stored(view, this.#storability.terms(head))
+      core.outcomes.stored(view, this.#storability.terms(head), policy)
       this.#settle(outcome.staleAt > outcome.storedAt ? 'stored' : 'unshared')
       // RFC 9211 §2: each cache adds its member behind those of the caches nearer to the origin.
       own.append('cache-status', statusLine(policy, key, { ...status, stored: true }))
@@ -166,7 +167,7 @@ export class FillExchange implements Exchange {
 
   onClose(outcome: Outcome): void {
     this.#answer(this.#lookup.status.fwd, undefined)
-    if (!this.#stores) this.#filled(this.#elapsed(), false, undefined)
+    if (!this.#stores) this.#filled(this.#elapsed(), undefined, undefined)
     if (this.#stores) return
     this.#settle(outcome === 'aborted' ? 'abandoned' : outcome === 'failed' ? 'failed' : 'unshared')
   }
@@ -255,13 +256,16 @@ export class FillExchange implements Exchange {
     return this.#since === undefined ? undefined : preciseTime(this.#lookup.core.clock) - this.#since
   }
 
-  /** The handler's answer is there. Told once. */
-  #filled(ms: number | undefined, stored: boolean, bytes: number | undefined): void {
+  /** The handler's answer is there. Told once. @param stored - the record it is stored as */
+  #filled(ms: number | undefined, stored: CacheRecord | undefined, bytes: number | undefined): void {
     if (ms === undefined || this.#since === undefined) return
     this.#since = undefined
     const { core, view } = this.#lookup
     const background = view.ticket !== undefined
-    core.events.emit('fill', { route: view.route ?? unmatched, ms, stored, bytes, background })
+    const { method, route = unmatched } = view
+    const tags = stored?.tags ?? []
+    const url = urlOf(view)
+    core.events.emit('fill', { route, method, url, tags, ms, stored: stored !== undefined, bytes, background })
   }
 
   /** The handler says that what is stored is still right (RFC 9111 §4.3.4). */
@@ -286,7 +290,7 @@ export class FillExchange implements Exchange {
         language: fieldOf(record.fields, 'content-language'),
       })
       void chain(core.put(key.key, variant, record, vacancy!), (outcome) => {
-        this.#filled(ms, outcome === 'stored', 0)
+        this.#filled(ms, outcome === 'stored' ? record : undefined, 0)
         this.#settle(outcome === 'stored' && record.staleAt > record.storedAt ? 'stored' : 'unshared')
       })
     }

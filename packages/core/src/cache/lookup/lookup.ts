@@ -11,6 +11,7 @@ import type { StatusParts } from '../status-line.ts'
 import type { Vacancy, VariantSelector, VariantSpec } from '../store/store.ts'
 import type { TermTexts } from '../terms/term-texts.ts'
 import { credentialFields, visitorOf } from '../witness/visitor.ts'
+import type { LookUpSample } from './look-up-samples.ts'
 
 /** What all look-ups of one `sluice.cache(...)` share. */
 export interface LookupCache {
@@ -62,6 +63,8 @@ export class Lookup {
   directives: RequestDirectives | undefined
   /** Why the request goes to its handler. */
   status: StatusParts = uriMiss
+  /** It is measured. */
+  readonly sample: LookUpSample | undefined
   /** What another visitor was given, and nobody has confirmed: to be compared with what this one is given. */
   compared: CacheRecord | undefined
   /** Why the answer must not be stored, whatever it is: that of a follower that has waited too long, say. */
@@ -74,6 +77,7 @@ export class Lookup {
     this.policy = policy
     this.view = view
     this.hitLine = hitLine
+    this.sample = core.samples.begin()
   }
 
   /** The secondary key of this request under what a store knows of the key. */

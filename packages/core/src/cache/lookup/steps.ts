@@ -143,6 +143,7 @@ export function counted(lookup: Lookup, record: CacheRecord, reply: Reply, front
     const reason = attempt > 0 ? 'uri-miss' : undefined
     core.tellAnswer(lookup.view, result, { reason, status, bytes: body?.byteLength, front, record })
   }
+  if (lookup.sample !== undefined) core.samples.tell(lookup.sample, lookup.view, record, result)
   if (reply.status !== record.status) counters.notModified++
   const { earlyRefresh } = policy
   if (earlyRefresh > 0 && now - record.fillMs * earlyRefresh * Math.log(Math.random()) >= record.staleAt) {

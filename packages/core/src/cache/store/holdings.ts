@@ -29,6 +29,14 @@ export class Holdings {
     return this.#keys.get(key)
   }
 
+  /** All records, in no order. What comes and goes meanwhile may be among them or not. */
+  *all(): IterableIterator<HeldRecord> {
+    for (const held of this.#keys.values()) {
+      if (held instanceof HeldRecord) yield held
+      else yield* held.all()
+    }
+  }
+
   used(record: HeldRecord): void {
     this.#eviction.hit(record)
   }

@@ -23,6 +23,11 @@ export class KeyMap<V> {
     if (this.#maps.length === 1 && map.size >= splitAt) this.#split(map)
   }
 
+  /** All values. What comes and goes meanwhile may be among them or not. */
+  *values(): IterableIterator<V> {
+    for (const map of this.#maps) yield* map.values()
+  }
+
   delete(key: string): boolean {
     return this.#mapOf(key).delete(key)
   }

@@ -9,6 +9,7 @@ import { sameForm } from '../forms/local-forms.ts'
 import { Compactor } from './compact.ts'
 import { HeldRecord, Marker } from './held-record.ts'
 import { Holdings } from './holdings.ts'
+import { type InventoryItem, type InventoryQuery, isAskedFor } from './inventory.ts'
 import { joinSpecs } from './specs.ts'
 import type {
   CacheStore,
@@ -170,6 +171,26 @@ export class MemoryCacheStore implements CacheStore {
     }
   }
 
+  readonly looksThrough = true
+
+  async inventory(asked: InventoryQuery): Promise<readonly InventoryItem[]> {
+    const found: InventoryItem[] = []
+    let looked = 0
+    for (const held of this.#held.all()) {
+      if (isAskedFor(held, asked)) {
+        const record = this.#current(held)
+        if (record !== undefined && this.#clock.now() < record.deleteAt) {
+          const { under, key } = record
+          found.push({ key, spec: under instanceof Marker ? under.spec : undefined, record })
+          if (found.length === asked.most) break
+        }
+      }
+      // Others have their turn in between.
+      if (++looked % lookedAtOnce === 0) await new Promise((resolve) => setImmediate(resolve))
+    }
+    return found
+  }
+
   close(): void {
     if (this.#closed) return
     this.#closed = true
@@ -272,6 +293,9 @@ export class MemoryCacheStore implements CacheStore {
     return new Holdings({ maxBytes: this.#maxBytes, isOver: (held) => this.#isOver(held), worth })
   }
 }
+
+/** How many records are looked at before others have their turn: a millisecond's worth. */
+const lookedAtOnce = 2_000
 
 /** What a fill may count at the most, and what each counts at the least: below that, its time says more of the machine. */
 const mostFillMs = 1_000

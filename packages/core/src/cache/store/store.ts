@@ -1,6 +1,7 @@
 import type { MaybePromise } from '../../base/maybe-promise.ts'
 import type { InvalidationOrder } from '../../exchange/invalidation-order.ts'
 import type { CacheRecord, StoredForm } from '../entry/record.ts'
+import type { InventoryItem, InventoryQuery } from './inventory.ts'
 
 /**
  * Where responses are kept. A store knows nothing of HTTP: it holds records under keys, forgets them in time, and never
@@ -64,6 +65,12 @@ export interface CacheStore {
    * is invalidated with them. Others are asked for every value.
    */
   readonly order?: InvalidationOrder | undefined
+  /**
+   * For who looks after it: what is stored under a URL. Takes its time, and does not count as use. Absent: it cannot be looked into.
+   */
+  inventory?(asked: InventoryQuery): MaybePromise<readonly InventoryItem[]>
+  /** Whether `inventory` finds all there is, and not only what is under the key. */
+  readonly looksThrough?: boolean | undefined
   /** For `stats()`: what is held now. */
   usage(): StoreUsage
   close(): MaybePromise<void>

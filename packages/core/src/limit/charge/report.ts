@@ -50,7 +50,12 @@ export function reportDecision(to: Reporting, decided: Charging, about?: { reado
   const policies = told.map(({ quota, verdict }) => ({ policy: quota.name, verdict }))
   const violated = [...new Set(told.filter(refuses).map(({ quota }) => quota.name))]
   if (decided.allowed) sink.emit('allowed', { route: about?.route, policies })
-  else sink.emit('denied', { route: about?.route, policies, violated })
+  else sink.emit('denied', { route: about?.route, policies, violated, subjects: subjectsOf(decided, violated) })
+}
+
+/** Whom those policies have refused, in their order. */
+function subjectsOf({ charges }: Charging, violated: readonly string[]): string[] {
+  return violated.map((name) => charges.find(({ quota }) => quota.name === name)?.key.slice(0, subjectLength) ?? '')
 }
 
 /** Counts a decision that was taken without the store. */
@@ -110,5 +115,5 @@ export function reportDenied(
   }
   if (violated.length === 0) return
   counters.denied++
-  if (sink.wants('denied')) sink.emit('denied', { route, policies: [], violated })
+  if (sink.wants('denied')) sink.emit('denied', { route, policies: [], violated, subjects: violated.map(() => '') })
 }

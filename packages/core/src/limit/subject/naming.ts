@@ -48,6 +48,12 @@ export class Naming {
     return subjects.rememberAddress(text, address)
   }
 
+  /** What the hash of a subject was made of, where this process still remembers it: it must be asked soon. */
+  textOf(policy: string, hash: string): string | undefined {
+    // Of a policy with several rates verdicts name the rate: `search-2`.
+    return (this.#subjects.get(policy) ?? this.#subjects.get(policy.replace(/-\d+$/, '')))?.textOf(hash)
+  }
+
   #subjectsOf(policy: Policy): Subjects {
     let subjects = this.#subjects.get(policy.name)
     if (!subjects) {

@@ -12,6 +12,8 @@ const longestRemembered = 256
 export interface Subject {
   /** {@link subjectLength} characters of a keyed hash. */
   readonly hash: string
+  /** What it was made of; `undefined` for the one that all share of whom it cannot be told. */
+  readonly text: string | undefined
   /** What comes behind a quota's id where the policy is split by route, else `''`. */
   readonly suffix: string
   /** One key per fixed quota. */
@@ -73,7 +75,16 @@ export class Subjects {
     const hash = this.#hash(key === undefined ? 'u' : `k${key}`)
     const suffix = route === undefined ? '' : `:${this.#hash(`r${route}`)}`
     const ban = this.#ban && key !== undefined ? `${hash}${this.#ban.id}` : ''
-    return { hash, suffix, ban, keys: this.#quotas.map((quota) => `${hash}${quota.id}${suffix}`) }
+    return { hash, text: key, suffix, ban, keys: this.#quotas.map((quota) => `${hash}${quota.id}${suffix}`) }
+  }
+
+  /** What a hash was made of, where that is still remembered. Looks at all that is. */
+  textOf(hash: string): string | undefined {
+    for (const known of [this.#addresses, this.#keys, this.#routes]) {
+      const text = known.find((subject) => subject.hash === hash)?.text
+      if (text !== undefined) return text
+    }
+    return undefined
   }
 
   /** The subject of an address as the framework has it, where it was seen: spares finding out which address it is. */
@@ -100,6 +111,10 @@ class Recent<T> {
     if (name.length > longestRemembered || this.#names.length === 0) return undefined
     const place = placeOf(name)
     return this.#names[place] === name ? this.#values[place] : undefined
+  }
+
+  find(which: (value: T) => boolean): T | undefined {
+    return this.#values.find((value) => value !== undefined && which(value))
   }
 
   put(name: string, value: T): void {

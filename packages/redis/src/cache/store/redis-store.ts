@@ -7,6 +7,8 @@ import {
   everythingTag,
   type FillEnd,
   type InvalidateMode,
+  type InventoryItem,
+  type InventoryQuery,
   recordTags,
   type SetOutcome,
   SluiceError,
@@ -29,6 +31,7 @@ import { invalidate } from '../invalidation/scripts.ts'
 import { type Found, LookUps } from '../lookup/look-ups.ts'
 import { joinSpecs, parseSpec, SpecHints, specText } from '../lookup/specs.ts'
 import { Stamps } from '../lookup/stamps.ts'
+import { inventoryOf } from './inventory.ts'
 import { type Answer, attempts, LaneScripts } from './lane-scripts.ts'
 import { type Lane, type Lanes, tagHash, tagHashes } from './lanes.ts'
 import type { Replication } from './replication.ts'
@@ -297,6 +300,11 @@ export class RedisCacheStore implements CacheStore {
     const rest = [kind, maxTags, this.lanes.channel, lane.index, this.member, JSON.stringify([mode, tags]), ...hashes]
     const { epoch, n, values } = await this.scripts.run(lane, invalidate, [], rest, deadlines.purgeMs)
     return { epoch, n, members: values[2] as Buffer, knownMs: Number(values[3]) }
+  }
+
+  /** What is under the key: Redis cannot be looked through without holding everybody up. */
+  async inventory({ key, most }: InventoryQuery): Promise<readonly InventoryItem[]> {
+    return key === undefined ? [] : inventoryOf(this.scripts, key, this.lanes.place(key), most)
   }
 
   /** Nothing: how much is in Redis is only known to Redis. */

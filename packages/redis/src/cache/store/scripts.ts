@@ -298,6 +298,28 @@ return { e, n, 'K' }
 `,
 )
 
+/**
+ * What is stored under a key and may be given out. KEYS 2 entry. ARGV 5 how many at the most.
+ *
+ * Answers the spec, and of each variant its name, age, age of its expiry (-1: none) and the size of its frame.
+ */
+export const variants = script(
+  prelude,
+  names,
+  judging,
+  `
+local answer = { e, n, redis.call('HGET', KEYS[2], 's') or '' }
+for i, variant in ipairs(variantsOf(KEYS[2])) do
+  if i > tonumber(ARGV[5]) then break end
+  local age, expiredAge, _, _, size = judge(redis.call('HGET', KEYS[2], 'm' .. variant) or '')
+  if age then
+    for _, value in ipairs({ variant, integer(age), integer(expiredAge), integer(size) }) do answer[#answer + 1] = value end
+  end
+end
+return answer
+`,
+)
+
 /** Where the lane stands. */
 export const readClock = script(prelude, `local e, n = lane()\nreturn { e, n }`)
 

@@ -5,6 +5,8 @@ import {
   everythingTag,
   type FillEnd,
   type InvalidateMode,
+  type InventoryItem,
+  type InventoryQuery,
   type MaybePromise,
   type MemoryCacheStore,
   recordWith,
@@ -130,6 +132,11 @@ export class TieredCacheStore implements CacheStore {
       // Once more: what was read from Redis before it was invalidated there must not stay here.
       this.#memory.invalidate(tags, mode)
     }
+  }
+
+  /** What Redis has under the key; without one, what memory holds. */
+  async inventory(asked: InventoryQuery): Promise<readonly InventoryItem[]> {
+    return asked.key === undefined ? this.#memory.inventory(asked) : this.#redis.inventory(asked)
   }
 
   /** What memory holds. How much is in Redis is only known to Redis. */

@@ -1,8 +1,8 @@
 import { type Reply, splitTarget } from '@sluice/core'
-import { isLoopback } from './admit.ts'
-import { bad, json } from './answer.ts'
-import type { Passage } from './passage.ts'
-import { header } from './request.ts'
+import { isLoopback } from '../door/admit.ts'
+import { bad, json } from '../door/answer.ts'
+import type { Passage } from '../door/passage.ts'
+import { header } from '../door/request.ts'
 
 /** `GET /why?url=/cities/7[&method=GET]`, or `?route=/cities/:id`. */
 export async function why({ access, query }: Passage): Promise<Reply> {

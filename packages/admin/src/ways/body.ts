@@ -1,5 +1,5 @@
-import { bad, problem, Refused } from './answer.ts'
-import { type DoorRequest, header } from './request.ts'
+import { bad, problem, Refused } from '../door/answer.ts'
+import { type DoorRequest, header } from '../door/request.ts'
 
 /** A list of a thousand tags, and then some. */
 export const mostBytes = 64 * 1024

@@ -1,8 +1,8 @@
 import type { InvalidationTarget, Reply } from '@sluice/core'
-import { bad, json } from './answer.ts'
+import { bad, json } from '../door/answer.ts'
+import type { Passage } from '../door/passage.ts'
+import { type DoorRequest, header } from '../door/request.ts'
 import { bodyOf, known } from './body.ts'
-import type { Passage } from './passage.ts'
-import { type DoorRequest, header } from './request.ts'
 
 /** What is to be invalidated, read and found right as a whole before anything is done. */
 interface Orders {

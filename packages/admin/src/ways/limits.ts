@@ -1,7 +1,7 @@
-import type { Reply } from '@sluice/core'
-import { bad, json } from './answer.ts'
+import type { Ban, Duration, Reply } from '@sluice/core'
+import { bad, json } from '../door/answer.ts'
+import type { Passage } from '../door/passage.ts'
 import { bodyOf, known } from './body.ts'
-import type { Passage } from './passage.ts'
 
 type Key = string | readonly (string | number)[]
 
@@ -44,6 +44,25 @@ export async function resetLimit({ request, sluice, did }: Passage): Promise<Rep
 /** `GET /bans[?policy=]`. */
 export async function listBans({ sluice, query }: Passage): Promise<Reply> {
   return json({ bans: await sluice.bans(query.get('policy') ?? undefined) })
+}
+
+/** `POST /bans/add {"policy":"login","key":"192.0.2.1","for":"1h","reason":"ticket 4711"}`. */
+export async function addBan({ request, sluice, did }: Passage): Promise<Reply> {
+  const body = await bodyOf(request)
+  known(body, 'policy', 'key', 'for', 'reason')
+  const policy = text(body.policy, 'policy')
+  const key = keyFrom(body.key)
+  const ban = {
+    key,
+    for: text(body.for, 'for') as Duration,
+    ...optional('reason', body.reason === undefined ? null : text(body.reason, 'reason')),
+  }
+  let made: Ban | undefined
+  await did({ action: 'bans.add', what: [`policy:${policy}`, `key:${show(key)}`] }, async () => {
+    made = await sluice.ban(policy, ban)
+    return 1
+  })
+  return json({ status: 'ok', ...made })
 }
 
 /** `POST /bans/lift {"policy":"login","key":"192.0.2.1"}`, or with the `subject` of an entry of the list. */
