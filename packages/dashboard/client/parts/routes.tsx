@@ -1,4 +1,4 @@
-import { useState } from 'preact/hooks'
+import { useMemo, useState } from 'preact/hooks'
 import type { RouteRow, RouteSort, RoutesAnswer } from '../../src/page/contract.ts'
 import { get } from '../news/server.ts'
 import { count, duration, plain, share } from '../ui/format.ts'
@@ -82,6 +82,9 @@ const columnsWith = (mayPurge: boolean): readonly Column<RouteRow, RouteSort>[] 
     : []),
 ]
 
+/** Rows by what they say: one that says the same is the same, and is not drawn again. */
+let told = new Map<string, RouteRow>()
+
 async function ask(query: string, limit: number): Promise<RoutesAnswer> {
   const parts = Array.from({ length: Math.ceil(limit / most) }, (_, index) => index * most)
   const answers = await Promise.all(
@@ -91,13 +94,20 @@ async function ask(query: string, limit: number): Promise<RoutesAnswer> {
   )
   // Between two answers a route may have moved from one part to the other.
   const rows = new Map(answers.flatMap((answer) => answer.rows).map((row) => [row.route, row]))
-  return { total: answers[0]!.total, rows: [...rows.values()] }
+  const now = new Map<string, RouteRow>()
+  for (const row of rows.values()) {
+    const text = JSON.stringify(row)
+    now.set(text, told.get(text) ?? row)
+  }
+  told = now
+  return { total: answers[0]!.total, rows: [...now.values()] }
 }
 
 export function Routes({ mayPurge, gone }: { readonly mayPurge: boolean; readonly gone: boolean }) {
   const [q, setQ] = useState('')
   const [sort, setSort] = useState<RouteSort>('requests')
   const [limit, setLimit] = useState(page)
+  const columns = useMemo(() => columnsWith(mayPurge), [mayPurge])
   const [ref, seen] = useInView<HTMLDivElement>()
   const query = new URLSearchParams({ q, sort }).toString()
   const { answer, trouble } = useAsked(() => ask(query, limit), `${query} ${limit}`, everyMs, seen && !gone)
@@ -113,6 +123,7 @@ export function Routes({ mayPurge, gone }: { readonly mayPurge: boolean; readonl
           <span>Filter</span>
           <input
             type="search"
+            name="q"
             value={q}
             onInput={({ currentTarget }) => {
               setQ(currentTarget.value)
@@ -135,7 +146,7 @@ export function Routes({ mayPurge, gone }: { readonly mayPurge: boolean; readonl
         ) : (
           <Table
             caption="Routes, with what the cache did for them"
-            columns={columnsWith(mayPurge)}
+            columns={columns}
             rows={rows}
             id={({ route }) => route}
             sorted={sort}
@@ -151,7 +162,7 @@ export function Routes({ mayPurge, gone }: { readonly mayPurge: boolean; readonl
                 : 'Asking for the routes…'}
           </span>
           {limit < total && (
-            <button type="button" onClick={() => setLimit(limit < 10 * page ? limit + 2 * page : 2 * limit)}>
+            <button type="button" onClick={() => setLimit(3 * limit)}>
               Show more<span class="unseen"> routes</span>
             </button>
           )}

@@ -93,20 +93,24 @@ function Form({ question, close }: { readonly question: Question; readonly close
             ))}
           </fieldset>
         ) : (
-          <label key={name}>
-            <span>
-              {label} {optional && <span class="muted">(may be left out)</span>}
-            </span>
-            {hint && <span class="hint">{hint}</span>}
+          <div key={name}>
+            <label for={`ask-${name}`}>{label}</label> {optional && <span class="muted">(may be left out)</span>}
+            {hint && (
+              <p class="hint" id={`ask-${name}-hint`}>
+                {hint}
+              </p>
+            )}
             <input
+              id={`ask-${name}`}
               name={name}
+              aria-describedby={hint && `ask-${name}-hint`}
               value={values[name]}
               required={!optional}
               onInput={set(name)}
               autocomplete="off"
               spellcheck={false}
             />
-          </label>
+          </div>
         ),
       )}
       {confirm !== undefined && (

@@ -1,4 +1,5 @@
-import type { ComponentChildren } from 'preact'
+import type { ComponentChildren, VNode } from 'preact'
+import { useMemo } from 'preact/hooks'
 
 export interface Column<Row, Sort extends string = string> {
   readonly name: string
@@ -23,7 +24,23 @@ interface Props<Row, Sort extends string> {
 const as = (role: 'table' | 'rowgroup' | 'row' | 'cell' | 'columnheader' | 'rowheader') => ({ role })
 
 /** A table, and where it is narrow a card for each row. */
-export function Table<Row, Sort extends string>({ caption, columns, rows, id, sorted, onSort }: Props<Row, Sort>) {
+export function Table<Row extends object, Sort extends string>({
+  caption,
+  columns,
+  rows,
+  id,
+  sorted,
+  onSort,
+}: Props<Row, Sort>) {
+  // A row that is the same as before is not looked at again: there may be thousands.
+  const known = useMemo(() => new WeakMap<Row, VNode>(), [columns])
+  const drawn = (row: Row): VNode => {
+    const before = known.get(row)
+    if (before) return before
+    const now = <TableRow key={id(row)} row={row} columns={columns} />
+    known.set(row, now)
+    return now
+  }
   return (
     <div class="table">
       <table {...as('table')}>
@@ -63,24 +80,26 @@ export function Table<Row, Sort extends string>({ caption, columns, rows, id, so
             ))}
           </tr>
         </thead>
-        <tbody {...as('rowgroup')}>
-          {rows.map((row) => (
-            <tr {...as('row')} key={id(row)}>
-              {columns.map(({ name, is, cell }) =>
-                is === 'name' ? (
-                  <th key={name} {...as('rowheader')} scope="row" class="name">
-                    {cell(row)}
-                  </th>
-                ) : (
-                  <td key={name} {...as('cell')} class={is ?? 'figure'} data-name={is === 'actions' ? undefined : name}>
-                    {cell(row)}
-                  </td>
-                ),
-              )}
-            </tr>
-          ))}
-        </tbody>
+        <tbody {...as('rowgroup')}>{rows.map(drawn)}</tbody>
       </table>
     </div>
+  )
+}
+
+function TableRow<Row>({ row, columns }: { readonly row: Row; readonly columns: readonly Column<Row>[] }) {
+  return (
+    <tr {...as('row')}>
+      {columns.map(({ name, is, cell }) =>
+        is === 'name' ? (
+          <th key={name} {...as('rowheader')} scope="row" class="name">
+            {cell(row)}
+          </th>
+        ) : (
+          <td key={name} {...as('cell')} class={is ?? 'figure'} data-name={is === 'actions' ? undefined : name}>
+            {cell(row)}
+          </td>
+        ),
+      )}
+    </tr>
   )
 }

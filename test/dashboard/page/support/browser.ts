@@ -1,6 +1,6 @@
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
+import { type Browser, chromium, type Page } from 'playwright-core'
 
 const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome']
 
@@ -34,7 +34,6 @@ export async function launch(executablePath: string): Promise<Browser> {
 
 export interface Visit {
   readonly page: Page
-  readonly context: BrowserContext
   /** What the page said on the console, threw, or was kept from by its policy. */
   readonly complaints: string[]
 }
@@ -45,15 +44,16 @@ export interface VisitOptions {
   readonly dark?: boolean
   /** The page's clock is the test's: `page.clock`. */
   readonly ownClock?: boolean
-  readonly zone?: string
 }
 
-/** Opens a page of its own, and takes down whatever it complains of. */
-export async function visit(browser: Browser, url: string, options: VisitOptions = {}): Promise<Visit> {
-  const { width = 1440, height = 900, dark = false, ownClock = false, zone } = options
+export interface Tab extends Visit {
+  go(url: string, options?: VisitOptions): Promise<Visit>
+  close(): Promise<void>
+}
+
+/** A tab, to be used for one page after the other: to open one takes longer than most tests do. */
+export async function openTab(browser: Browser, zone?: string): Promise<Tab> {
   const context = await browser.newContext({
-    viewport: { width, height },
-    colorScheme: dark ? 'dark' : 'light',
     reducedMotion: 'reduce',
     ...(zone !== undefined && { timezoneId: zone }),
   })
@@ -65,7 +65,17 @@ export async function visit(browser: Browser, url: string, options: VisitOptions
   await context.addInitScript(
     `addEventListener('securitypolicyviolation', (e) => complain('policy: ' + e.effectiveDirective + ' ' + e.blockedURI))`,
   )
-  if (ownClock) await page.clock.install()
-  await page.goto(url)
-  return { page, context, complaints }
+  return {
+    page,
+    complaints,
+    close: () => context.close(),
+    async go(url, { width = 1440, height = 900, dark = false, ownClock = false } = {}) {
+      await page.setViewportSize({ width, height })
+      await page.emulateMedia({ colorScheme: dark ? 'dark' : 'light' })
+      if (ownClock) await page.clock.install()
+      complaints.length = 0
+      await page.goto(url)
+      return { page, complaints }
+    },
+  }
 }

@@ -39,6 +39,7 @@ export class FakeServer {
   readonly instead = new Map<string, { readonly status: number; readonly body: unknown }>()
   world: World
   readonly #options: Required<FakeOptions>
+  #buffers: boolean
   readonly #streams = new Set<ServerResponse>()
   #server: Server | undefined
   #port = 0
@@ -47,6 +48,7 @@ export class FakeServer {
   constructor(world: World, options: FakeOptions = {}) {
     this.world = world
     this.#options = { mount: '/sluice', buffers: false, everyMs: 0, ...options }
+    this.#buffers = this.#options.buffers
   }
 
   get url(): string {
@@ -83,13 +85,23 @@ export class FakeServer {
     for (const stream of this.#streams) this.#send(stream, since)
   }
 
+  /** The proxy holds nothing back any more. */
+  handOn(): void {
+    this.#buffers = false
+  }
+
+  /** Ends all streams. */
+  hangUp(): void {
+    for (const stream of this.#streams) stream.destroy()
+  }
+
   /** How many pages listen. */
   get listeners(): number {
     return this.#streams.size
   }
 
   #send(stream: ServerResponse, since: number): void {
-    if (!this.#options.buffers) stream.write(`event: frame\ndata: ${JSON.stringify(this.world.frame(since))}\n\n`)
+    if (!this.#buffers) stream.write(`event: frame\ndata: ${JSON.stringify(this.world.frame(since))}\n\n`)
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -148,7 +160,7 @@ export class FakeServer {
       saved: (one, other) => other.savedMs - one.savedMs,
       hitRate: (one, other) => one.hitRate - other.hitRate,
       fill: (one, other) => (other.fillMs ?? 0) - (one.fillMs ?? 0),
-      route: (one, other) => one.route.localeCompare(other.route),
+      route: (one, other) => (one.route < other.route ? -1 : 1),
     }
     const fitting = this.world.routes.filter(({ route }) => route.includes(q))
     const offset = Number(query.get('offset') ?? 0)

@@ -1,6 +1,6 @@
 import { mkdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { findBrowser, launch, remedy, type VisitOptions, visit } from './browser.ts'
+import { findBrowser, launch, openTab, remedy, type VisitOptions } from './browser.ts'
 import { FakeServer } from './fake-server.ts'
 import { World, type WorldOptions } from './world.ts'
 
@@ -34,14 +34,15 @@ export async function takeShots(folder: string, which: readonly Shot[] = shots):
   try {
     for (const { name, world, view, whole } of which) {
       const server = await new FakeServer(new World(world)).start()
-      const { page, context } = await visit(browser, server.url, { ...view, zone: 'UTC' })
+      const tab = await openTab(browser, 'UTC')
+      const { page } = await tab.go(server.url, view)
       // Routes are asked for when they are in view.
       await page.locator('#routes').scrollIntoViewIfNeeded()
       await page.locator('#routes .more').getByText('shown').waitFor()
       await page.evaluate('scrollTo(0, 0)')
       const path = join(folder, `dashboard-${name}.png`)
       await page.screenshot({ path, fullPage: whole ?? false })
-      await context.close()
+      await tab.close()
       await server.stop()
       if (statSync(path).size > mostBytes && !whole) throw new Error(`${path} is above ${mostBytes} bytes.`)
       files.push(path)
