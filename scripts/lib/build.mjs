@@ -13,7 +13,9 @@ const TSC = 'typescript/bin/tsc'
  */
 export function checkTypes() {
   const found = [...workspacePackages('packages'), ...workspacePackages('examples')].map(({ dir }) => dir)
-  const projects = [...found, join(ROOT, 'test'), join(ROOT, 'scripts')]
+  // What a package runs in browsers is a project of its own.
+  const clients = workspacePackages('packages').map(({ dir }) => join(dir, 'client'))
+  const projects = [...found, ...clients, join(ROOT, 'test'), join(ROOT, 'scripts')]
   return runTool(TSC, ['-b', ...projects.filter((dir) => existsSync(join(dir, 'tsconfig.json')))])
 }
 

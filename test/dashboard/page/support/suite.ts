@@ -1,0 +1,69 @@
+import { afterAll, afterEach, beforeAll, describe, test } from '@jest/globals'
+import type { Browser, Locator } from 'playwright-core'
+import { findBrowser, launch, openTab, remedy, type Tab, type Visit, type VisitOptions } from './browser.ts'
+import { type FakeOptions, FakeServer } from './fake-server.ts'
+import { World, type WorldOptions } from './world.ts'
+
+export interface Stage {
+  /** Serves a story and opens the page on it. */
+  open(
+    world?: WorldOptions,
+    server?: FakeOptions,
+    view?: VisitOptions,
+  ): Promise<Visit & { readonly server: FakeServer }>
+  /** Opens a page of another server. */
+  visit(url: string, view?: VisitOptions): Promise<Visit>
+}
+
+/** Tests in a real browser; without one they are skipped, and it is said what to install. */
+export function inBrowser(name: string, define: (stage: Stage) => void): void {
+  const program = findBrowser()
+  if (program === undefined) {
+    describe(name, () => test.skip(remedy, () => {}))
+    return
+  }
+  describe(name, () => {
+    let browser: Browser
+    let tab: Tab | undefined
+    let isSpent = false
+    const servers: FakeServer[] = []
+    beforeAll(async () => {
+      browser = await launch(program)
+    })
+    afterEach(async () => {
+      // Before its server goes: it would complain of that. A clock that a test has moved stays with its tab.
+      if (isSpent) tab = void (await tab?.close())
+      else await tab?.page.goto('about:blank')
+      for (const server of servers.splice(0)) await server.stop()
+    })
+    afterAll(() => browser.close())
+
+    const visit = async (url: string, view: VisitOptions = {}): Promise<Visit> => {
+      tab ??= await openTab(browser)
+      isSpent = view.ownClock ?? false
+      return tab.go(url, view)
+    }
+    define({
+      visit,
+      async open(world, options, view) {
+        const server = await new FakeServer(new World(world), options).start()
+        servers.push(server)
+        return { server, ...(await visit(server.url, view)) }
+      },
+    })
+  })
+}
+
+/** Waits until something is so. */
+export async function until(isSo: () => boolean | Promise<boolean>, what: string): Promise<void> {
+  for (const end = Date.now() + 8_000; Date.now() < end; await new Promise((go) => setTimeout(go, 20))) {
+    if (await isSo()) return
+  }
+  throw new Error(`It never came to this: ${what}.`)
+}
+
+/** What somebody can read there. */
+export function read(locator: Locator): Promise<string> {
+  // biome-ignore lint/performance/useDomNodeTextContent: what is hidden is not to be read
+  return locator.innerText()
+}
