@@ -117,7 +117,7 @@ inBrowser('what is done through the page', ({ open }) => {
     )
     expect(posted(server)).toEqual([
       { path: '/limits/reset', type, body: { policy: 'search', key: '192.0.2.1' } },
-      { path: '/bans', type, body: { policy: 'login', key: '192.0.2.1', for: '2h', reason: 'Tries passwords' } },
+      { path: '/bans/add', type, body: { policy: 'login', key: '192.0.2.1', for: '2h', reason: 'Tries passwords' } },
       { path: '/bans/lift', type, body: { policy: 'login', subject: 'subject-0-8fK2_x' } },
     ])
     // The list is asked for again at once.
