@@ -11,7 +11,7 @@ import { runCommand } from '../../packages/admin/src/command/command.ts'
 import { diagnose, findingsText } from '../../packages/admin/src/command/doctor.ts'
 import { usages } from '../../packages/admin/src/command/usage.ts'
 import { ROOT } from '../../scripts/lib/say.mjs'
-import { freePort, type RedisServer, startRedis } from '../support/redis-server.ts'
+import { freePort, type RedisServer, startCluster, startRedis } from '../support/redis-server.ts'
 
 // Each process compiles what it runs, and the machine may be busy.
 jest.setTimeout(60_000)
@@ -134,7 +134,8 @@ describe('sluice, through the door', () => {
     await app.cache('/why')
     const { code, out } = await command(env, 'why', '/why')
     expect([code, out]).toEqual([0, expect.stringMatching(/^route {2,}GET \/why\nstored {2,}yes\n/)])
-    expect((await command(env, 'why', '/never')).out).toContain('not known')
+    expect(out).toMatch(/^held now +200, 4 bytes, identity, fresh for 3600 s\n/m)
+    expect((await command(env, 'why', '/never')).out).toMatch(/not known[\s\S]*held now +nothing/)
     expect(JSON.parse((await command(env, 'why', '/why', '--json')).out)).toMatchObject({ stored: true })
   })
 
@@ -158,6 +159,11 @@ describe('sluice, through the door', () => {
     await app.sluice.ban('login', { key: '192.0.2.9', for: '1h', reason: 'spam' })
     expect((await command(env, 'bans', 'login')).out).toMatch(/^login \S+ {2}until .*, spam\n$/)
     expect((await command(env, 'bans', 'lift', 'login', '192.0.2.9')).out).toBe('Lifted.\n')
+    const made = await command(env, 'bans', 'add', 'login', '192.0.2.8', '--for', '1h', '--reason', 'ticket 4711')
+    expect([made.code, made.out]).toEqual([0, expect.stringMatching(/^Shut out until \d{4}-/)])
+    expect(await app.sluice.bans('login')).toEqual([expect.objectContaining({ reason: 'ticket 4711', byHand: true })])
+    await command(env, 'bans', 'lift', 'login', '192.0.2.8')
+    expect((await command(env, 'bans', 'add', 'login', '192.0.2.8')).code).toBe(2)
   })
 
   test('doctor', async () => {
@@ -272,6 +278,26 @@ describe('sluice, straight on Redis', () => {
     expect(await left('search', '192.0.2.1')).toBe(2)
     expect((await command(own, 'limits', 'reset', 'search', ...direct)).out).toBe('Reset search: 2 keys\n')
     expect([await left('search', '192.0.2.1'), await left('search', '192.0.2.2')]).toEqual([5, 5])
+  })
+
+  test('on a Cluster too', async () => {
+    const cluster = await startCluster(3)
+    try {
+      const url = `redis://127.0.0.1:${cluster.nodes[0]!.port}`
+      const there = await serve({ backend: redis(url, { namespace: 'shop', cluster: true }), secret })
+      await there.sluice.ready()
+      expect([await there.cache('/a'), await there.cache('/a')]).toEqual(['miss', 'hit'])
+      const onCluster = ['--redis', url, '--namespace', 'shop', '--cluster']
+      expect(await command({}, 'purge', '/a', ...onCluster)).toEqual({ code: 0, out: 'Purged: /a\n', error: '' })
+      expect(await there.cache('/a')).toBe('miss')
+      await there.sluice.check('search', { key: '192.0.2.1' })
+      const own = { SLUICE_SECRET: secret }
+      const peek = await command(own, 'limits', 'peek', 'search', '192.0.2.1', '--rate', '5/h', '--json', ...onCluster)
+      expect(JSON.parse(peek.out)).toMatchObject({ remaining: 4 })
+      await there.close()
+    } finally {
+      await cluster.stop()
+    }
   })
 
   test('doctor, direct and through the door', async () => {

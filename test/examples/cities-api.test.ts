@@ -379,8 +379,22 @@ describe.each(['express', 'koa', 'fastify'])('cities-api on %s', (framework) => 
     expect((await get('/ops/stats', { 'x-forwarded-for': '127.0.0.1' })).status).toBe(403)
   })
 
-  test('SIGTERM ends it with exit code 0, and nothing is said of errors', async () => {
-    expect(await program.end('SIGTERM')).toBe(0)
+  test('the live page is at /sluice, open in development on this machine alone', async () => {
+    const page = await fetch(`${base}/sluice`)
+    expect([page.status, page.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8'])
+    expect((await get('/sluice/routes?sort=hitRate')).body.rows).toEqual(
+      expect.arrayContaining([expect.objectContaining({ route: '/cities', hit: expect.any(Number) })]),
+    )
+    expect((await get('/sluice/frame')).body).toMatchObject({ backend: 'memory', actions: ['purge', 'limits', 'bans'] })
+    expect((await get('/sluice', { 'x-forwarded-for': '127.0.0.1' })).status).toBe(403)
+  })
+
+  test('SIGTERM ends it with exit code 0 though somebody looks at the page, and nothing is said of errors', async () => {
+    const live = await fetch(`${base}/sluice/live`)
+    expect(live.headers.get('content-type')).toMatch(/^text\/event-stream/)
+    const [code, sent] = await Promise.all([program.end('SIGTERM'), live.text()])
+    expect(code).toBe(0)
+    expect(sent).toMatch(/^retry: 2000\n\nevent: frame\n/)
     expect(program.errors).toBe('')
   })
 })

@@ -1,4 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import { operatorAccess } from '@sluice/core'
+import { createSluice } from '@sluice/node'
 import { Cluster } from 'ioredis'
 import { systemClock } from '../../packages/core/src/base/clock.ts'
 import type { CacheRecord } from '../../packages/core/src/cache/entry/record.ts'
@@ -161,6 +163,37 @@ describe('a Cluster of three', () => {
     expect(await read(store, keys[0]!)).toBe('after')
     expect(failures).toBeLessThan(served)
   }, 30_000)
+
+  test('one URL of a node is enough: the others are found by asking it', async () => {
+    const namespace = freshName()
+    const { port } = cluster.nodes[0]!
+    const make = () =>
+      createSluice({
+        limits: { few: '5/h' },
+        backend: redis(`redis://127.0.0.1:${port}`, { cluster: true, namespace }),
+      })
+    const [one, two] = [make(), make()]
+    closing.push(
+      () => one.close(),
+      () => two.close(),
+    )
+    await Promise.all([one.ready(), two.ready()])
+    const answers = await Promise.all(Array.from({ length: 30 }, (_, i) => one.check('few', { key: `k${i % 10}` })))
+    expect(answers.every(({ allowed }) => allowed)).toBe(true)
+    let runs = 0
+    const memo = (sluice: typeof one) =>
+      sluice.memo(async (id: number) => ++runs * 0 + id, { name: 'm', ttl: '1m', tags: () => ['t'] })
+    const [first, second] = [memo(one), memo(two)]
+    for (let i = 0; i < 20; i++) await first(i)
+    for (let i = 0; i < 20; i++) expect(await second(i)).toBe(i)
+    expect(runs).toBe(20)
+    await two.purge({ tags: ['t'] })
+    await first(1)
+    expect(runs).toBe(21)
+    const board = operatorAccess(one)!.board!
+    await board.post('a', 'note', 10_000)
+    expect((await operatorAccess(two)!.board!.read()).get('a')!.note).toBe('note')
+  })
 
   test('a node lost: its part goes to the handlers, the rest goes on, and its replica takes over', async () => {
     const deadlines = { readMs: 100, writeMs: 200, purgeMs: 300 }

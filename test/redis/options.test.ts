@@ -60,6 +60,7 @@ describe('what redis() is given', () => {
     [{ tier: { maxBytes: 'much' } }, /`redis.tier.maxBytes`/],
     [{ maxEntryBytes: -1 }, /`redis.maxEntryBytes`/],
     [{ maxTags: 0 }, /`redis.maxTags`/],
+    [{ cluster: 'yes' }, /`redis.cluster`/],
     [{ lease: 0 }, /`redis.lease` must be longer than 0/],
     [{ deadlines: { red: 1 } }, /no option `redis.deadlines.red`. Did you mean `read`\?/],
     [{ deadlines: { read: 'soon' } }, /`redis.deadlines.read`/],
@@ -68,6 +69,13 @@ describe('what redis() is given', () => {
   test.each(wrong)('%j is refused', (options, message) => {
     expect(() => redis('redis://localhost', options as never)).toThrow(message)
   })
+
+  test.each(['redis://localhost/2', '/run/redis.sock', 'unix:///run/redis.sock', new Redis({ lazyConnect: true })])(
+    '%s is no node of a Cluster',
+    (target) => {
+      expect(() => redis(target, { cluster: true })).toThrow(/`redis.cluster` (?:must be left out|is for URLs)/)
+    },
+  )
 
   test.each([undefined, 'localhost:6379', 'http://localhost', {}, null, 6379])('%p is no server', (target) => {
     expect(() => redis(target as never)).toThrow(/`redis\(url\)` must be a URL such as/)

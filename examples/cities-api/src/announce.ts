@@ -1,3 +1,4 @@
+import { pageOf, pagePath } from './http/operators.ts'
 import type { Settings } from './settings.ts'
 
 /** What to try first, one command per line: a miss, the same again as a hit, and a 304 for who has it already. */
@@ -25,9 +26,13 @@ cities-api on ${framework[0]?.toUpperCase()}${framework.slice(1)}, with ${databa
   And for a client that has it already: 304, without a body
     ${notModified}
 
-  ${base}/ lists the routes and counts the hits. Ctrl-C stops.
+  ${base}/ lists the routes and counts the hits.${page(settings, base)} Ctrl-C stops.
 `
 }
+
+/** Where the live page is, where there is one. */
+const page = (settings: Settings, base: string): string =>
+  pageOf(settings) ? `\n  ${base}${pagePath} shows hit rates, reasons and limits, live.` : ''
 
 /** Where clients find the API. */
 export function baseUrl({ host }: Settings, port: number): string {

@@ -35,12 +35,13 @@ export type { InvalidationTarget, TagSource } from './cache/invalidation.ts'
 export type { CacheOptions, CacheSettings } from './cache/policy/options.ts'
 export type { CacheStats, PurgeOptions, PurgeReport } from './cache/response-cache.ts'
 export type { CacheCounters } from './cache/stats.ts'
-export type { InventoryItem, InventoryQuery } from './cache/store/inventory.ts'
 export { MemoryCacheStore, type MemoryCacheStoreOptions } from './cache/store/memory-store.ts'
 export type {
   CacheStore,
   FillEnd,
   InvalidateMode,
+  InventoryItem,
+  InventoryQuery,
   LeaseState,
   SetOutcome,
   StoreOut,

@@ -19,7 +19,7 @@ import { Connection } from './connection/connection.ts'
 import { Link } from './connection/link.ts'
 import { ready } from './connection/readiness.ts'
 import { type Script, tryOut } from './connection/script.ts'
-import { checkTarget } from './connection/target.ts'
+import { checkClusterTarget, checkTarget } from './connection/target.ts'
 import { RedisLimitStore } from './limit/store/redis-limit-store.ts'
 import { forget, LimitScripts } from './limit/store/scripts.ts'
 import { type RedisOptions, type ResolvedOptions, resolveOptions } from './options.ts'
@@ -42,10 +42,12 @@ import { serverFacts } from './server-facts.ts'
 export function redis(target: string | RedisClient, options: RedisOptions = {}): Backend {
   checkTarget(target)
   const resolved = resolveOptions(options)
+  if (resolved.cluster) checkClusterTarget(target)
   const reports = new Set<BackendEnv['report']>()
-  const connection = new Connection(target, (error) => {
+  const failed = (error: SluiceError): void => {
     for (const report of reports) report(error)
-  })
+  }
+  const connection = new Connection(target, failed, resolved.cluster)
   const link = (clock: Clock, waitMs: number): Link => {
     const failed = (error: unknown): void => connection.warnings.note(error)
     return new Link(connection.client, { clock, waitMs, failed })

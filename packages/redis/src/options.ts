@@ -29,6 +29,11 @@ export interface RedisOptions {
   /** Keeps applications that share a Redis apart. Default `'sluice'`. */
   namespace?: string | undefined
   /**
+   * The URL names one node of a Cluster; the others are found by asking it. For more than one to begin with, give a client:
+   * `redis(new Cluster([…]))`. Default `false`.
+   */
+  cluster?: boolean | undefined
+  /**
    * Into how many parts the cache is cut. Each is one slot of a Cluster; a purge writes all of them. More spread better
    * over many nodes and make a purge dearer. Changing it empties the cache. Default: 1 on a single node, 16 on a Cluster.
    */
@@ -56,6 +61,7 @@ export interface RedisOptions {
 /** The same, as the code reads it. */
 export interface ResolvedOptions {
   readonly namespace: string
+  readonly cluster: boolean
   /** `undefined`: as the client has it. */
   readonly lanes: number | undefined
   readonly tier: { readonly maxBytes: number | undefined; readonly maxTtlMs: number } | undefined
@@ -94,6 +100,7 @@ function positive(option: string): Rule {
 export function resolveOptions(options: RedisOptions): ResolvedOptions {
   checkOptions<RedisOptions>('redis', options, {
     namespace: namespaceRule,
+    cluster: rule.boolean,
     lanes: lanesRule,
     tier: rule.either(rule.oneOf(false), rule.object),
     maxEntryBytes: rule.readableBy(byteSize, 'redis.maxEntryBytes'),
@@ -118,6 +125,7 @@ export function resolveOptions(options: RedisOptions): ResolvedOptions {
   const purgeMs = durationMs('redis.deadlines.purge', deadlines.purge ?? '1s')
   return Object.freeze({
     namespace: options.namespace ?? 'sluice',
+    cluster: options.cluster ?? false,
     lanes: options.lanes,
     tier: tier
       ? {

@@ -10,6 +10,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   redis: ['core'],
   prometheus: ['core'],
   admin: ['core', 'node', 'redis'],
+  dashboard: ['core', 'admin'],
 }
 /** A package that is not named above is an adapter for a framework. */
 const ADAPTER = ['core', 'node']

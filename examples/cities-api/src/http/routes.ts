@@ -7,6 +7,7 @@ export const routes = {
   'GET /countries': 'All countries, with the number of their cities and the people in them.',
   'GET /countries/largest?lookup=': 'The largest city of each, and how many queries that took: batched, or single.',
   'GET /metrics': 'What the cache and the limits have done, for Prometheus.',
+  'GET /sluice': 'The same on a live page, with reasons and buttons; in development, on this machine.',
   'POST /login':
     'Signs in: {"user": "ada", "password": "open sesame"}. Wrong passwords are limited, right ones are not.',
   'PATCH /cities/:id': 'Changes the name or the population of a city.',

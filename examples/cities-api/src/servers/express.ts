@@ -1,4 +1,5 @@
 import { admin } from '@sluice/admin'
+import { dashboard } from '@sluice/dashboard'
 import { createSluice } from '@sluice/express'
 import express, { type ErrorRequestHandler, type Request, type Response } from 'express'
 import type { Cities } from '../data/cities.ts'
@@ -10,7 +11,7 @@ import { limitsOf, shedding } from '../http/limits.ts'
 import { type Api, httpApi } from '../http/listen.ts'
 import { signIn } from '../http/login.ts'
 import { metricsOf } from '../http/metrics.ts'
-import { operatorsOf, operatorsPath } from '../http/operators.ts'
+import { operatorsOf, operatorsPath, pageOf, pagePath } from '../http/operators.ts'
 import { cityFields, cityPages } from '../http/pages.ts'
 import { describeProblem, Problem, problemType } from '../http/problem.ts'
 import { routes } from '../http/routes.ts'
@@ -28,6 +29,8 @@ export function createExpressApi(cities: Cities, settings: Settings): Api {
   // In front of the limits: who is refused there can still be let in here.
   const operators = operatorsOf(settings)
   if (operators) app.use(operatorsPath, admin(sluice, operators))
+  const page = pageOf(settings)
+  if (page) app.use(pagePath, dashboard(sluice, page))
 
   // In front of everything: what comes from memory has its compressed forms stored beside it.
   app.use(sluice.compress())

@@ -1,4 +1,5 @@
 import { admin } from '@sluice/admin'
+import { dashboard } from '@sluice/dashboard'
 import sluice, { type SluiceRoute } from '@sluice/fastify'
 import Fastify from 'fastify'
 import type { Cities } from '../data/cities.ts'
@@ -10,7 +11,7 @@ import { limitsOf, shedding } from '../http/limits.ts'
 import { type Api, portOf } from '../http/listen.ts'
 import { signIn } from '../http/login.ts'
 import { metricsOf } from '../http/metrics.ts'
-import { operatorsOf, operatorsPath } from '../http/operators.ts'
+import { operatorsOf, operatorsPath, pageOf, pagePath } from '../http/operators.ts'
 import { cityFields, cityPages } from '../http/pages.ts'
 import { describeProblem, problemDocument, problemType } from '../http/problem.ts'
 import { routes } from '../http/routes.ts'
@@ -48,6 +49,8 @@ export async function createFastifyApi(cities: Cities, settings: Settings): Prom
 
   const operators = operatorsOf(settings)
   if (operators) await app.register(admin(app.sluice, operators).fastify, { prefix: operatorsPath })
+  const page = pageOf(settings)
+  if (page) await app.register(dashboard(app.sluice, page).fastify, { prefix: pagePath })
 
   const totalOf = app.sluice.memo(cities.total, totals)
   app.get('/', () => ({ routes, cache: app.sluice.stats().cache, totals: totalOf.info() }))

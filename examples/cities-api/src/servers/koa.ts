@@ -1,6 +1,7 @@
 import { bodyParser } from '@koa/bodyparser'
 import Router from '@koa/router'
 import { admin } from '@sluice/admin'
+import { dashboard } from '@sluice/dashboard'
 import { createSluice } from '@sluice/koa'
 import Koa, { type Context, type Next } from 'koa'
 import type { Cities } from '../data/cities.ts'
@@ -12,7 +13,7 @@ import { limitsOf, shedding } from '../http/limits.ts'
 import { type Api, httpApi } from '../http/listen.ts'
 import { signIn } from '../http/login.ts'
 import { metricsOf } from '../http/metrics.ts'
-import { operatorsOf, operatorsPath } from '../http/operators.ts'
+import { operatorsOf, operatorsPath, pageOf, pagePath } from '../http/operators.ts'
 import { cityFields, cityPages } from '../http/pages.ts'
 import { describeProblem, Problem, problemType } from '../http/problem.ts'
 import { routes } from '../http/routes.ts'
@@ -99,6 +100,8 @@ export function createKoaApi(cities: Cities, settings: Settings): Api {
   // In front of the limits: who is refused there can still be let in here.
   const operators = operatorsOf(settings)
   if (operators) app.use(admin(sluice, { ...operators, path: operatorsPath }).koa)
+  const page = pageOf(settings)
+  if (page) app.use(dashboard(sluice, { ...page, path: pagePath }).koa)
   // In front of everything: what comes from memory has its compressed forms stored beside it.
   app.use(sluice.compress())
   // For every request, also for what is not there. In front of the cache: hits count.

@@ -8,7 +8,7 @@ const texts = { type: 'string', multiple: true } as const
 const flag = { type: 'boolean' } as const
 
 const common = { url: text, token: text, timeout: text, json: flag, help: { type: 'boolean', short: 'h' } } as const
-const direct = { redis: text, namespace: text, lanes: text } as const
+const direct = { redis: text, namespace: text, lanes: text, cluster: flag } as const
 
 /** Which options each command has, so that none is taken and not obeyed. */
 const options = {
@@ -16,7 +16,7 @@ const options = {
   why: { ...common, route: texts, method: text },
   stats: { ...common, watch: flag, interval: text },
   limits: { ...common, ...direct, route: texts, rate: text, algorithm: text, by: text },
-  bans: { ...common, subject: text },
+  bans: { ...common, subject: text, for: text, reason: text },
   doctor: { ...common, ...direct },
 } as const
 
@@ -45,8 +45,10 @@ type Text =
   | 'algorithm'
   | 'by'
   | 'subject'
+  | 'for'
+  | 'reason'
 type Texts = 'tag' | 'route'
-type Flag = 'json' | 'help' | 'all' | 'yes' | 'soft' | 'watch'
+type Flag = 'cluster' | 'json' | 'help' | 'all' | 'yes' | 'soft' | 'watch'
 
 /** @throws Misused */
 export function readArguments(command: CommandName, args: readonly string[]): Given {

@@ -95,10 +95,21 @@ async function whyCommand({ given, env, io, signal }: Task): Promise<number> {
     ['cause', cause],
     ['remedy', remedy],
     ['told apart by', terms.join(', ') || undefined],
+    ...heldRows(said),
     ['', hint],
   ]
   io.out.write(given.values.json ? line(said) : table(rows.filter(([, value]) => value !== undefined)))
   return 0
+}
+
+/** What is stored under the URL now. */
+function heldRows({ held, note }: Said): (readonly [string, unknown])[] {
+  if (held === undefined) return []
+  const rows = held.map((one: Said) => {
+    const fresh = one.freshForMs > 0 ? `fresh for ${Math.round(one.freshForMs / 1_000)} s` : 'stale'
+    return ['held now', `${one.status}, ${one.bytes} bytes, ${one.codings.join(', ')}, ${fresh}`] as const
+  })
+  return [...(rows.length > 0 ? rows : [['held now', 'nothing'] as const]), ['', note]]
 }
 
 async function bansCommand({ given, env, io, signal }: Task): Promise<number> {
@@ -114,7 +125,17 @@ async function bansCommand({ given, env, io, signal }: Task): Promise<number> {
     io.out.write(json ? line(said) : said.lifted ? 'Lifted.\n' : 'There was no ban.\n')
     return 0
   }
-  if (policy !== undefined) throw new Misused('one policy, or `bans lift <policy> <key>`')
+  if (first === 'add') {
+    const { for: span, reason } = given.values
+    if (policy === undefined || parts.length === 0 || span === undefined) {
+      throw new Misused('whom, and how long? Give the policy, a key and --for 1h')
+    }
+    const key = parts.length > 1 ? parts : parts[0]
+    const said = await remote.post('/bans/add', { policy, key, for: span, ...(reason ? { reason } : {}) })
+    io.out.write(json ? line(said) : `Shut out until ${said.until}.\n`)
+    return 0
+  }
+  if (policy !== undefined) throw new Misused('one policy, `bans add <policy> <key>` or `bans lift <policy> <key>`')
   const said = await remote.get('/bans', { policy: first })
   const rows = said.bans.map((ban: Said) => [
     `${ban.policy} ${ban.subject}`,

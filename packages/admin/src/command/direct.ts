@@ -30,12 +30,13 @@ export async function onRedis<T>(
 
 /** @throws Misused where it cannot be made */
 export async function backendOf({ values }: Given): Promise<Backend> {
-  const { namespace, lanes } = values
+  const { namespace, lanes, cluster } = values
   if (lanes !== undefined && !/^\d+$/.test(lanes)) throw new Misused('--lanes must be a whole number')
   // What `purge` waits for is that all processes have heard of it; nothing is kept in the memory of this one.
   const options = {
     tier: false,
     ...(namespace ? { namespace } : {}),
+    ...(cluster ? { cluster } : {}),
     ...(lanes ? { lanes: Number(lanes) } : {}),
   } as const
   const { redis } = await import('@sluice/redis').catch((error) => {

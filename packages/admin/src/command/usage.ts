@@ -5,7 +5,8 @@ const where = `Where:
 
 const direct = `  --redis <url>         straight on Redis, in place of the door; needs @sluice/redis
   --namespace <name>    as the application has it (sluice)
-  --lanes <n>           as the application has them (1)
+  --lanes <n>           as the application has them (1; of a Cluster 16)
+  --cluster             the URL is that of one node of a Cluster
 `
 
 const how = `  --timeout <duration>  for one answer (10s)
@@ -31,7 +32,7 @@ Example: sluice purge /cities/7 --tag cities --url http://localhost:3000/ops
 `,
   why: `Usage: sluice why <url> | --route <pattern> [--method <method>]
 
-Says whether the answers of a URL or a route are stored, and if not, why and what to do.
+Says whether the answers of a URL or a route are stored, and if not, why and what to do; of a URL also what is stored now.
 
 ${where}${how}
 Example: sluice why /cities/7 --url http://localhost:3000/ops
@@ -61,9 +62,12 @@ ${how}
 Example: sluice limits reset login 192.0.2.1 --url http://localhost:3000/ops
 `,
   bans: `Usage: sluice bans [policy]
+       sluice bans add <policy> <key...> --for <duration> [--reason <text>]
        sluice bans lift <policy> <key...>
 
-Lists who is shut out of limits, or lets somebody in again.
+Lists who is shut out of limits, shuts somebody out of a policy that has a \`ban\`, or lets somebody in again.
+
+  --for <duration>      how long, such as 1h
 
   --subject <subject>   in place of the key: as the list has it
 
@@ -86,7 +90,7 @@ export const usage = `Usage: sluice <command> …
   stats                 figures, once or live
   warm                  fill the cache in front of its visitors
   limits                see or reset what a key has used
-  bans                  see or lift bans
+  bans                  see, make or lift bans
   doctor                look for what is wrong with the environment
 
 \`sluice <command> --help\` says more, with an example.

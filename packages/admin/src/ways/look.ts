@@ -1,11 +1,11 @@
-import { type Reply, splitTarget } from '@sluice/core'
+import { type OperatorAccess, type Reply, splitTarget } from '@sluice/core'
 import { isLoopback } from '../door/admit.ts'
 import { bad, json } from '../door/answer.ts'
 import type { Passage } from '../door/passage.ts'
-import { header } from '../door/request.ts'
+import { header, hostOf } from '../door/request.ts'
 
 /** `GET /why?url=/cities/7[&method=GET]`, or `?route=/cities/:id`. */
-export async function why({ access, query }: Passage): Promise<Reply> {
+export async function why({ access, query, request }: Passage): Promise<Reply> {
   const [url, route] = [query.get('url'), query.get('route')]
   const method = (query.get('method') ?? 'GET').toUpperCase()
   if ((url === null) === (route === null)) bad('Say which: /why?url=/cities/7 or /why?route=/cities/:id')
@@ -16,7 +16,32 @@ export async function why({ access, query }: Passage): Promise<Reply> {
   const hint = told.stored === undefined && {
     hint: 'This process has seen no answer of it, or none for long. Ask for it once, and then again here; or give the route.',
   }
-  return json({ ...(url === null ? {} : { url }), ...told, stored: told.stored ?? null, ...hint })
+  const held = url === null ? undefined : await heldUnder(url, { access, query, request })
+  return json({
+    ...(url === null ? {} : { url }),
+    ...told,
+    stored: told.stored ?? null,
+    ...hint,
+    ...(held && { held: held.answers, ...(held.note === undefined ? {} : { note: held.note }) }),
+  })
+}
+
+/**
+ * What is stored under a URL. What stands in front of one that has no host is that of `&origin=`, for a server behind a proxy cannot
+ * tell it; else of the request itself.
+ */
+export function heldUnder(
+  url: string,
+  { access, query, request }: Pick<Passage, 'access' | 'query' | 'request'>,
+): ReturnType<OperatorAccess['find']> {
+  const origin = splitTarget(query.get('origin') ?? '')
+  const { socket } = request.raw
+  const isSecure = (socket as { encrypted?: boolean } | undefined)?.encrypted === true
+  return access.find(url, {
+    scheme: origin.scheme ?? (isSecure ? 'https' : 'http'),
+    authority: origin.authority ?? hostOf(request),
+    localPort: socket?.localPort,
+  })
 }
 
 /** `GET /stats`. */

@@ -1,4 +1,4 @@
-import { bad, type DoorAnswer, hostOf, json, type Passage } from '@sluice/admin'
+import { bad, type DoorAnswer, heldUnder, json, type Passage } from '@sluice/admin'
 import { splitTarget } from '@sluice/core'
 import type { Monitor } from '../watch/monitor.ts'
 import { whyOf } from '../watch/routes.ts'
@@ -12,19 +12,12 @@ const longest = 8_192
  */
 export async function find({ access, query, request }: Passage, monitor: Monitor): Promise<DoorAnswer> {
   const url = query.get('url') ?? ''
-  const { scheme, authority, path } = splitTarget(url.split('#', 1)[0]!)
+  const { path } = splitTarget(url.split('#', 1)[0]!)
   if (url === '' || url.length > longest || !path.startsWith('/')) {
     bad('`url` must begin with / or http(s)://, such as /cities/7.')
   }
-  const origin = splitTarget(query.get('origin') ?? '')
-  const { socket } = request.raw
-  const isSecure = (socket as { encrypted?: boolean } | undefined)?.encrypted === true
   const told = access.why({ method: 'GET', path })
-  const { answers, note } = await access.find(url, {
-    scheme: scheme ?? origin.scheme ?? (isSecure ? 'https' : 'http'),
-    authority: authority ?? origin.authority ?? hostOf(request),
-    localPort: socket?.localPort,
-  })
+  const { answers, note } = await heldUnder(url, { access, query, request })
   const route = told.stored === undefined ? undefined : told.route.replace(/^\S+ /, '')
   const why = whyOf(told, route === undefined ? undefined : monitor.adviceOf(route))
   const answer: FindAnswer = {

@@ -34,11 +34,14 @@ export class Live {
     if (this.#closed || this.#listeners.size >= mostListeners) {
       return { status: 503, fields: ['Cache-Control', 'no-store', 'Content-Length', '0'], body: undefined }
     }
-    const listener = new Listener(this.#figures)
+    const { server } = request.raw.socket as { server?: { readonly listening?: boolean } }
+    const listener = new Listener(this.#figures, () => server?.listening === false)
     this.#listeners.add(listener)
     listener.stream.once('close', () => this.#listeners.delete(listener))
     await listener.send()
-    return { status: 200, fields, stream: listener.stream }
+    // A server that closes would otherwise wait for the connection when nothing comes over it any more. HTTP/2 has no such field.
+    const ownConnection = request.raw.httpVersionMajor < 2 ? ['Connection', 'close'] : []
+    return { status: 200, fields: [...fields, ...ownConnection], stream: listener.stream }
   }
 
   tick(): void {
@@ -55,16 +58,23 @@ export class Live {
 class Listener {
   readonly stream = new Readable({ read() {} })
   readonly #figures: Figures
+  readonly #isLast: () => boolean
   #since = 0
   #eventId = 0
   #sending = false
 
-  constructor(figures: Figures) {
+  /** @param isLast - whether the server waits for its last requests: this one would hold it up for ever */
+  constructor(figures: Figures, isLast: () => boolean) {
     this.#figures = figures
+    this.#isLast = isLast
     this.stream.push('retry: 2000\n\n')
   }
 
   async send(): Promise<void> {
+    if (this.#isLast()) {
+      this.stream.push(null)
+      return
+    }
     if (this.#sending || this.stream.readableLength > mostBehind) return
     this.#sending = true
     try {

@@ -1,28 +1,32 @@
 import { SluiceError } from '@sluice/core'
 import type { RedisClient, ScriptClient } from './client.ts'
 import { adapt } from './clients/adapt.ts'
-import { openIoredis } from './clients/ioredis.ts'
+import { openIoredis, openIoredisCluster } from './clients/ioredis.ts'
 import { troubleOf, Warnings, withoutSecrets } from './trouble.ts'
 
 /** The connections of one backend: the one commands go over, and those that listen. Opened when first needed. */
 export class Connection {
   readonly #target: string | RedisClient
+  readonly #isCluster: boolean
   readonly #report: (error: SluiceError) => void
   readonly #opened = new Set<ScriptClient>()
   /** Of the process, for applications that listen to no events. */
   readonly warnings = new Warnings()
   #client: ScriptClient | undefined
 
-  /** @param report - told once per outage of a connection of ours; a client that was given to us has its own listeners */
-  constructor(target: string | RedisClient, report: (error: SluiceError) => void) {
+  /**
+   * @param report - told once per outage of a connection of ours; a client that was given to us has its own listeners
+   * @param isCluster - whether a URL names a node of a Cluster
+   */
+  constructor(target: string | RedisClient, report: (error: SluiceError) => void, isCluster = false) {
     this.#target = target
+    this.#isCluster = isCluster
     this.#report = report
   }
 
   /** Over which commands go: one of our own for a URL, or the one that was given to us. */
   get client(): ScriptClient {
-    const target = this.#target
-    this.#client ??= typeof target === 'string' ? this.#own(openIoredis(target)) : adapt(target)
+    this.#client ??= this.#open()
     return this.#client
   }
 
@@ -43,6 +47,12 @@ export class Connection {
   close(): void {
     for (const client of this.#opened) client.close()
     this.#client?.close()
+  }
+
+  #open(): ScriptClient {
+    const target = this.#target
+    if (typeof target !== 'string') return adapt(target)
+    return this.#own(this.#isCluster ? openIoredisCluster(target) : openIoredis(target))
   }
 
   #own(client: ScriptClient): ScriptClient {

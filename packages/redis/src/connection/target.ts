@@ -25,6 +25,15 @@ export function checkTarget(target: unknown): asserts target is string | RedisCl
   )
 }
 
+/** @throws SluiceError for what is no URL of a node of a Cluster */
+export function checkClusterTarget(target: string | RedisClient): void {
+  const mustBe = (what: string): SluiceError => optionError('redis.cluster', what, true)
+  if (typeof target !== 'string') throw mustBe('must be left out beside a client, which says itself what it is of')
+  if (!/^rediss?:\/\//.test(target)) throw mustBe('is for URLs: a socket leads to one server')
+  if (!/^\/?0?$/.test(new URL(target).pathname))
+    throw mustBe('must be left out where a database is named: a Cluster has one, 0')
+}
+
 /** By its shape: the class may be of another copy of the library. */
 export function kindOf(value: unknown): ClientKind | keyof typeof unusable | undefined {
   if (typeof value !== 'object' || value === null) return undefined

@@ -9,11 +9,12 @@ import { sameForm } from '../forms/local-forms.ts'
 import { Compactor } from './compact.ts'
 import { HeldRecord, Marker } from './held-record.ts'
 import { Holdings } from './holdings.ts'
-import { type InventoryItem, type InventoryQuery, isAskedFor } from './inventory.ts'
 import { joinSpecs } from './specs.ts'
 import type {
   CacheStore,
   InvalidateMode,
+  InventoryItem,
+  InventoryQuery,
   SetOutcome,
   StoreUsage,
   Vacancy,
@@ -293,6 +294,10 @@ export class MemoryCacheStore implements CacheStore {
     return new Holdings({ maxBytes: this.#maxBytes, isOver: (held) => this.#isOver(held), worth })
   }
 }
+
+/** Of a record that has no query any fits: its key holds a part of it, or something else. */
+const isAskedFor = ({ target }: CacheRecord, { path, query }: InventoryQuery): boolean =>
+  target.path === path && (target.query === undefined || target.query === query)
 
 /** How many records are looked at before others have their turn: a millisecond's worth. */
 const lookedAtOnce = 2_000

@@ -1,7 +1,6 @@
 import type { MaybePromise } from '../../base/maybe-promise.ts'
 import type { InvalidationOrder } from '../../exchange/invalidation-order.ts'
 import type { CacheRecord, StoredForm } from '../entry/record.ts'
-import type { InventoryItem, InventoryQuery } from './inventory.ts'
 
 /**
  * Where responses are kept. A store knows nothing of HTTP: it holds records under keys, forgets them in time, and never
@@ -137,4 +136,24 @@ export interface StoreUsage {
   readonly evictions: number
   /** Remote stores: how many parts of them are known to be out, so that nobody is sent there. */
   readonly breakersOpen?: number | undefined
+}
+
+/** What somebody who looks after a store wants to see of it: everything that is stored under a URL. */
+export interface InventoryQuery {
+  /** As it was sent: percent-encoding and all. */
+  readonly path: string
+  /** Without the `?`; of what has no query in its record any query fits. */
+  readonly query: string
+  /** The primary key, where it can be told: stores that cannot be looked through are asked for it. */
+  readonly key: string | undefined
+  readonly most: number
+}
+
+/** Something stored. */
+export interface InventoryItem {
+  readonly key: string
+  /** How it is told apart from others under its key; `undefined` where nothing varies. */
+  readonly spec: VariantSpec | undefined
+  /** With every invalidation so far applied. */
+  readonly record: CacheRecord
 }

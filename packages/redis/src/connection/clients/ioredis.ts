@@ -1,4 +1,4 @@
-import { Redis } from 'ioredis'
+import { Cluster, Redis } from 'ioredis'
 import {
   type Argument,
   type ClientEvent,
@@ -62,6 +62,27 @@ const events: Readonly<Record<ClientEvent, readonly string[]>> = {
  */
 export function openIoredis(url: string): ScriptClient {
   return new Ioredis(new Redis(url, ours), true)
+}
+
+/**
+ * The same to a Cluster of which one node is known.
+ *
+ * @param url - of that node; its credentials and TLS are those of all of them
+ */
+export function openIoredisCluster(url: string): ScriptClient {
+  const { hostname, port, username, password, protocol } = new URL(url)
+  const { retryStrategy: _, ...each } = ours
+  const cluster = new Cluster([{ host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 6379) }], {
+    enableOfflineQueue: false,
+    clusterRetryStrategy: retryMs,
+    redisOptions: {
+      ...each,
+      ...(username ? { username: decodeURIComponent(username) } : {}),
+      ...(password ? { password: decodeURIComponent(password) } : {}),
+      ...(protocol === 'rediss:' ? { tls: {} } : {}),
+    },
+  })
+  return new Ioredis(cluster, true)
 }
 
 /** A `Redis` or a `Cluster` of ioredis, which is asked what it is asked as it stands. */
