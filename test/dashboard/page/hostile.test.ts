@@ -1,24 +1,19 @@
 import { expect, test } from '@jest/globals'
 import { inBrowser, read } from './support/suite.ts'
 
-const long = `/${'a long one '.repeat(900)}`
-
 inBrowser('texts of those who mean ill', ({ open }) => {
   test.each([
-    ['markup', `<img src=x onerror="complain('ran')"><script>complain('ran')</script>&lt;b&gt;`, '<img src=x onerror='],
     [
-      'a text that ends elements',
-      `"'></script></style></title><svg onload=complain('ran')>`,
-      '</script></style></title>',
+      'markup, and what ends elements',
+      `"'></script></style></title><img src=x onerror="complain('ran')"><script>complain('ran')</script>&lt;b&gt;`,
+      `"'></script></style></title><img src=x`,
     ],
     [
-      'marks that turn the text round',
-      '\u202ecod.exe\u2066/\u200b\u0000end',
-      '\\u202ecod.exe\\u2066/\\u200b\\u0000end',
+      'marks that turn the text round, and what is not seen',
+      '/مدن\u202ecod.exe\u2066/\u200b\u0000end',
+      '/مدن\\u202ecod.exe\\u2066/\\u200b\\u0000end',
     ],
-    ['ten thousand characters', long, 'characters)'],
-    ['a word without a place to break it', 'w'.repeat(10_000), 'characters)'],
-    ['a script written from right to left', 'مدن/القاهرة?q=שלום', 'مدن/القاهرة?q=שלום'],
+    ['ten thousand characters without a place to break them', 'w'.repeat(10_000), 'characters)'],
   ])('%s: shown as text, and nothing breaks', async (_what, hostile, shown) => {
     const view = { width: 375 }
     const { page, complaints, server } = await open({ hostile, actions: ['purge', 'limits', 'bans'] }, {}, view)

@@ -12,18 +12,19 @@ const page = 50
 const most = 1_000
 const everyMs = 5_000
 
+const results = ['hit', 'stale', 'collapsed', 'miss', 'bypass'] as const
+
 /** The parts of all requests, as one bar: it is told apart by order as well as by colour. */
 function Mix({ row }: { readonly row: RouteRow }) {
-  const parts = [row.hit, row.stale, row.collapsed, row.miss, row.bypass]
-  const names = ['hit', 'stale', 'collapsed', 'miss', 'bypass']
   let from = 0
+  const rects = results.map((name) => {
+    const width = row[name]
+    from += width
+    return width > 0 && <rect key={name} class={`area ${name}`} x={from - width} width={width} height="4" />
+  })
   return (
     <svg class="bar mix" viewBox={`0 0 ${Math.max(1, row.requests)} 4`} preserveAspectRatio="none" aria-hidden="true">
-      {parts.map((part, index) => {
-        const rect = <rect key={names[index]} class={`area ${names[index]}`} x={from} width={part} height="4" />
-        from += part
-        return rect
-      })}
+      {rects}
     </svg>
   )
 }

@@ -25,7 +25,7 @@ export function Sayings() {
     return () => clearTimeout(timer)
   }, [said])
   return (
-    <div class="sayings">
+    <div class={said ? 'sayings shown' : 'sayings'}>
       <div role="status" aria-live="polite">
         {said && (
           <p key={said.times} class={said.bad ? 'said bad' : 'said'}>

@@ -43,7 +43,7 @@ export function Table<Row extends object, Sort extends string>({
   }
   return (
     <div class="table">
-      <table {...as('table')}>
+      <table {...as('table')} class={(columns.length > 4 ? 'many' : '') + (onSort ? '' : ' unsorted')}>
         <caption class="unseen">{caption}</caption>
         <colgroup>
           {columns.map(({ name, is }) => (

@@ -1,8 +1,11 @@
-import { afterAll, afterEach, beforeAll, describe, test } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, describe, jest, test } from '@jest/globals'
 import type { Browser, Locator } from 'playwright-core'
 import { findBrowser, launch, openTab, remedy, type Tab, type Visit, type VisitOptions } from './browser.ts'
 import { type FakeOptions, FakeServer } from './fake-server.ts'
 import { World, type WorldOptions } from './world.ts'
+
+/** `npm run test:browser`: each way to look at each story, where else a choice of them will do. */
+export const everything = process.env.SLUICE_TEST_BROWSER === 'all'
 
 export interface Stage {
   /** Serves a story and opens the page on it. */
@@ -27,6 +30,8 @@ export function inBrowser(name: string, define: (stage: Stage) => void): void {
     let tab: Tab | undefined
     let isSpent = false
     const servers: FakeServer[] = []
+    // A browser on a machine that has other things to do takes its time.
+    jest.setTimeout(60_000)
     beforeAll(async () => {
       browser = await launch(program)
     })
@@ -56,7 +61,7 @@ export function inBrowser(name: string, define: (stage: Stage) => void): void {
 
 /** Waits until something is so. */
 export async function until(isSo: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  for (const end = Date.now() + 8_000; Date.now() < end; await new Promise((go) => setTimeout(go, 20))) {
+  for (const end = Date.now() + 20_000; Date.now() < end; await new Promise((go) => setTimeout(go, 20))) {
     if (await isSo()) return
   }
   throw new Error(`It never came to this: ${what}.`)
