@@ -207,7 +207,7 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
     ban: (name, request) => opened(bans).ban(name, request),
     unban: (name, who) => opened(bans).unban(name, who),
     bans: (name) => opened(bans).list(name),
-    stats: () => counters.read({ permits: permits.size, waiting: delays.size }, policies, store),
+    stats: () => counters.read({ permits: permits.size, waiting: delays.size }, permits.occupied(), policies, store),
     close() {
       if (closed) return
       closed = true
