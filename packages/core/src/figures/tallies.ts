@@ -1,5 +1,5 @@
 import type { BackendOperation, SluiceEvents } from '../base/events.ts'
-import { Histogram, type HistogramFigures } from './histogram.ts'
+import { Histogram, type HistogramFigures, type TraceContext } from './histogram.ts'
 import type { BoundedNames } from './labels.ts'
 
 /** What handlers took and brought, of one route. */
@@ -43,7 +43,7 @@ export class FillTallies {
     this.#names = names
   }
 
-  add({ route, ms, bytes, background }: SluiceEvents['fill']): void {
+  add({ route, ms, bytes, background }: SluiceEvents['fill'], trace?: TraceContext): void {
     const name = this.#names.admit(route)
     let tally = this.#routes.get(name)
     if (!tally) {
@@ -53,7 +53,7 @@ export class FillTallies {
     const part = background ? 'background' : 'client'
     tally[part] ??= { durations: new Histogram(), bytes: 0 }
     const own = tally[part]
-    own.durations.observe(ms)
+    own.durations.observe(ms, trace)
     own.bytes += bytes ?? 0
   }
 
@@ -73,14 +73,14 @@ export class BackendTallies {
   readonly #ok = new Map<BackendOperation, Histogram>()
   readonly #failed = new Map<BackendOperation, Histogram>()
 
-  add({ operation, ms, ok }: SluiceEvents['backend']): void {
+  add({ operation, ms, ok }: SluiceEvents['backend'], trace?: TraceContext): void {
     const tallies = ok ? this.#ok : this.#failed
     let durations = tallies.get(operation)
     if (!durations) {
       durations = new Histogram()
       tallies.set(operation, durations)
     }
-    durations.observe(ms)
+    durations.observe(ms, trace)
   }
 
   read(): BackendFigures[] {
