@@ -100,7 +100,13 @@ export {
   type HistogramFigures,
   type TraceContext,
 } from './figures/histogram.ts'
-export type { BackendFigures, CompressionFigures, FillFigures, InvalidationFigures } from './figures/tallies.ts'
+export type {
+  BackendFigures,
+  CompressionFigures,
+  FillFigures,
+  InvalidationFigures,
+  LookupFigures,
+} from './figures/tallies.ts'
 export { displayName } from './http/fields/field-case.ts'
 export { Fields } from './http/fields/fields.ts'
 export { splitList, splitParameters, unquote } from './http/fields/lists.ts'

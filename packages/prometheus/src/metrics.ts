@@ -52,6 +52,12 @@ const ofCache: readonly Definition[] = [
     front.map(({ route, count }) => [count, route]),
   ),
   histogram(
+    'lookup_duration_seconds',
+    'From a request at the cache to its stored answer. A sample: all while there are few, 200 a second of many, each for as many as it stands for.',
+    ['route'],
+    ({ lookups }) => lookups.map(({ route, durations }) => [durations, route]),
+  ),
+  histogram(
     'fill_duration_seconds',
     'From a miss to the whole answer of the handler; background: a refresh that no client waited for.',
     ['route', 'background'],

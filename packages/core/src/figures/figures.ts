@@ -15,6 +15,8 @@ import {
   FillTallies,
   type InvalidationFigures,
   InvalidationTallies,
+  type LookupFigures,
+  LookupTallies,
 } from './tallies.ts'
 
 /** What of an instance figures are made from. */
@@ -45,6 +47,8 @@ export interface FiguresSnapshot {
   readonly answers: readonly AnswerFigures[]
   /** Of `answers`, those given in front of the application. */
   readonly front: readonly { readonly route: string; readonly count: number }[]
+  /** How long hits took to find. */
+  readonly lookups: readonly LookupFigures[]
   readonly fills: readonly FillFigures[]
   /** Answers that were not stored, by reason. */
   readonly notStored: readonly { readonly reason: string; readonly count: number }[]
@@ -81,6 +85,7 @@ export function collectFigures(source: FiguresSource, options: FiguresOptions = 
   const trace = exemplar ? () => traceOf(exemplar) : () => undefined
   const names = new BoundedNames(options.maxRoutes ?? 500)
   const answers = new AnswerCounts(names)
+  const lookups = new LookupTallies(names)
   const fills = new FillTallies(names)
   const backend = new BackendTallies()
   const compression = new CompressionTallies()
@@ -88,6 +93,7 @@ export function collectFigures(source: FiguresSource, options: FiguresOptions = 
   const errors = new Map<SluiceErrorCode, number>()
   const ends = [
     source.on('answer', (event) => answers.add(event)),
+    source.on('lookup', (event) => lookups.add(event)),
     source.on('fill', (event) => fills.add(event, trace())),
     source.on('backend', (event) => backend.add(event, trace())),
     source.on('compressed', (event) => compression.add(event)),
@@ -100,6 +106,7 @@ export function collectFigures(source: FiguresSource, options: FiguresOptions = 
       return {
         answers: answers.read(),
         front: answers.readFront(),
+        lookups: lookups.read(),
         fills: fills.read(),
         notStored: byReason(stats.cache.refused),
         backend: backend.read(),

@@ -38,12 +38,13 @@ export class Histogram {
   #sumMs = 0
   #exemplars: (ExemplarFigures | undefined)[] | undefined
 
-  observe(ms: number, trace?: TraceContext): void {
+  /** @param weight - for how many it stands. Default 1 */
+  observe(ms: number, trace?: TraceContext, weight = 1): void {
     let i = 0
     while (i < durationBoundsMs.length && ms > durationBoundsMs[i]!) i++
-    this.#counts[i]!++
-    this.#count++
-    this.#sumMs += ms
+    this.#counts[i]! += weight
+    this.#count += weight
+    this.#sumMs += ms * weight
     if (!trace) return
     this.#exemplars ??= new Array<undefined>(this.#counts.length).fill(undefined)
     this.#exemplars[i] = { traceId: trace.traceId, spanId: trace.spanId, ms, at: new Date() }

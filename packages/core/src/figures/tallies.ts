@@ -12,6 +12,12 @@ export interface FillFigures {
   readonly bytes: number
 }
 
+/** How long it took to find answers in the store, of one route. By a sample: counts are estimates where there are many. */
+export interface LookupFigures {
+  readonly route: string
+  readonly durations: HistogramFigures
+}
+
 export interface BackendFigures {
   readonly operation: BackendOperation
   readonly ok: boolean
@@ -65,6 +71,32 @@ export class FillTallies {
         return { route, background: part === 'background', durations: own.durations.read(), bytes: own.bytes }
       }),
     )
+  }
+}
+
+/** Counts how long answers from the store take to find, by route. */
+export class LookupTallies {
+  readonly #routes = new Map<string, Histogram>()
+  readonly #names: BoundedNames
+
+  constructor(names: BoundedNames) {
+    this.#names = names
+  }
+
+  add({ route, result, ms, weight }: SluiceEvents['lookup']): void {
+    // Who waited for another request's handler has waited for that, and not for the store.
+    if (result === 'collapsed') return
+    const name = this.#names.admit(route)
+    let durations = this.#routes.get(name)
+    if (!durations) {
+      durations = new Histogram()
+      this.#routes.set(name, durations)
+    }
+    durations.observe(ms, undefined, weight)
+  }
+
+  read(): LookupFigures[] {
+    return [...this.#routes].map(([route, durations]) => ({ route, durations: durations.read() }))
   }
 }
 
