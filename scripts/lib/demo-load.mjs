@@ -13,7 +13,7 @@ const names = ['spring', 'san', 'new', 'ville', 'port', 'burg', 'lake', 'mont']
 
 /**
  * What clients ask for, and how often of a hundred: hits most of all, pages that few have asked for, one page by several at once,
- * a change that purges, passwords that are wrong until they are limited, and what is never stored.
+ * (which are collapsed where the database is a server, `DATABASE_URL`: the embedded one holds up the process), a change that purges, passwords that are wrong until they are limited, and what is never stored.
  *
  * @type {readonly (readonly [share: number, ask: () => readonly Question[]])[]}
  */
