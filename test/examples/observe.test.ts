@@ -52,8 +52,15 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true })
 })
 
-const samples = async (): Promise<readonly Sample[]> =>
-  [...parseExposition(await (await fetch(`${base}/metrics`)).text()).values()].flatMap((family) => family.samples)
+/** What it exposes, once it is no longer too busy to say: on a slow machine it sheds, scrapers too. */
+async function samples(): Promise<readonly Sample[]> {
+  for (;;) {
+    const answer = await fetch(`${base}/metrics`)
+    const text = await answer.text()
+    if (answer.ok) return [...parseExposition(text).values()].flatMap((family) => family.samples)
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+}
 
 describe('npm run demo:load', () => {
   test('makes the figures move: hits, misses, purges, refusals, compressed bodies', async () => {
