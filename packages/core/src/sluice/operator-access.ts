@@ -1,11 +1,12 @@
 import type { SluiceError } from '../base/errors.ts'
 import type { AuditEvent } from '../base/events.ts'
+import type { Tracing } from '../base/tracing/tracing.ts'
 import type { Explanation } from '../cache/explain.ts'
 import type { RequestView } from '../exchange/request-view.ts'
 import type { ServerFacts } from './backend.ts'
 import type { Engine } from './engine.ts'
 
-/** What an operator's door needs of an instance beside its members. */
+/** What is attached from outside, an operator's door or a tracer, needs of an instance beside its members. */
 export interface OperatorAccess {
   /** `memory`, `redis`. */
   readonly backend: string
@@ -16,6 +17,12 @@ export interface OperatorAccess {
   report(error: SluiceError): void
   /** Tells the listeners of what was done. */
   audit(event: Omit<AuditEvent, 'at'>): void
+  /**
+   * Has spans drawn from now on.
+   *
+   * @returns ends that; `undefined` where somebody else draws them already
+   */
+  trace(tracing: Tracing): (() => void) | undefined
   /** What became of the last answer of that path, or of that route. */
   why(asked: { readonly method: string; readonly path: string; readonly route?: string | undefined }): Explanation
   /** What the server of the backend tells; `undefined` where there is none. */
@@ -48,6 +55,13 @@ function accessTo(engine: Engine): OperatorAccess {
     now: () => clock.wall(),
     report: (error) => events.emit('error', { error }),
     audit: (event) => events.emit('audit', { ...event, at: new Date(clock.wall()) }),
+    trace(tracing) {
+      if (events.tracing) return undefined
+      events.tracing = tracing
+      return () => {
+        if (events.tracing === tracing) events.tracing = undefined
+      }
+    },
     why: ({ method, path, route }) => cache.explain({ method, path, route }),
     inspect: async (timeoutMs) => backend.inspect?.(timeoutMs),
     exempt: (view) => void exempting.open(view as RequestView),
