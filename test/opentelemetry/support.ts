@@ -1,5 +1,15 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import { type Attributes, context, type Span, SpanKind, trace } from '@opentelemetry/api'
+import {
+  type MeterProvider as ApiMeterProvider,
+  type Attributes,
+  type Context,
+  context,
+  createNoopMeter,
+  type Meter,
+  type Span,
+  SpanKind,
+  trace,
+} from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
 import { type DataPoint, type Histogram, MeterProvider, MetricReader } from '@opentelemetry/sdk-metrics'
 import {
@@ -104,3 +114,22 @@ function ended<T>(span: Span, run: () => T): T {
 export const parentOf = (span: ReadableSpan): string | undefined => span.parentSpanContext?.spanId
 export const idOf = (span: ReadableSpan): string => span.spanContext().spanId
 export const linksOf = (span: ReadableSpan): string[] => span.links.map((link) => link.context.spanId)
+
+interface Recorded {
+  readonly name: string
+  readonly value: number
+  readonly context: Context | undefined
+}
+
+/** Meters that remember in which context they were told of durations: the SDK has no exemplars yet. */
+export class RecordingMeters implements Pick<ApiMeterProvider, 'getMeter'> {
+  readonly recorded: Recorded[] = []
+
+  getMeter(): Meter {
+    return Object.assign(createNoopMeter(), {
+      createHistogram: (name: string) => ({
+        record: (value: number, _: Attributes, at?: Context) => void this.recorded.push({ name, value, context: at }),
+      }),
+    })
+  }
+}

@@ -33,7 +33,7 @@ export function watchBackend(
   return (ok, error) => {
     const tell = (): void => sink.emit('backend', { operation, ms: preciseTime(clock) - since, ok })
     within(span, tell)
-    if (!ok) span?.fail('failed', error)
+    if (!ok) span?.fail('ERR_SLUICE_STORE', error)
     span?.end()
   }
 }

@@ -9,7 +9,7 @@ import {
   type Span as TracerSpan,
   trace,
 } from '@opentelemetry/api'
-import { isSluiceError, type Span, type SpanFacts, type SpanName, type Tracing } from '@sluice/core'
+import type { Span, SpanFacts, SpanName, Tracing } from '@sluice/core'
 import { type Bounds, errorType, spanAttributes } from '../attributes.ts'
 
 export interface TracingSettings extends Bounds {
@@ -127,9 +127,10 @@ class DrawnSpan implements Span {
   }
 }
 
-/** A status says more than the class of an error, and the code of one of ours more than both its class and nothing. */
+/** A status says most, then the code of an error, then its class; `Error` alone says nothing. */
 function typeOf(type: string, error: unknown): string {
-  if (isSluiceError(error)) return error.code
   if (/^\d/.test(type) || !(error instanceof Error)) return type
-  return error.name
+  const { code, name } = error as { code?: unknown; name: string }
+  if (typeof code === 'string' && /^[A-Z][A-Z0-9_]*$/.test(code)) return code
+  return name === 'Error' ? type : name
 }
