@@ -4,26 +4,20 @@
  * `npm run bench -- metrics`; arguments behind it choose servers, or `core`.
  */
 import { fileURLToPath } from 'node:url'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { createSurface } from '@sluice/core'
 import { createSluice } from '@sluice/node'
-import { attachments } from './lib/attachments.mjs'
+import { attachments, belowUnsampled } from './lib/attachments.mjs'
 import { compare } from './lib/compare.mjs'
 import { answer, requestFor } from './lib/exchange.mjs'
 import { median } from './lib/rounds.mjs'
 
 const hitsPerRound = 50_000
 const coreRounds = 41
-
-// Young objects stay until they are counted.
-setFlagsFromString('--max-semi-space-size=256')
-setFlagsFromString('--min-semi-space-size=256')
-setFlagsFromString('--expose-gc')
-const collect = runInNewContext('gc')
+/** So few that nothing is collected meanwhile. */
+const hitsCounted = 500
 
 /** An instance with one stored answer, and how to ask for it: in nanoseconds, or in bytes. */
-async function core(attach) {
+async function core(attach, within = (run) => run()) {
   const sluice = createSurface(
     undefined,
     (pipeline) => ({ name: pipeline.name, open: (view) => pipeline.open(view) }),
@@ -34,26 +28,31 @@ async function core(attach) {
   const pipeline = sluice.cache({ ttl: '1h' })
   await answer(await pipeline.open(requestFor('/')), Buffer.alloc(10_240))
   const view = requestFor('/')
-  const hits = (count) => {
-    for (let i = 0; i < count; i++) pipeline.open(view)
-  }
+  const hits = (count) =>
+    within(() => {
+      for (let i = 0; i < count; i++) pipeline.open(view)
+    })
   return {
     time() {
-      const from = process.hrtime.bigint()
+      const from = process.cpuUsage()
       hits(hitsPerRound)
-      return Number(process.hrtime.bigint() - from) / hitsPerRound
+      const { user, system } = process.cpuUsage(from)
+      return ((user + system) * 1_000) / hitsPerRound
     },
     bytes() {
-      collect()
+      global.gc()
       const before = process.memoryUsage().heapUsed
-      hits(hitsPerRound)
-      return (process.memoryUsage().heapUsed - before) / hitsPerRound
+      hits(hitsCounted)
+      return (process.memoryUsage().heapUsed - before) / hitsCounted
     },
   }
 }
 
 async function ofTheCore(name) {
-  const [without, attached] = [await core(), await core(attachments[name])]
+  const [without, attached] = [
+    await core(),
+    await core(attachments[name], name === 'otel unsampled' ? belowUnsampled : undefined),
+  ]
   for (let i = 0; i < 5; i++) [without.time(), attached.time()]
   const rounds = Array.from({ length: coreRounds }, (_, i) => {
     if (i % 2) {
@@ -64,7 +63,7 @@ async function ofTheCore(name) {
   })
   const base = median(rounds.map((round) => round.base))
   const added = median(rounds.map((round) => round.more - round.base))
-  const bytes = [without, attached].map((one) => median([one.bytes(), one.bytes(), one.bytes()]).toFixed(0))
+  const bytes = [without, attached].map((one) => median(Array.from({ length: 21 }, () => one.bytes())).toFixed(0))
   console.log(
     `A hit in the core: ${base.toFixed(0)} ns and ${bytes[0]} bytes; with ${name} ${added.toFixed(0)} ns more, ${bytes[1]} bytes.`,
   )

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
 import { context, propagation, SpanKind, SpanStatusCode } from '@opentelemetry/api'
-import { AlwaysOffSampler } from '@opentelemetry/sdk-trace-base'
+import { AlwaysOffSampler, type Sampler, SamplingDecision } from '@opentelemetry/sdk-trace-base'
 import { type Attachment, type OpenTelemetryOptions, opentelemetry } from '@sluice/opentelemetry'
 import {
   type AppSpec,
@@ -271,6 +271,28 @@ describeHosts('spans', (host) => {
     await until(() => telemetry.named('server /').length === 2)
     expect(telemetry.spans.map(({ name }) => name).sort()).toEqual(['own', 'server /', 'server /'])
     expect(telemetry.named('server /').map(idOf)).toContain(parentOf(telemetry.one('own')))
+  })
+
+  test('below a request that is not sampled nothing is drawn, and the sampler is not asked again', async () => {
+    const asked: string[] = []
+    const sampler: Sampler = {
+      shouldSample(_context, _traceId, name) {
+        asked.push(name)
+        return { decision: SamplingDecision.NOT_RECORD }
+      },
+      toString: () => 'nothing',
+    }
+    const telemetry = new Telemetry(sampler)
+    const { app } = await traced(host, [{ path: '/', cache: { ttl: '1m' }, handler: (c) => c.send('one') }], {
+      telemetry,
+    })
+    expect((await app.get('/')).cache).toBe('uri-miss')
+    expect((await app.get('/')).cache).toBe('hit')
+    expect(asked).toEqual(['server /', 'server /'])
+    // Of what stands alone it is.
+    await app.sluice.purge({ all: true })
+    expect(asked).toEqual(['server /', 'server /', 'sluice.purge'])
+    expect(telemetry.spans).toEqual([])
   })
 })
 

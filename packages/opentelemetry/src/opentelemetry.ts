@@ -102,9 +102,10 @@ export function opentelemetry(sluice: FiguresSource, options: OpenTelemetryOptio
   const ends: (() => void)[] = figures ? [() => figures.stop()] : []
   if (spans !== false) {
     const known = new BoundedNames(maxRoutes ?? 500)
-    const tracer = (options.tracerProvider ?? trace.getTracerProvider()).getTracer(scope.name, scope.version)
+    const provider = options.tracerProvider ?? trace.getTracerProvider()
     const tracing = new OpenTelemetryTracing({
-      tracer,
+      provider,
+      tracer: provider.getTracer(scope.name, scope.version),
       names: new Set(spans === true ? names : spans),
       attributes,
       system,

@@ -2,10 +2,13 @@ import {
   type Attributes,
   type Context,
   context,
+  ProxyTracerProvider,
   ROOT_CONTEXT,
   SpanKind,
   SpanStatusCode,
+  TraceFlags,
   type Tracer,
+  type TracerProvider,
   type Span as TracerSpan,
   trace,
 } from '@opentelemetry/api'
@@ -13,6 +16,7 @@ import type { Span, SpanFacts, SpanName, Tracing } from '@sluice/core'
 import { type Bounds, errorType, spanAttributes } from '../attributes.ts'
 
 export interface TracingSettings extends Bounds {
+  readonly provider: TracerProvider
   readonly tracer: Tracer
   /** Which spans are drawn. */
   readonly names: ReadonlySet<SpanName>
@@ -30,11 +34,18 @@ export class OpenTelemetryTracing implements Tracing {
     this.#settings = settings
   }
 
+  /** No SDK stands behind the global provider, as yet. */
+  get #isIdle(): boolean {
+    const { provider } = this.#settings
+    return provider instanceof ProxyTracerProvider && provider.getDelegate() === nobody
+  }
+
   begin(name: SpanName, facts: SpanFacts, agoMs = 0): Span | undefined {
     const { tracer, names, attributes, failed } = this.#settings
-    if (!names.has(name)) return undefined
+    if (!names.has(name) || this.#isIdle) return undefined
     try {
       const around = context.active()
+      if (isLeftOut(trace.getSpan(around))) return undefined
       const span = tracer.startSpan(
         name === 'backend' ? `sluice.backend.${facts.operation}` : `sluice.${name}`,
         {
@@ -54,6 +65,19 @@ export class OpenTelemetryTracing implements Tracing {
       return undefined
     }
   }
+}
+
+/** Where tracers come from that record nothing. */
+const nobody = new ProxyTracerProvider().getDelegate()
+
+/**
+ * The trace is not sampled: to ask the sampler again would cost more than a look-up does. Of a remote parent it is to be asked, for it
+ * need not believe that one.
+ */
+function isLeftOut(parent: TracerSpan | undefined): boolean {
+  if (!parent || parent.isRecording()) return false
+  const { isRemote, traceFlags } = parent.spanContext()
+  return !isRemote && (traceFlags & TraceFlags.SAMPLED) === 0
 }
 
 /** What is active: around a span, and in it. */
