@@ -1,14 +1,14 @@
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
-import { createSluice } from '@sluice/node'
+import { createSluice, type NodeSluice } from '@sluice/node'
 import { opentelemetry } from '@sluice/opentelemetry'
 import { describeHosts, gate, until } from '../hosts/harness/host.ts'
 import { redis } from '../redis/library.ts'
 import { freshName } from '../redis/support.ts'
 import { type RedisServer, startRedis } from '../support/redis-server.ts'
 import { idOf, parentOf, RecordingMeters, Telemetry } from './support.ts'
-
-const after = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
 let server: RedisServer
 beforeAll(async () => {
@@ -64,51 +64,41 @@ describeHosts('on Redis', (host) => {
     // The name of the tag, and of the key, are nowhere.
     expect(JSON.stringify(telemetry.spans.map(({ attributes }) => attributes))).not.toMatch(/oslo|cities\/1/)
   })
+})
 
-  test('a request that waits for another process', async () => {
-    const namespace = freshName()
-    const telemetry = new Telemetry()
-    const ready = gate()
-    const boot = () =>
-      host.boot({
-        front: false,
-        sluice: { backend: redis(server.url, { namespace, tier: false }) },
-        routes: [
-          {
-            path: '/',
-            cache: { ttl: '1m' },
-            async handler(c) {
-              await ready
-              c.send('one')
-            },
-          },
-        ],
-      })
-    const [leader, follower] = [await boot(), await boot()]
-    opentelemetry(follower.sluice, telemetry.options)
-    telemetry.watch(follower.server)
-    let led = false
-    leader.sluice.on('backend', ({ operation }) => {
-      led ||= operation === 'read'
-    })
-    const first = leader.get('/')
-    await until(() => led)
-    const second = follower.get('/')
-    await follower.arrived(1)
-    await until(() => telemetry.named('sluice.backend.read').length === 1)
-    ready.open()
-    await first
-    let answered = false
-    void second.then(() => {
-      answered = true
-    })
-    // Who follows asks again from time to time.
-    for (; !answered; await after(5)) await follower.clock.advance(5)
-    await until(() => telemetry.named('server /').length === 1)
-    expect(telemetry.one('sluice.lookup').attributes).toMatchObject({ 'sluice.result': 'collapsed' })
-    expect(parentOf(telemetry.one('sluice.backend.follow'))).toBe(idOf(telemetry.one('sluice.lookup')))
-    expect(telemetry.named('sluice.fill')).toEqual([])
+test('a request that waits for another process: its call of the store is its wait', async () => {
+  const namespace = freshName()
+  const telemetry = new Telemetry()
+  const ready = gate()
+  const boot = async (sluice: NodeSluice): Promise<{ server: Server; url: string }> => {
+    const cached = sluice.cache('1m')
+    const app = createServer((req, res) => cached(req, res, () => void ready.then(() => res.end('one'))))
+    await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve))
+    return { server: app, url: `http://127.0.0.1:${(app.address() as AddressInfo).port}/` }
+  }
+  const sluices = [0, 1].map(() => createSluice({ backend: redis(server.url, { namespace, tier: false }) }))
+  const [leading, following] = sluices as [NodeSluice, NodeSluice]
+  const [leader, follower] = [await boot(leading), await boot(following)]
+  opentelemetry(following, telemetry.options)
+  let led = false
+  leading.on('backend', ({ operation }) => {
+    led ||= operation === 'read'
   })
+  const first = fetch(leader.url)
+  await until(() => led)
+  const second = fetch(follower.url)
+  await until(() => telemetry.named('sluice.backend.read').length === 1)
+  ready.open()
+  const answers = await Promise.all([first, second])
+  expect(await Promise.all(answers.map((answer) => answer.text()))).toEqual(['one', 'one'])
+  expect(telemetry.one('sluice.lookup').attributes).toMatchObject({ 'sluice.result': 'collapsed' })
+  expect(parentOf(telemetry.one('sluice.backend.follow'))).toBe(idOf(telemetry.one('sluice.lookup')))
+  expect(telemetry.named('sluice.fill')).toEqual([])
+  for (const { server: app } of [leader, follower]) {
+    app.closeAllConnections()
+    app.close()
+  }
+  for (const sluice of sluices) await sluice.close()
 })
 
 describe('a store that fails', () => {
