@@ -130,6 +130,9 @@ describe('a store that fails', () => {
       { ...call('limit'), 'error.type': '_OTHER' },
       { ...call('invalidate'), 'error.type': '_OTHER' },
     ])
+    // The purge is tried again until it holds.
+    await own.restart()
+    await sluice.ready()
     await sluice.close()
     await own.stop()
   })
