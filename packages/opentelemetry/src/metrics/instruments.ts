@@ -1,5 +1,5 @@
 import type { Attributes } from '@opentelemetry/api'
-import type { FiguresSnapshot, PolicyStats } from '@sluice/core'
+import type { FiguresSnapshot, Occupancy, PolicyStats } from '@sluice/core'
 import { errorType, method, methodValue, otherValue, routeAttribute } from '../attributes.ts'
 
 /** Takes one value of an instrument. */
@@ -95,6 +95,9 @@ const ofCache: readonly Instrument[] = [
   sum(['cache.size', 'By', 'What they take there, heads, keys and bookkeeping included.'], ({ stats }, observe) =>
     observe(stats.cache.bytes),
   ),
+  sum(['cache.max_size', 'By', 'What they may take there, at most.'], ({ stats }, observe) => {
+    if (stats.cache.maxBytes !== undefined) observe(stats.cache.maxBytes)
+  }),
   counter(['cache.evictions', '{entry}', 'Answers that had to make room for others.'], ({ stats }, observe) =>
     observe(stats.cache.evictions),
   ),
@@ -131,6 +134,21 @@ const ofBackends: readonly Instrument[] = [
   ),
 ]
 
+const ofBus: readonly Instrument[] = [
+  gauge(
+    ['bus.behind', 's', 'What was invalidated elsewhere longer ago than this is known here, or memory was forgotten.'],
+    ({ stats: { cache } }, observe) => {
+      if (cache.bus) observe(cache.bus.behindMs / 1_000)
+    },
+  ),
+  gauge(
+    ['bus.delay', 's', 'How long the last message took that tried out the bus of invalidations.'],
+    ({ stats: { cache } }, observe) => {
+      if (cache.bus?.delayMs !== undefined) observe(cache.bus.delayMs / 1_000)
+    },
+  ),
+]
+
 const ofCompression: readonly Instrument[] = [
   counter(
     ['compression.bodies', '{body}', 'Bodies that were compressed, for an answer or for the store.', coding],
@@ -157,6 +175,15 @@ const decided = 'sluice.rate_limiting.result'
 const perPolicy = (of: Named, value: (stats: Readonly<PolicyStats>) => number): Instrument =>
   counter([of[0], of[1], of[2], policy], ({ stats }, observe) => {
     for (const [name, own] of Object.entries(stats.limits.policies)) observe(value(own), { [policy]: name })
+  })
+
+/** What each policy has of which so many may be under way at once. */
+const perConcurrency = (make: typeof sum, of: Named, value: (permits: Occupancy) => number | undefined): Instrument =>
+  make([of[0], of[1], of[2], policy], ({ stats }, observe) => {
+    for (const [name, { permits }] of Object.entries(stats.limits.policies)) {
+      const own = permits && value(permits)
+      if (own !== undefined) observe(own, { [policy]: name })
+    }
   })
 
 const ofLimits: readonly Instrument[] = [
@@ -206,9 +233,28 @@ const ofLimits: readonly Instrument[] = [
   counter(['rate_limiting.store_errors', '{error}', 'Failures of the store of limits.'], ({ stats }, observe) =>
     observe(stats.limits.storeErrors),
   ),
-  sum(
-    ['rate_limiting.active_request_leases', '{request}', 'Permits of concurrency limits that are out.'],
-    ({ stats }, observe) => observe(stats.limits.permits),
+  perPolicy(
+    [
+      'rate_limiting.refunds',
+      '{request}',
+      'Charges that were given back: by countIf, by refund, by a refusal further on.',
+    ],
+    (own) => own.refunded,
+  ),
+  perConcurrency(
+    sum,
+    ['rate_limiting.active_request_leases', '{request}', 'Permits that this process has out, of all keys.'],
+    ({ out }) => out,
+  ),
+  perConcurrency(
+    gauge,
+    ['rate_limiting.busiest_key_leases', '{request}', 'Of these, those of the key that has most.'],
+    ({ busiest }) => busiest,
+  ),
+  perConcurrency(
+    gauge,
+    ['rate_limiting.max_leases', '{request}', 'How many permits one key may have out.'],
+    ({ limit }) => limit,
   ),
   sum(
     ['rate_limiting.queued_requests', '{request}', 'Requests that a limit delays at this moment.'],
@@ -217,6 +263,9 @@ const ofLimits: readonly Instrument[] = [
   sum(['rate_limiting.keys', '{key}', 'Keys that limits hold in the memory of this process.'], ({ stats }, observe) =>
     observe(stats.limits.store.entries),
   ),
+  sum(['rate_limiting.max_keys', '{key}', 'How many it may hold.'], ({ stats }, observe) => {
+    if (stats.limits.store.maxEntries !== undefined) observe(stats.limits.store.maxEntries)
+  }),
   counter(
     ['rate_limiting.evictions', '{key}', 'Keys that left before their quota was full again, to make room.'],
     ({ stats }, observe) => observe(stats.limits.store.evictions),
@@ -300,6 +349,7 @@ const ofWork: readonly Instrument[] = [
 export const instruments: readonly Instrument[] = [
   ...ofCache,
   ...ofBackends,
+  ...ofBus,
   ...ofCompression,
   ...ofLimits,
   ...ofShedding,
@@ -308,6 +358,13 @@ export const instruments: readonly Instrument[] = [
 
 /** Distributions are recorded as they happen: the API has none that is read. */
 export const durations = {
+  lookup: {
+    name: 'sluice.lookup.duration',
+    unit: 's',
+    description:
+      'From a request at the cache to its stored answer. A sample: all while there are few, 200 a second of many.',
+    attributes: ['http.route'],
+  },
   fill: {
     name: 'sluice.fill.duration',
     unit: 's',

@@ -7,7 +7,7 @@ import {
   type Observable,
 } from '@opentelemetry/api'
 import { durationBoundsMs, type Figures, type FiguresSource } from '@sluice/core'
-import { callAttributes } from '../attributes.ts'
+import { callAttributes, routeAttribute } from '../attributes.ts'
 import { durations, failedCall, fillAttributes, type Instrument, instruments } from './instruments.ts'
 
 export interface Measured {
@@ -52,9 +52,15 @@ function create(meter: Meter, { kind, name, unit, description }: Instrument): Ob
 
 /** What takes its time is recorded in the context it happened in, from which an SDK takes exemplars. */
 function record({ source, figures, meter, system, attributes }: Measured): () => void {
+  const lookups = duration(meter, durations.lookup)
   const fills = duration(meter, durations.fill)
   const calls = duration(meter, durations.backend)
   const ends = [
+    source.on('lookup', ({ route, result, ms }) => {
+      // Who waited for another request's handler has waited for that, and not for the store.
+      if (result === 'collapsed') return
+      lookups.record(ms / 1_000, { ...attributes, ...routeAttribute(figures.routeLabel(route)) }, context.active())
+    }),
     source.on('fill', ({ route, ms, background }) =>
       fills.record(
         ms / 1_000,
@@ -77,7 +83,7 @@ function record({ source, figures, meter, system, attributes }: Measured): () =>
 
 const boundsSeconds = durationBoundsMs.map((ms) => ms / 1_000)
 
-function duration(meter: Meter, of: (typeof durations)['fill' | 'backend']): Histogram {
+function duration(meter: Meter, of: (typeof durations)[keyof typeof durations]): Histogram {
   const { name, unit, description } = of
   return meter.createHistogram(name, { unit, description, advice: { explicitBucketBoundaries: boundsSeconds } })
 }
