@@ -191,7 +191,7 @@ export class FakeServer {
           terms: [h('accept-language: en')],
           freshForMs: 46_000,
           bytes: 4_812,
-          codings: ['br', 'gzip'],
+          codings: ['identity', 'br', 'gzip'],
         },
         {
           ...entry,
