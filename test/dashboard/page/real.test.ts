@@ -57,7 +57,7 @@ inBrowser('the page, and the server it is of', ({ visit }) => {
     await page.locator('#routes').scrollIntoViewIfNeeded()
     await until(async () => /\s5\s+80\.0 %/.test(await read(row)), 'the route is seen')
     const search = page.locator('#routes tbody tr', { hasText: '/search' })
-    expect(await read(search.locator('.why'))).toMatch(/^Not stored: \S/)
+    expect(await read(search.locator('.why'))).toMatch(/^Last answer not stored: \S/)
     const policy = page.locator('#limits tbody tr', { hasText: 'few' }).first()
     await until(async () => /few\s+3\s+2\s/.test(await read(policy)), 'the refusals are seen')
 

@@ -43,7 +43,9 @@ inBrowser('routes and URLs on the page', ({ open }) => {
     await page.locator('#routes').scrollIntoViewIfNeeded()
     await shown(page, '9 of 9 shown')
     const row = page.locator('#routes tbody tr', { hasText: '/search' })
-    expect(await read(row.locator('.why'))).toMatch(/^Not stored: unkeyed-cookie\. The handler read the cookie theme/)
+    expect(await read(row.locator('.why'))).toMatch(
+      /^Last answer not stored: unkeyed-cookie\. The handler read the cookie theme/,
+    )
     expect(await read(row.locator('.remedy'))).toContain("sluice.cache('1m', { varyBy: [by.cookie('theme')] })")
     expect(await read(page.locator('#routes tbody tr', { hasText: '/cities' }).first().locator('.terms'))).toBe(
       'Told apart by ?lang, ?page',
