@@ -146,7 +146,7 @@ describe('the cap on bytes', () => {
     }
     for (let i = 0; i < 20; i++) store.delete(`k${i}`)
     for (let i = 0; i < 3; i++) store.delete(`v${i}`)
-    expect(store.usage()).toEqual({ entries: 0, bytes: 0, evictions: 0 })
+    expect(store.usage()).toMatchObject({ entries: 0, bytes: 0, evictions: 0 })
   })
 
   type Put = ReturnType<typeof open>['put']

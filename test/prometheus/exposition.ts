@@ -3,6 +3,8 @@ export interface Sample {
   readonly name: string
   readonly labels: Readonly<Record<string, string>>
   readonly value: number
+  /** In OpenMetrics, of a bucket. */
+  readonly exemplar?: { readonly labels: Readonly<Record<string, string>>; readonly value: number; readonly at: number }
 }
 
 /** A metric of an exposition, with all its samples. */
@@ -44,7 +46,11 @@ export function parseExposition(text: string, format: 'text' | 'openmetrics' = '
       }
       continue
     }
-    const sample = parseSample(line)
+    const [bare = '', exemplar] = line.split(/ # (?=\{)/)
+    const sample =
+      exemplar === undefined ? parseSample(line) : { ...parseSample(bare), exemplar: parseExemplar(exemplar) }
+    if (exemplar !== undefined && !(format === 'openmetrics' && sample.name.endsWith('_bucket')))
+      throw new Error(`no place for an exemplar: ${line}`)
     if (!current || !belongs(sample, current, format)) throw new Error(`not of ${current?.name}: ${line}`)
     const same = (one: Sample): boolean => one.name === sample.name && sorted(one) === sorted(sample)
     if (current.samples.some(same)) throw new Error(`twice: ${line}`)
@@ -72,6 +78,16 @@ function parseSample(line: string): Sample {
   })
   if (rest !== '') throw new Error(`no labels: ${line}`)
   return { name, labels, value: value === '+Inf' ? Number.POSITIVE_INFINITY : Number(value) }
+}
+
+/** `{labels} value timestamp` (OpenMetrics 1.0 §Exemplars): no more than 128 characters of names and values. */
+function parseExemplar(text: string): NonNullable<Sample['exemplar']> {
+  const [, set = '', at = ''] = /^(\{.*\} \S+) (\S+)$/.exec(text) ?? []
+  if (!number.test(at)) throw new Error(`no timestamp of an exemplar: ${text}`)
+  const { labels, value } = parseSample(`exemplar${set}`)
+  const characters = Object.entries(labels).flat().join('').length
+  if (characters > 128) throw new Error(`${characters} characters of an exemplar: ${text}`)
+  return { labels, value, at: Number(at) }
 }
 
 function belongs({ name, labels }: Sample, family: { name: string; type: string }, format: string): boolean {

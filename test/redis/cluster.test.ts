@@ -209,7 +209,9 @@ describe('a Cluster of three', () => {
     expect(during.filter((found) => found === 'old').length).toBeGreaterThan(10)
     expect(during.every((found) => found === 'old' || found === 'failed')).toBe(true)
     const purge = async () => store.invalidate([userTag('t')], 'purge')
-    expect(await within(deadlines.purgeMs, slow, purge)).toBe('failed')
+    // Unless the replica has taken over by now, on a machine with other things to do.
+    const outcome = await within(deadlines.purgeMs, slow, purge)
+    if (outcome !== 'failed') expect((await mastersOf(cluster)).length).toBe(3)
     // What was purged where there was somebody to ask is gone, and what was not is not believed until it is.
     for (const key of keys) expect(await ask(key)).not.toBe('old')
     // The purge is still being tried again; what it finds newly stored is stored once more.

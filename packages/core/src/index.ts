@@ -37,6 +37,7 @@ export type { CacheStats, PurgeOptions, PurgeReport } from './cache/response-cac
 export type { CacheCounters } from './cache/stats.ts'
 export { MemoryCacheStore, type MemoryCacheStoreOptions } from './cache/store/memory-store.ts'
 export type {
+  BusFigures,
   CacheStore,
   FillEnd,
   InvalidateMode,
@@ -93,8 +94,19 @@ export {
   type FiguresSnapshot,
   type FiguresSource,
 } from './figures/figures.ts'
-export { durationBoundsMs, type HistogramFigures } from './figures/histogram.ts'
-export type { BackendFigures, CompressionFigures, FillFigures, InvalidationFigures } from './figures/tallies.ts'
+export {
+  durationBoundsMs,
+  type ExemplarFigures,
+  type HistogramFigures,
+  type TraceContext,
+} from './figures/histogram.ts'
+export type {
+  BackendFigures,
+  CompressionFigures,
+  FillFigures,
+  InvalidationFigures,
+  LookupFigures,
+} from './figures/tallies.ts'
 export { displayName } from './http/fields/field-case.ts'
 export { Fields } from './http/fields/fields.ts'
 export { splitList, splitParameters, unquote } from './http/fields/lists.ts'
@@ -111,7 +123,7 @@ export type { LimitPipeline } from './limit/charge/limit-pipeline.ts'
 export type { CheckOptions, CheckResult } from './limit/checks.ts'
 export type { BanEvent, LimitEvents } from './limit/events.ts'
 export type { Limiter } from './limit/limiter.ts'
-export type { LimitStats, PolicyStats } from './limit/limiter-stats.ts'
+export type { LimitStats, Occupancy, PolicyFigures, PolicyStats } from './limit/limiter-stats.ts'
 export type { Denial, DenialBody, HeaderStyle, PolicyInput, PolicyOptions } from './limit/policy/options.ts'
 export type { SlowDownOptions } from './limit/policy/slow-down.ts'
 export { Breaker } from './limit/store/breaker.ts'

@@ -1,10 +1,16 @@
-import { durationBoundsMs, type FiguresSnapshot, type HistogramFigures } from '@sluice/core'
+import { durationBoundsMs, type ExemplarFigures, type FiguresSnapshot, type HistogramFigures } from '@sluice/core'
 import type { Definition } from './metrics.ts'
 
 interface Sample {
   readonly value: number
   readonly labels: Readonly<Record<string, string>>
   readonly metricName?: string
+  /** As prom-client has them, which writes them in OpenMetrics and leaves them out of text. */
+  readonly exemplar?: {
+    readonly labelSet: Readonly<Record<string, string>>
+    readonly value: number
+    readonly timestamp: number
+  }
 }
 
 /**
@@ -67,17 +73,25 @@ export class FigureMetric {
     return labels
   }
 
-  #buckets({ counts, count, sumMs }: HistogramFigures, labels: Record<string, string>): Sample[] {
+  #buckets({ counts, count, sumMs, exemplars }: HistogramFigures, labels: Record<string, string>): Sample[] {
     const name = this.#name
     const samples: Sample[] = []
     let below = 0
     for (const [i, boundMs] of durationBoundsMs.entries()) {
       below += counts[i]!
-      samples.push({ metricName: `${name}_bucket`, labels: { le: String(boundMs / 1_000), ...labels }, value: below })
+      const le = String(boundMs / 1_000)
+      samples.push({ metricName: `${name}_bucket`, labels: { le, ...labels }, value: below, ...shown(exemplars?.[i]) })
     }
-    samples.push({ metricName: `${name}_bucket`, labels: { le: '+Inf', ...labels }, value: count })
+    const above = shown(exemplars?.[durationBoundsMs.length])
+    samples.push({ metricName: `${name}_bucket`, labels: { le: '+Inf', ...labels }, value: count, ...above })
     samples.push({ metricName: `${name}_sum`, labels, value: sumMs / 1_000 })
     samples.push({ metricName: `${name}_count`, labels, value: count })
     return samples
   }
+}
+
+function shown(exemplar: ExemplarFigures | undefined): Pick<Sample, 'exemplar'> {
+  if (!exemplar) return {}
+  const labelSet = { trace_id: exemplar.traceId, span_id: exemplar.spanId }
+  return { exemplar: { labelSet, value: exemplar.ms / 1_000, timestamp: exemplar.at.getTime() / 1_000 } }
 }

@@ -1,4 +1,4 @@
-import type { FiguresSnapshot, HistogramFigures, PolicyStats } from '@sluice/core'
+import type { FiguresSnapshot, HistogramFigures, Occupancy, PolicyStats } from '@sluice/core'
 
 /** A value, and what it is told apart by, in the order of the metric's labels. An empty label is left out. */
 export type Row<Value> = readonly [value: Value, ...labels: readonly string[]]
@@ -52,6 +52,12 @@ const ofCache: readonly Definition[] = [
     front.map(({ route, count }) => [count, route]),
   ),
   histogram(
+    'lookup_duration_seconds',
+    'From a request at the cache to its stored answer. A sample: all while there are few, 200 a second of many, each for as many as it stands for.',
+    ['route'],
+    ({ lookups }) => lookups.map(({ route, durations }) => [durations, route]),
+  ),
+  histogram(
     'fill_duration_seconds',
     'From a miss to the whole answer of the handler; background: a refresh that no client waited for.',
     ['route', 'background'],
@@ -80,6 +86,9 @@ const ofCache: readonly Definition[] = [
   gauge('entries_bytes', 'What they take there, heads, keys and bookkeeping included.', [], ({ stats }) => [
     [stats.cache.bytes],
   ]),
+  gauge('entries_max_bytes', 'What they may take there, at most.', [], ({ stats: { cache } }) =>
+    cache.maxBytes === undefined ? [] : [[cache.maxBytes]],
+  ),
   counter('evictions_total', 'Answers that had to make room for others.', [], ({ stats }) => [[stats.cache.evictions]]),
   counter('invalidations_total', 'Purges and expirations that this process began.', ['mode'], (at) =>
     at.invalidations.map(({ mode, count }) => [count, mode]),
@@ -109,6 +118,18 @@ const ofBackends: readonly Definition[] = [
       return open.flatMap(([count, store]) => (count === undefined ? [] : [[count, store] as const]))
     },
   ),
+  highest(
+    'bus_behind_seconds',
+    'What was invalidated elsewhere longer ago than this is known here, or memory was forgotten.',
+    [],
+    ({ stats: { cache } }) => (cache.bus ? [[cache.bus.behindMs / 1_000]] : []),
+  ),
+  highest(
+    'bus_delay_seconds',
+    'How long the last message took that tried out the bus of invalidations.',
+    [],
+    ({ stats: { cache } }) => (cache.bus?.delayMs === undefined ? [] : [[cache.bus.delayMs / 1_000]]),
+  ),
   counter('errors_total', 'What went wrong and was survived, by the code of the error.', ['code'], ({ errors }) =>
     errors.map(({ code, count }) => [count, code]),
   ),
@@ -133,6 +154,21 @@ function perPolicy(name: string, help: string, of: (stats: Readonly<PolicyStats>
   )
 }
 
+/** What each policy has of which so many may be under way at once. */
+function perConcurrency(
+  make: typeof gauge,
+  name: string,
+  help: string,
+  of: (permits: Occupancy) => number | undefined,
+): Definition {
+  return make(name, help, ['policy'], ({ stats }) =>
+    Object.entries(stats.limits.policies).flatMap(([policy, { permits }]): Row<number>[] => {
+      const value = permits && of(permits)
+      return value === undefined ? [] : [[value, policy]]
+    }),
+  )
+}
+
 const ofLimits: readonly Definition[] = [
   counter(
     'limit_decisions_total',
@@ -149,6 +185,11 @@ const ofLimits: readonly Definition[] = [
   perPolicy('limit_bans_total', 'Bans that began by refusals.', (own) => own.bans),
   perPolicy('limit_near_total', 'Charges that reached the warnAt of a policy.', (own) => own.nearLimit),
   perPolicy('limit_delayed_total', 'Requests that a policy had a part in delaying.', (own) => own.delayed),
+  perPolicy(
+    'limit_refunds_total',
+    'Charges that were given back: by countIf, by refund, by a refusal further on.',
+    (own) => own.refunded,
+  ),
   counter(
     'limit_outage_decisions_total',
     'Decisions of onOutage while the store was out: open (let pass), closed (refused), local (counted here alone).',
@@ -163,11 +204,16 @@ const ofLimits: readonly Definition[] = [
   counter('limit_store_errors_total', 'Failures of the store of limits.', [], ({ stats }) => [
     [stats.limits.storeErrors],
   ]),
-  gauge('limit_permits', 'Permits of concurrency limits that are out.', [], ({ stats }) => [[stats.limits.permits]]),
+  perConcurrency(gauge, 'limit_permits', 'Permits that this process has out, of all keys.', ({ out }) => out),
+  perConcurrency(highest, 'limit_permits_busiest', 'Of these, those of the key that has most.', (own) => own.busiest),
+  perConcurrency(highest, 'limit_permits_max', 'How many permits one key may have out.', ({ limit }) => limit),
   gauge('limit_waiting', 'Requests that a limit delays at this moment.', [], ({ stats }) => [[stats.limits.waiting]]),
   gauge('limit_keys', 'Keys that limits hold in the memory of this process.', [], ({ stats }) => [
     [stats.limits.store.entries],
   ]),
+  gauge('limit_keys_max', 'How many it may hold.', [], ({ stats: { limits } }) =>
+    limits.store.maxEntries === undefined ? [] : [[limits.store.maxEntries]],
+  ),
   counter('limit_evictions_total', 'Keys that left before their quota was full again, to make room.', [], (at) => [
     [at.stats.limits.store.evictions],
   ]),

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import {
   checkOptions,
   collectFigures,
+  type FiguresOptions,
   type FiguresSnapshot,
   type FiguresSource,
   optionError,
@@ -21,6 +22,17 @@ export interface PrometheusOptions {
   readonly prefix?: string | undefined
   /** How many routes are told apart; all others are counted together as `(other)`. Default 500. */
   readonly maxRoutes?: number | undefined
+  /**
+   * The trace that is active, for exemplars of fills and backend calls, in OpenMetrics: never asked for a hit. One that throws, or
+   * answers with identifiers too long for OpenMetrics, shows none. Default: none.
+   *
+   * @example
+   * ```ts
+   * import { trace } from '@opentelemetry/api'
+   * prometheus(sluice, { exemplar: () => trace.getActiveSpan()?.spanContext() })
+   * ```
+   */
+  readonly exemplar?: FiguresOptions['exemplar']
 }
 
 export interface PrometheusMetrics {
@@ -82,6 +94,7 @@ export function prometheus(sluice: FiguresSource, options: PrometheusOptions = {
     registry: registryRule,
     prefix: prefixRule,
     maxRoutes: rule.positiveInteger,
+    exemplar: rule.function,
   })
   const registry = options.registry ?? (register as Registry<RegistryContentType>)
   const prefix = options.prefix ?? 'sluice_'
@@ -91,7 +104,7 @@ export function prometheus(sluice: FiguresSource, options: PrometheusOptions = {
     const must = `must be another one, since the registry has a metric called ${prefix}${name} already: give each instance a registry or a prefix of its own, and call \`prometheus\` once for each`
     throw optionError(what, must, options.prefix ?? 'a registry with that prefix in it')
   }
-  const figures = collectFigures(sluice, { maxRoutes: options.maxRoutes })
+  const figures = collectFigures(sluice, { maxRoutes: options.maxRoutes, exemplar: options.exemplar })
   const snapshot = once(() => figures.snapshot())
   const metrics = definitions.map((definition) => new FigureMetric(prefix, definition, snapshot))
   for (const metric of metrics) registry.registerMetric(metric as never)

@@ -123,7 +123,7 @@ inBrowser('what is done through the page', ({ open }) => {
     )
     expect(posted(server)).toEqual([
       { path: '/limits/reset', type, body: { policy: 'search', key: '192.0.2.1' } },
-      { path: '/bans', type, body: { policy: 'login', key: '192.0.2.1', for: '2h', reason: 'Tries passwords' } },
+      { path: '/bans/add', type, body: { policy: 'login', key: '192.0.2.1', for: '2h', reason: 'Tries passwords' } },
       { path: '/bans/lift', type, body: { policy: 'login', subject: 'subject-0-8fK2_x' } },
     ])
     // The list is asked for again at once.
@@ -141,7 +141,7 @@ afterEach(async () => {
 
 /** Cities, kept for a minute; a search that is not, because of a cookie; a limit of three a minute. */
 async function application() {
-  const sluice = createSluice({ limits: { few: '3/min' } })
+  const sluice = createSluice({ limits: { few: { rate: '3/min', ban: 'by-hand' } } })
   const app = express()
   app.use('/sluice', dashboard(sluice, { authorize: () => 'ann', actions: true }))
   app.get('/cities/:id', sluice.cache('1m', { tags: ['cities'] }), (req, res) => {
@@ -218,6 +218,17 @@ inBrowser('the page, and the server it is of', ({ visit }) => {
     await page.getByText('Reset: 127.0.0.1 of policy few.').waitFor()
     for (let round = 0; round < 3; round++) expect((await get('/few')).status).toBe(200)
     expect((await get('/few')).status).toBe(429)
+
+    await page.getByRole('button', { name: 'Ban… a key from policy few' }).click()
+    await field(page, 'Key').fill('192.0.2.1')
+    await field(page, 'Reason').fill('Tries passwords')
+    await page.keyboard.press('Enter')
+    await page.getByText('Banned: 192.0.2.1 from policy few for 1h.').waitFor()
+    const ban = page.locator('#limits tbody tr', { hasText: 'By hand: Tries passwords' })
+    await ban.getByRole('button').click()
+    await page.getByRole('button', { name: 'Lift the ban' }).click()
+    await page.getByText('The ban from policy few is lifted.').waitFor()
+    await until(async () => (await ban.count()) === 0, 'the ban leaves the list')
 
     await page.getByRole('button', { name: 'Purge a URL…' }).click()
     await page.getByRole('textbox', { name: 'URL', exact: true }).and(page.locator('dialog input')).fill('cities')

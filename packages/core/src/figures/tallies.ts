@@ -1,5 +1,5 @@
 import type { BackendOperation, SluiceEvents } from '../base/events.ts'
-import { Histogram, type HistogramFigures } from './histogram.ts'
+import { Histogram, type HistogramFigures, type TraceContext } from './histogram.ts'
 import type { BoundedNames } from './labels.ts'
 
 /** What handlers took and brought, of one route. */
@@ -10,6 +10,12 @@ export interface FillFigures {
   readonly durations: HistogramFigures
   /** Of bodies, as far as their length was known. */
   readonly bytes: number
+}
+
+/** How long it took to find answers in the store, of one route. By a sample: counts are estimates where there are many. */
+export interface LookupFigures {
+  readonly route: string
+  readonly durations: HistogramFigures
 }
 
 export interface BackendFigures {
@@ -43,7 +49,7 @@ export class FillTallies {
     this.#names = names
   }
 
-  add({ route, ms, bytes, background }: SluiceEvents['fill']): void {
+  add({ route, ms, bytes, background }: SluiceEvents['fill'], trace?: TraceContext): void {
     const name = this.#names.admit(route)
     let tally = this.#routes.get(name)
     if (!tally) {
@@ -53,7 +59,7 @@ export class FillTallies {
     const part = background ? 'background' : 'client'
     tally[part] ??= { durations: new Histogram(), bytes: 0 }
     const own = tally[part]
-    own.durations.observe(ms)
+    own.durations.observe(ms, trace)
     own.bytes += bytes ?? 0
   }
 
@@ -68,19 +74,45 @@ export class FillTallies {
   }
 }
 
+/** Counts how long answers from the store take to find, by route. */
+export class LookupTallies {
+  readonly #routes = new Map<string, Histogram>()
+  readonly #names: BoundedNames
+
+  constructor(names: BoundedNames) {
+    this.#names = names
+  }
+
+  add({ route, result, ms, weight }: SluiceEvents['lookup']): void {
+    // Who waited for another request's handler has waited for that, and not for the store.
+    if (result === 'collapsed') return
+    const name = this.#names.admit(route)
+    let durations = this.#routes.get(name)
+    if (!durations) {
+      durations = new Histogram()
+      this.#routes.set(name, durations)
+    }
+    durations.observe(ms, undefined, weight)
+  }
+
+  read(): LookupFigures[] {
+    return [...this.#routes].map(([route, durations]) => ({ route, durations: durations.read() }))
+  }
+}
+
 /** Counts how long a backend takes, by what it was asked. */
 export class BackendTallies {
   readonly #ok = new Map<BackendOperation, Histogram>()
   readonly #failed = new Map<BackendOperation, Histogram>()
 
-  add({ operation, ms, ok }: SluiceEvents['backend']): void {
+  add({ operation, ms, ok }: SluiceEvents['backend'], trace?: TraceContext): void {
     const tallies = ok ? this.#ok : this.#failed
     let durations = tallies.get(operation)
     if (!durations) {
       durations = new Histogram()
       tallies.set(operation, durations)
     }
-    durations.observe(ms)
+    durations.observe(ms, trace)
   }
 
   read(): BackendFigures[] {

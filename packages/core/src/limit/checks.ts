@@ -80,7 +80,10 @@ export class Checks {
   refund(name: string, check: CheckOptions): MaybePromise<void> {
     const policy = this.#asked(name, check)
     const charges = this.#counted(policy, check)
-    if (charges.length > 0) return this.#freeing(this.#parts.storeOf(policy).refund(charges))
+    if (charges.length === 0) return
+    return chain(this.#freeing(this.#parts.storeOf(policy).refund(charges)), () => {
+      policy.counters.refunded++
+    })
   }
 
   reset(name: string, check: CheckOptions): MaybePromise<void> {

@@ -213,7 +213,7 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
     unban: (name, who) => opened(bans).unban(name, who),
     bans: (name) => opened(bans).list(name),
     keyOf: (name, subject) => naming.textOf(name, subject),
-    stats: () => counters.read({ permits: permits.size, waiting: delays.size }, policies, store),
+    stats: () => counters.read({ permits: permits.size, waiting: delays.size }, permits.occupied(), policies, store),
     close() {
       if (closed) return
       closed = true

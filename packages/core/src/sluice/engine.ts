@@ -76,8 +76,6 @@ export class Engine {
   readonly pages: Pages
   readonly log: Log
   readonly backend: Backend
-  /** What the memory of this process may hold of answers. Bytes. */
-  readonly maxBytes: number
   /** Whether an application's secret was given. */
   readonly hasSecret: boolean
   readonly #memoCounts = newMemoCounts()
@@ -107,12 +105,11 @@ export class Engine {
     this.hasSecret = options.secret !== undefined
     const report = (error: SluiceError): void => this.events.emit('error', { error })
     const identity = new Identity(options.identity, report)
-    this.maxBytes = byteSize('cache.maxBytes', settings.maxBytes ?? '64mb')
     const store = cacheStoreOf(backend, {
       clock: this.clock,
-      maxBytes: this.maxBytes,
+      maxBytes: byteSize('cache.maxBytes', settings.maxBytes ?? '64mb'),
       // Routes say themselves how large a body may be; the store refuses only what it could not hold.
-      maxEntryBytes: this.maxBytes,
+      maxEntryBytes: byteSize('cache.maxBytes', settings.maxBytes ?? '64mb'),
       maxVariants: settings.maxVariants ?? 16,
       report,
     })

@@ -27,8 +27,6 @@ export interface OperatorAccess {
   why(asked: { readonly method: string; readonly path: string; readonly route?: string | undefined }): Explanation
   /** What is stored under a URL, as a request to that host would ask for it. */
   find(url: string, base: FindBase): Promise<FoundAnswers>
-  /** What the memory of this process may hold of answers. Bytes. */
-  readonly maxBytes: number
   /** Where processes tell each other how they are; `undefined` where the backend has no such place. */
   readonly board: Board | undefined
   /** Calls back when the instance is closed, and waits for what that answers; at once where it is closed. */
@@ -57,7 +55,7 @@ export function giveAccess(surface: object, engine: Engine): void {
 }
 
 function accessTo(engine: Engine): OperatorAccess {
-  const { backend, cache, clock, events, hasSecret, limiter, maxBytes } = engine
+  const { backend, cache, clock, events, hasSecret, limiter } = engine
   const exempting = limiter.exempt()
   return {
     backend: backend.kind,
@@ -69,7 +67,6 @@ function accessTo(engine: Engine): OperatorAccess {
     audit: (event) => events.emit('audit', { ...event, at: new Date(clock.wall()) }),
     why: ({ method, path, route }) => cache.explain({ method, path, route }),
     find: (url, base) => cache.find(url, base),
-    maxBytes,
     board: backend.board?.({ clock }),
     whenClosed: (run) => engine.whenClosed(run),
     keyOf: (policy, subject) => limiter.keyOf(policy, subject),

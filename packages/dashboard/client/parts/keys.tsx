@@ -41,7 +41,7 @@ export function banKey(policy: string): void {
     go: 'Ban',
     run: async ({ key = '', for: time = '', reason = '' }) => {
       const why = reason.trim()
-      await post('/bans', { policy, key: key.trim(), for: time.trim(), ...(why !== '' && { reason: why }) })
+      await post('/bans/add', { policy, key: key.trim(), for: time.trim(), ...(why !== '' && { reason: why }) })
       return `Banned: ${key.trim()} from policy ${policy} for ${time.trim()}.`
     },
   })

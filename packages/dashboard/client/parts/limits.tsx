@@ -78,7 +78,9 @@ const policyColumns = (may: { readonly reset: boolean; readonly ban: boolean }):
     cell: ({ occupancy }) =>
       occupancy ? (
         <>
-          {count(occupancy.out)} of {count(occupancy.of)} <Bar part={occupancy.out / Math.max(1, occupancy.of)} />
+          {count(occupancy.busiest)} of {count(occupancy.of)}{' '}
+          <Bar part={occupancy.busiest / Math.max(1, occupancy.of)} />
+          {occupancy.out > occupancy.busiest && <span class="hint">{count(occupancy.out)} of all keys</span>}
         </>
       ) : (
         none

@@ -145,12 +145,16 @@ function policiesOf(reports: readonly Report[]): PolicyRow[] {
     (a, b) => {
       const { occupancy: first, ...one } = a
       const { occupancy: second, ...two } = b
-      // How many may be out is one number for all that share a store.
-      const occupancy =
-        first && second ? { out: first.out + second.out, of: Math.max(first.of, second.of) } : (first ?? second)
-      return { ...(addUp([one, two]) as unknown as PolicyRow), policy: a.policy, ...(occupancy ? { occupancy } : {}) }
+      return { ...(addUp([one, two]) as unknown as PolicyRow), policy: a.policy, ...joinOccupancy(first, second) }
     },
   )
+}
+
+/** How many a key may have is one number for all that share a store. Two processes may have the same key busiest. */
+function joinOccupancy(a: PolicyRow['occupancy'], b: PolicyRow['occupancy']): Pick<PolicyRow, 'occupancy'> {
+  if (!a || !b) return a || b ? { occupancy: a ?? b } : {}
+  const occupancy = { out: a.out + b.out, busiest: Math.max(a.busiest, b.busiest), of: Math.max(a.of, b.of) }
+  return { occupancy }
 }
 
 function refusedOf(reports: readonly Report[]): RefusedKey[] {

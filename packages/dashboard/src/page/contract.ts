@@ -115,8 +115,8 @@ export interface PolicyRow {
   readonly shadowRefused: number
   readonly banRefused: number
   readonly delayed: number
-  /** Of a concurrency: how many are out, and how many may be. */
-  readonly occupancy?: { readonly out: number; readonly of: number } | undefined
+  /** Of a concurrency: how many are out of all keys, how many of the key that has most, and how many a key may have. */
+  readonly occupancy?: { readonly out: number; readonly busiest: number; readonly of: number } | undefined
 }
 
 export interface RefusedKey {

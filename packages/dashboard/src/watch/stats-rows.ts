@@ -35,6 +35,9 @@ export function policyRows({ limits }: SluiceStats): PolicyRow[] {
       shadowRefused: own.shadowDenied,
       banRefused: own.banDenied,
       delayed: own.delayed,
+      ...(own.permits?.limit === undefined
+        ? {}
+        : { occupancy: { out: own.permits.out, busiest: own.permits.busiest, of: own.permits.limit } }),
     }))
 }
 

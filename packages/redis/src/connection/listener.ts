@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { Cancel, Clock } from '@sluice/core'
+import type { BusFigures, Cancel, Clock } from '@sluice/core'
 import type { ScriptClient } from './client.ts'
 import { withDeadline } from './deadline.ts'
 
@@ -34,6 +34,9 @@ export class Listener {
   readonly #beatMs: number
   readonly #deadlineMs: number
   #echoChannel = ''
+  /** When the last message to itself was sent that came back; before the first, when it began to listen. */
+  #provedMs: number
+  #delayMs: number | undefined
   #live = false
   #closed = false
   #subscribed = false
@@ -51,6 +54,7 @@ export class Listener {
     this.#options = options
     this.#beatMs = options.beatMs ?? 1_000
     this.#deadlineMs = options.deadlineMs ?? 500
+    this.#provedMs = options.clock.now()
     const { connection } = options
     connection.on('lost', () => this.#lost(new Error('the connection was closed')))
     connection.on('ready', () => void this.#turn())
@@ -59,6 +63,11 @@ export class Listener {
 
   get live(): boolean {
     return this.#live
+  }
+
+  /** By one clock, that of this process: no two have to agree. */
+  figures(): BusFigures {
+    return { behindMs: Math.max(0, this.#options.clock.now() - this.#provedMs), delayMs: this.#delayMs }
   }
 
   /** The connection is not its own to close. */
@@ -128,6 +137,8 @@ export class Listener {
     })
     const sent = this.#options.client.publish(this.#echoChannel, text)
     await this.#within('pass a message on', Promise.all([sent, came]))
+    this.#provedMs = sentMs
+    this.#delayMs = Math.max(0, this.#options.clock.now() - sentMs)
     return sentMs
   }
 

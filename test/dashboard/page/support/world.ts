@@ -148,7 +148,7 @@ export class World {
             this.#policy(h('ip'), sum('allowed'), sum('refused')),
             this.#policy('search', Math.floor(sum('allowed') / 3), Math.floor(sum('refused') / 4), 61),
             { ...this.#policy('login', 1_210, 96), banRefused: 212 },
-            { ...this.#policy('reports', 822, 5), delayed: 118, occupancy: { out: 7, of: 8 } },
+            { ...this.#policy('reports', 822, 5), delayed: 118, occupancy: { out: 11, busiest: 7, of: 8 } },
           ],
       refusedKeys: empty
         ? []

@@ -158,7 +158,8 @@ export class MemoryCacheStore implements CacheStore {
   }
 
   usage(): StoreUsage {
-    return { entries: this.#held.entries, bytes: this.#held.bytes + this.#tags.bytes, evictions: this.#evictions }
+    const { entries, bytes } = this.#held
+    return { entries, bytes: bytes + this.#tags.bytes, maxBytes: this.#maxBytes, evictions: this.#evictions }
   }
 
   /** What would be given out now, what is to be kept longest first. Does not count as use. */

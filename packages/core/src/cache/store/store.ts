@@ -133,9 +133,24 @@ export interface Variant {
 export interface StoreUsage {
   readonly entries: number
   readonly bytes: number
+  /** How many bytes may be held; `undefined` where the store has no cap of its own. */
+  readonly maxBytes?: number | undefined
   readonly evictions: number
   /** Remote stores: how many parts of them are known to be out, so that nobody is sent there. */
   readonly breakersOpen?: number | undefined
+  /** Stores that hear of the invalidations of other processes. */
+  readonly bus?: BusFigures | undefined
+}
+
+/** How soon a process hears of what the others invalidate. It is tried once a second, with a message to itself. */
+export interface BusFigures {
+  /**
+   * What was announced longer ago than this has been heard here, or what memory held was forgotten. Up to a second and what a message
+   * takes while all is well, and longer and longer while messages do not come. Milliseconds.
+   */
+  readonly behindMs: number
+  /** How long the last such message took, there and back; `undefined` before the first. Milliseconds. */
+  readonly delayMs: number | undefined
 }
 
 /** What somebody who looks after a store wants to see of it: everything that is stored under a URL. */

@@ -124,10 +124,15 @@ export class Charger {
 
   /** Gives whole charges back, each once. Never throws; a store that fails is reported. */
   giveBack(made: readonly Made[]): void {
+    let counted: Policy | undefined
     for (const { charge, verdict } of made) {
       if (!verdict.allowed || this.#returned.has(charge)) continue
       this.#returned.add(charge)
       if (charge.permit !== '') this.#permits.drop(charge)
+      else if (charge.cost > 0 && charge.policy !== counted) {
+        counted = charge.policy
+        counted.counters.refunded++
+      }
       this.run(charge.policy, (store) =>
         chain(store.settle([{ charge, verdict, refund: charge.cost }]), () => this.#freed(charge.key)),
       )

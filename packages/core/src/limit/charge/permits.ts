@@ -7,6 +7,13 @@ interface Held {
   readonly sinceMs: number
 }
 
+/** Permits that are out. */
+export interface Occupied {
+  readonly out: number
+  /** Of these, those of the key that has most. */
+  readonly busiest: number
+}
+
 /** How much of a moving average the latest duration is. */
 const weight = 1 / 8
 
@@ -71,6 +78,19 @@ export class Permits {
   /** How long permits of a quota are out as a rule; `undefined` where none has come back yet. */
   usualMs(id: string): number | undefined {
     return this.#usualMs.get(id)
+  }
+
+  /** What is out, by policy. Counted when it is asked, so that permits cost no more. */
+  occupied(): Map<string, Occupied> {
+    const keys = new Map<string, number>()
+    const policies = new Map<string, Occupied>()
+    for (const { quota, key } of this.#held.keys()) {
+      const ofKey = (keys.get(key) ?? 0) + 1
+      keys.set(key, ofKey)
+      const { out, busiest } = policies.get(quota.policy) ?? { out: 0, busiest: 0 }
+      policies.set(quota.policy, { out: out + 1, busiest: Math.max(busiest, ofKey) })
+    }
+    return policies
   }
 
   renewIfDue(): void {

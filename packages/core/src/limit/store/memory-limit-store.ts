@@ -252,7 +252,8 @@ export class MemoryLimitStore implements LimitStore {
   }
 
   usage(): LimitStoreUsage {
-    return { entries: this.#entries.size, evictions: this.#evictions, overflowed: this.#overflowed }
+    const { size } = this.#entries
+    return { entries: size, maxEntries: this.#maxKeys, evictions: this.#evictions, overflowed: this.#overflowed }
   }
 
   close(): void {

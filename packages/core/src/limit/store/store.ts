@@ -136,6 +136,8 @@ export interface LimitStore {
 export interface LimitStoreUsage {
   /** Keys held now, where the store knows; not counting the reserve for newcomers. */
   readonly entries: number
+  /** How many may be; `undefined` where the store has no cap of its own. */
+  readonly maxEntries?: number | undefined
   /** Keys that left before their quota was full again, to make room. */
   readonly evictions: number
   /** Decisions taken from the shared overflow bucket. */

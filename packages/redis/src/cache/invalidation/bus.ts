@@ -1,4 +1,4 @@
-import { type InvalidateMode, systemClock } from '@sluice/core'
+import { type BusFigures, type InvalidateMode, systemClock } from '@sluice/core'
 import type { ScriptClient } from '../../connection/client.ts'
 import { Listener } from '../../connection/listener.ts'
 import type { LaneScripts } from '../store/lane-scripts.ts'
@@ -67,6 +67,10 @@ export class Bus {
   /** Whether memory may be believed at this moment. */
   get live(): boolean {
     return this.#lease.valid
+  }
+
+  figures(): BusFigures {
+    return this.#listener.figures()
   }
 
   async close(): Promise<void> {

@@ -141,7 +141,7 @@ export class TieredCacheStore implements CacheStore {
 
   /** What memory holds. How much is in Redis is only known to Redis. */
   usage(): StoreUsage {
-    return { ...this.#memory.usage(), breakersOpen: this.#redis.usage().breakersOpen }
+    return { ...this.#memory.usage(), breakersOpen: this.#redis.usage().breakersOpen, bus: this.bus.figures() }
   }
 
   async close(): Promise<void> {
