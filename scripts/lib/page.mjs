@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import { build } from 'esbuild'
+import { build, stop } from 'esbuild'
 import { ROOT } from './say.mjs'
 
 /** The source that the generator writes, and that the server imports. */
@@ -20,6 +20,7 @@ export async function makePage() {
     bundle({ entryPoints: [join(client, 'main.tsx')] }),
     bundle({ entryPoints: [join(client, 'style', 'all.css')] }),
   ])
+  await stop()
   // Whatever a bundle has in its texts, it may not end the element that it stands in.
   for (const [text, end] of [
     [script, /<\/script|<!--/i],

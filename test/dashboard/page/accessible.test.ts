@@ -12,18 +12,18 @@ const stories: Readonly<Record<string, WorldOptions>> = {
   '5,000 routes': { routes: 5_000, actions: ['purge'] },
 }
 
-/** Each story in each colour and width; or some that have each of them once and more. */
+/** Each story in each colour and width; or some that have each of them once. */
 const looks = Object.keys(stories)
   .flatMap((what) =>
     ['light', 'dark'].flatMap((colours) => [1440, 375].map((width) => [what, colours, width] as const)),
   )
-  .filter((_, index) => everything || [0, 3, 6, 9].includes(index))
+  .filter((_, index) => everything || [0, 5, 11].includes(index))
 
 /** What axe finds, all of it: the guidelines and its best practices. */
-async function faults(page: Page): Promise<string[]> {
+async function faults(page: Page, within = 'document'): Promise<string[]> {
   await page.evaluate(axe.source)
   const { violations, incomplete } = (await page.evaluate(
-    `axe.run(document, { resultTypes: ['violations', 'incomplete'] })`,
+    `axe.run(${within}, { resultTypes: ['violations', 'incomplete'], preload: false })`,
   )) as axe.AxeResults
   // What axe cannot judge is a fault too, but for contrasts over pictures, of which there are none but bars and charts.
   const unsure = incomplete.filter(({ id }) => id !== 'color-contrast')
@@ -57,7 +57,7 @@ inBrowser('the page, for everybody', ({ open }) => {
     await page.getByRole('button', { name: 'Purge everything…' }).click()
     await page.keyboard.press('Enter')
     await page.getByText('Type the word').waitFor()
-    expect(await faults(page)).toEqual([])
+    expect(await faults(page, "'dialog'")).toEqual([])
     await page.keyboard.press('Escape')
     await server.stop()
     await page.getByText('The server cannot be reached', { exact: false }).waitFor()

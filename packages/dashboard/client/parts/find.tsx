@@ -124,6 +124,7 @@ const list = (texts: readonly string[], empty: string) =>
       ))
 
 function Entry({ entry }: { readonly entry: FoundEntry }) {
+  const codings = entry.codings.filter((coding) => coding !== 'identity')
   const { freshForMs, usableForMs } = entry
   return (
     <dl>
@@ -141,7 +142,7 @@ function Entry({ entry }: { readonly entry: FoundEntry }) {
       <dt>Answer</dt>
       <dd>
         status {count(entry.status)}, {bytes(entry.bytes)}
-        {entry.codings.length > 0 && <>, also as {list(entry.codings, '')}</>}
+        {codings.length > 0 && <>, also as {list(codings, '')}</>}
         {entry.etag !== null && (
           <>
             , ETag <Text of={entry.etag} most={80} />

@@ -80,7 +80,7 @@ const policyColumns = (may: { readonly reset: boolean; readonly ban: boolean }):
         <>
           {count(occupancy.busiest)} of {count(occupancy.of)}{' '}
           <Bar part={occupancy.busiest / Math.max(1, occupancy.of)} />
-          <span class="hint">{`${count(occupancy.out)} in all`}</span>
+          {occupancy.out > occupancy.busiest && <span class="hint">{count(occupancy.out)} of all keys</span>}
         </>
       ) : (
         none

@@ -27,8 +27,8 @@ export function duration(ms: number | null): string {
   if (ms < 0) return `−${duration(-ms)}`
   const [size, unit] = units.find(([from]) => ms >= from) ?? [1, 'ms']
   const value = ms / size
-  const digits = value >= 100 || (value >= 10 && unit !== 's') || Number.isInteger(value) ? 0 : value < 1 ? 2 : 1
-  return `${value.toFixed(digits)} ${unit}`
+  const isWhole = Math.abs(value - Math.round(value)) < 0.005
+  return `${value.toFixed(value >= 9.95 || isWhole ? 0 : value < 1 ? 2 : 1)} ${unit}`
 }
 
 export function bytes(value: number): string {

@@ -57,7 +57,7 @@ export const Marked = ({ of }: { readonly of: string }) => (
 export const WhyNot = ({ why }: { readonly why: Why }) => (
   <p class="why">
     <span>
-      Not stored: <code>{plain(why.reason.slice(0, 120))}</code>. <Marked of={why.cause} />
+      Last answer not stored: <code>{plain(why.reason.slice(0, 120))}</code>. <Marked of={why.cause} />
     </span>{' '}
     <span class="remedy">
       <Marked of={why.remedy} />

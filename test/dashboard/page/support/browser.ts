@@ -61,6 +61,8 @@ export async function openTab(browser: Browser, zone?: string): Promise<Tab> {
   const complaints: string[] = []
   page.on('console', (message) => complaints.push(`console ${message.type()}: ${message.text()}`))
   page.on('pageerror', (error) => complaints.push(`error: ${error.message}`))
+  // What the page before had to say of its end is nobody's concern.
+  page.on('framenavigated', () => complaints.splice(0))
   await context.exposeBinding('complain', (_source, text: string) => complaints.push(text))
   await context.addInitScript(
     `addEventListener('securitypolicyviolation', (e) => complain('policy: ' + e.effectiveDirective + ' ' + e.blockedURI))`,
@@ -73,7 +75,6 @@ export async function openTab(browser: Browser, zone?: string): Promise<Tab> {
       await page.setViewportSize({ width, height })
       await page.emulateMedia({ colorScheme: dark ? 'dark' : 'light' })
       if (ownClock) await page.clock.install()
-      complaints.length = 0
       await page.goto(url)
       return { page, complaints }
     },

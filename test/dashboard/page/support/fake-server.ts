@@ -147,7 +147,7 @@ export class FakeServer {
         return json(response, 200, { status: 'ok', policy: 'login', lifted: true })
       case 'POST /purge':
       case 'POST /limits/reset':
-      case 'POST /bans':
+      case 'POST /bans/add':
         return json(response, 200, { status: 'ok' })
     }
     json(response, 404, { title: 'Not found', detail: `There is no ${name}.` })
@@ -191,7 +191,7 @@ export class FakeServer {
           terms: [h('accept-language: en')],
           freshForMs: 46_000,
           bytes: 4_812,
-          codings: ['br', 'gzip'],
+          codings: ['identity', 'br', 'gzip'],
         },
         {
           ...entry,

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, jest, test } from '@jest/globals'
+import { afterAll, afterEach, describe, jest, test } from '@jest/globals'
 import type { Browser, Locator } from 'playwright-core'
 import { findBrowser, launch, openTab, remedy, type Tab, type Visit, type VisitOptions } from './browser.ts'
 import { type FakeOptions, FakeServer } from './fake-server.ts'
@@ -18,6 +18,18 @@ export interface Stage {
   visit(url: string, view?: VisitOptions): Promise<Visit>
 }
 
+/** One for all tests of a file: the first page of a browser takes as long as ten that follow. */
+let shared: { readonly browser: Browser; tab: Tab } | undefined
+let isClosing = false
+
+async function tabOf(program: string): Promise<Tab> {
+  if (!shared) {
+    const browser = await launch(program)
+    shared = { browser, tab: await openTab(browser) }
+  }
+  return shared.tab
+}
+
 /** Tests in a real browser; without one they are skipped, and it is said what to install. */
 export function inBrowser(name: string, define: (stage: Stage) => void): void {
   const program = findBrowser()
@@ -25,28 +37,26 @@ export function inBrowser(name: string, define: (stage: Stage) => void): void {
     describe(name, () => test.skip(remedy, () => {}))
     return
   }
+  // A browser on a machine that has other things to do takes its time.
+  jest.setTimeout(60_000)
+  if (!isClosing) afterAll(() => shared?.browser.close())
+  isClosing = true
   describe(name, () => {
-    let browser: Browser
-    let tab: Tab | undefined
-    let isSpent = false
     const servers: FakeServer[] = []
-    // A browser on a machine that has other things to do takes its time.
-    jest.setTimeout(60_000)
-    beforeAll(async () => {
-      browser = await launch(program)
-    })
+    let isSpent = false
     afterEach(async () => {
-      // Before its server goes: it would complain of that. A clock that a test has moved stays with its tab.
-      if (isSpent) tab = void (await tab?.close())
-      else await tab?.page.goto('about:blank')
-      for (const server of servers.splice(0)) await server.stop()
+      if (!shared || !isSpent) return
+      // A clock that a test has moved stays with its tab.
+      await shared.tab.close()
+      shared.tab = await openTab(shared.browser)
+      isSpent = false
     })
-    afterAll(() => browser.close())
-
+    afterAll(async () => {
+      for (const server of servers) await server.stop()
+    })
     const visit = async (url: string, view: VisitOptions = {}): Promise<Visit> => {
-      tab ??= await openTab(browser)
       isSpent = view.ownClock ?? false
-      return tab.go(url, view)
+      return (await tabOf(program)).go(url, view)
     }
     define({
       visit,
