@@ -1,16 +1,15 @@
-/** Servers that answer from Sluice's cache, with metrics and without. `node metrics-servers.mjs NAME`. */
+/** Servers that answer from Sluice's cache, with something attached and without. `node metrics-servers.mjs NAME`. */
 import { createServer } from 'node:http'
-import { prometheus } from '@sluice/prometheus'
 import express from 'express'
 import Fastify from 'fastify'
 import Koa from 'koa'
-import { Registry } from 'prom-client'
+import { attachments } from './lib/attachments.mjs'
 import { serve } from './lib/compare.mjs'
 
 const body = Buffer.from('x'.repeat(10_240))
 const [kind, attached] = process.argv[2].split(' + ')
 const observe = (sluice) => {
-  if (attached) prometheus(sluice, { registry: new Registry() })
+  if (attached) attachments[attached](sluice)
   return sluice
 }
 

@@ -19,6 +19,7 @@ export {
 } from './base/events.ts'
 export { chain, isPromise, type MaybePromise } from './base/maybe-promise.ts'
 export { checkOptions, type Rule, rule, type Schema, suggest } from './base/options.ts'
+export type { Span, SpanFacts, SpanName, Tracing } from './base/tracing/tracing.ts'
 export { type ByteSize, byteSize, type Duration, durationMs } from './base/units.ts'
 export type { Batch, BatchAnswer, BatchLoad, BatchMemo, BatchOptions, Loader } from './batch/batch.ts'
 export type { ConditionOptions } from './cache/condition.ts'
@@ -85,7 +86,8 @@ export type { Input, ReadObserver } from './exchange/reads/read-observer.ts'
 export { cookieTerm, inputTerm, keyOf, namesTerm, placeOf, segmentOf, type Term } from './exchange/reads/term.ts'
 export { RefusalError } from './exchange/refusal-error.ts'
 export { type Notes, notesFor, notesOn } from './exchange/request-state.ts'
-export type { FrontNote, RequestProperty, RequestView, SentHead } from './exchange/request-view.ts'
+export type { FrontNote, RefreshTicket, RequestProperty, RequestView, SentHead } from './exchange/request-view.ts'
+export { runBehind } from './exchange/run-behind.ts'
 export type { AnswerFigures } from './figures/answer-counts.ts'
 export {
   collectFigures,
@@ -100,6 +102,7 @@ export {
   type HistogramFigures,
   type TraceContext,
 } from './figures/histogram.ts'
+export { BoundedNames, methodLabel, reasonLabel } from './figures/labels.ts'
 export type {
   BackendFigures,
   CompressionFigures,

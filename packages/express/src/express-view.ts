@@ -1,4 +1,4 @@
-import { NodeRequestView, type RequestProperty, type RequestView, refreshWith } from '@sluice/node'
+import { NodeRequestView, type RefreshTicket, type RequestProperty, type RequestView, refreshWith } from '@sluice/node'
 import type { Request } from 'express'
 import { routePattern } from './route-pattern.ts'
 
@@ -78,7 +78,7 @@ export class ExpressView extends NodeRequestView implements RequestView {
     return name === 'res.locals' ? this.#request.res?.locals : super.root(name)
   }
 
-  override refresh(ticket: object): Promise<void> {
+  override refresh(ticket: RefreshTicket): Promise<void> {
     let app = this.#request.app as { parent?: unknown } | undefined
     while (app?.parent) app = app.parent as { parent?: unknown }
     return refreshWith(this.#request, this.headers, ticket, app as never)

@@ -12,6 +12,7 @@ import {
   type RequestChange,
   type RequestView,
   type ResponseControl,
+  runBehind,
 } from '@sluice/core'
 import { isCarried } from './carrier.ts'
 import { decodeBody } from './decode-body.ts'
@@ -48,7 +49,7 @@ export function mount<Request extends IncomingMessage, Response extends ServerRe
     if (response.headersSent) return next()
     const obey = (opening: Opening): void => {
       const go = goesOn(pipeline, opening, request, response, host)
-      if (go === true) next()
+      if (go === true) runBehind(opening, next)
       else if (go) next(go)
     }
     const opening = pipeline.open(host.view(request, response))
@@ -75,7 +76,7 @@ export function wrapHandler<Request extends IncomingMessage, Response extends Se
       if (response.headersSent) return run()
       const obey = (opening: Opening): unknown => {
         const go = goesOn(pipeline, opening, request, response, host)
-        if (go === true) return run()
+        if (go === true) return runBehind(opening, run)
         if (go) throw go
         return undefined
       }

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { FrontNote, RequestProperty, RequestView, SentHead } from '@sluice/core'
+import type { FrontNote, RefreshTicket, RequestProperty, RequestView, SentHead } from '@sluice/core'
 import { notesOn, parseQuery, splitTarget } from '@sluice/core'
 import { placeNoted } from './front/place.ts'
 import { sentHead } from './front/sent-head.ts'
@@ -136,7 +136,7 @@ export class NodeRequestView implements RequestView {
     return name === 'user' ? (request.user ?? request.auth) : request[name]
   }
 
-  refresh(ticket: object): Promise<void> {
+  refresh(ticket: RefreshTicket): Promise<void> {
     return refreshWith(this.request, this.headers, ticket, undefined)
   }
 

@@ -3,12 +3,16 @@ import { builtinModules } from 'node:module'
 import { dirname, join } from 'node:path'
 import type { SourceFile } from './imports.ts'
 
-/** What each package may import of the others: core → node → the frameworks, core → redis | prometheus; an operator's door stands beside. */
+/**
+ * What each package may import of the others: core → node → the frameworks, core → redis | prometheus | opentelemetry; an operator's
+ * door stands beside.
+ */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   core: [],
   node: ['core'],
   redis: ['core'],
   prometheus: ['core'],
+  opentelemetry: ['core'],
   admin: ['core', 'node', 'redis'],
   dashboard: ['core', 'admin'],
 }
@@ -26,6 +30,7 @@ const FRAMEWORKS = [
   'ioredis',
   'redis',
   'prom-client',
+  '@opentelemetry/api',
 ]
 const SOCKETS = ['http', 'https', 'http2', 'net', 'tls', 'dgram', 'dns', 'child_process', 'cluster']
 /** What pure code may take from Node: arithmetic over bytes. */
@@ -42,14 +47,13 @@ type Rule = (files: readonly SourceFile[], root: string) => string[]
 
 /** The architecture, as rules by name. Each answers with its violations, one sentence each. */
 export const RULES: Record<string, Rule> = {
-  'packages import each other in one direction: core → node → express | koa | fastify, core → redis | prometheus': (
-    files,
-  ) =>
-    eachImport(files, (file, specifier) => {
-      const [from, to] = [packageOf(file.path), /^@sluice\/([^/]+)/.exec(specifier)?.[1]]
-      if (to === undefined || from === to) return undefined
-      return (MAY_IMPORT[from] ?? ADAPTER).includes(to) ? undefined : `${from} may not import ${to}`
-    }),
+  'packages import each other in one direction: core → node → express | koa | fastify, core → redis | prometheus | opentelemetry':
+    (files) =>
+      eachImport(files, (file, specifier) => {
+        const [from, to] = [packageOf(file.path), /^@sluice\/([^/]+)/.exec(specifier)?.[1]]
+        if (to === undefined || from === to) return undefined
+        return (MAY_IMPORT[from] ?? ADAPTER).includes(to) ? undefined : `${from} may not import ${to}`
+      }),
 
   'packages import public entries of each other only': (files, root) =>
     eachImport(files, (file, specifier, target) => {

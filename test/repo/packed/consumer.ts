@@ -3,7 +3,13 @@ import { dirname, join } from 'node:path'
 import { must, type Packed, pnpm } from './pack.ts'
 
 /** What a consumer of Sluice depends on beside it. */
-const DEPENDENCIES = { express: '^5.0.0', koa: '^3.0.0', fastify: '^5.0.0', 'prom-client': '^15.0.0' }
+const DEPENDENCIES = {
+  express: '^5.0.0',
+  koa: '^3.0.0',
+  fastify: '^5.0.0',
+  'prom-client': '^15.0.0',
+  '@opentelemetry/api': '^1.9.0',
+}
 const DEV_DEPENDENCIES = {
   '@types/express': '^5.0.0',
   '@types/koa': '^3.0.0',
@@ -168,6 +174,15 @@ export const metrics = prometheus(createObserved(), { registry: new Registry(), 
 export const scraped: Promise<string> = metrics.render('text/plain').then(({ body }) => body)
 // @ts-expect-error there is no such option
 prometheus(createObserved(), { prefixes: 'shop_' })
+`,
+  },
+  '@sluice/opentelemetry': {
+    typed: `
+import { createSluice as createTraced } from '@sluice/node'
+import { type Attachment, opentelemetry } from '@sluice/opentelemetry'
+export const attached: Attachment = opentelemetry(createTraced(), { spans: ['fill', 'backend'], maxRoutes: 100 })
+// @ts-expect-error there is no such span
+opentelemetry(createTraced(), { spans: ['fills'] })
 `,
   },
   '@sluice/fastify': {

@@ -1,4 +1,5 @@
 import type { SluiceError } from './errors.ts'
+import type { Tracing } from './tracing/tracing.ts'
 
 /** What `sluice.on(name, listener)` can be told of. */
 export interface SluiceEvents {
@@ -142,6 +143,8 @@ export type Listener<T> = (event: T) => void
 export class Events<Table extends object> {
   /** Lists are never changed, but replaced: whoever is being told goes on with the one he has. */
   readonly #listeners = new Map<PropertyKey, readonly Listener<never>[]>()
+  /** Draws spans of what takes its time. An event is told when all is over, and what runs meanwhile could not be below it. */
+  tracing: Tracing | undefined = undefined
 
   /** Adds a listener; the answer removes it. */
   on<Name extends keyof Table>(name: Name, listener: Listener<Table[Name]>): () => void {

@@ -1,4 +1,4 @@
-import { watchBackend } from '../base/backend-watch.ts'
+import { callBegins, watchBackend } from '../base/backend-watch.ts'
 import type { Clock } from '../base/clock.ts'
 import { isSluiceError, SluiceError } from '../base/errors.ts'
 import {
@@ -10,6 +10,7 @@ import {
   unmatched,
 } from '../base/events.ts'
 import { isPromise, type MaybePromise } from '../base/maybe-promise.ts'
+import { spanning } from '../base/tracing/tracing.ts'
 import type { Reply } from '../exchange/exchange.ts'
 import { OwnReads } from '../exchange/reads/own-reads.ts'
 import type { RequestView } from '../exchange/request-view.ts'
@@ -103,17 +104,18 @@ export class CacheCore {
 
   /** Asks the store. `undefined`, and an event, where it fails: the request then goes to its handler. */
   ask<T>(what: StoreOperation, fn: () => MaybePromise<T>): MaybePromise<T | undefined> {
-    const told = watchBackend(this.events, this.clock, what)
+    const since = callBegins(this.events, this.clock)
     try {
       const result = fn()
       if (!isPromise(result)) return result
+      const told = watchBackend(this.events, this.clock, what, since)
       return result.then(
         (value) => {
           told?.(true)
           return value
         },
         (error) => {
-          told?.(false)
+          told?.(false, error)
           return this.#storeFailed(what, error)
         },
       )
@@ -128,15 +130,17 @@ export class CacheCore {
 
   /** Asks for what the application must know the end of: the event, and the error too. */
   async demand<T>(what: StoreOperation, fn: () => MaybePromise<T>): Promise<T> {
-    const told = watchBackend(this.events, this.clock, what)
+    const since = callBegins(this.events, this.clock)
+    let told: ReturnType<typeof watchBackend>
     try {
       const result = fn()
       if (!isPromise(result)) return result
+      told = watchBackend(this.events, this.clock, what, since)
       const value = await result
       told?.(true)
       return value
     } catch (error) {
-      told?.(false)
+      told?.(false, error)
       throw this.#report('ERR_SLUICE_STORE', `The cache store failed to ${what}`, error)
     }
   }
@@ -150,10 +154,20 @@ export class CacheCore {
     if (vacancy?.lease === 'taken') this.store.release?.(vacancy, ended)
   }
 
-  /** Tells the listeners what is invalidated. */
-  announce(tags: readonly string[], mode: InvalidateMode): void {
-    if (tags.length === 0 || !this.events.wants('invalidated')) return
-    this.events.emit('invalidated', { tags: tags.map(shownTag), mode })
+  /** Tells the listeners what is invalidated, and has it done. @param run - answers `undefined` where it failed */
+  invalidating<T>(
+    tags: readonly string[],
+    mode: InvalidateMode,
+    run: () => MaybePromise<T | undefined>,
+  ): MaybePromise<T | undefined> {
+    if (tags.length > 0 && this.events.wants('invalidated')) {
+      this.events.emit('invalidated', { tags: tags.map(shownTag), mode })
+    }
+    const span = this.events.tracing?.begin(mode, { tags: tags.length })
+    if (!span) return run()
+    return spanning(span, run, (done) => {
+      if (done === undefined) span.fail('ERR_SLUICE_STORE')
+    })
   }
 
   /** Counts what a request is answered with, and tells of it. A refresh in the background is nobody's answer. */

@@ -1,5 +1,5 @@
 import { SluiceError } from '../base/errors.ts'
-import { isPromise } from '../base/maybe-promise.ts'
+import { chain, isPromise } from '../base/maybe-promise.ts'
 import { ResponseContext } from '../exchange/context.ts'
 import type { BodyPlan, Exchange, Pipeline, ResponseControl, ResponseHead } from '../exchange/exchange.ts'
 import type { RequestView } from '../exchange/request-view.ts'
@@ -17,8 +17,9 @@ export type TagSource = string | ((r: ResponseContext) => string | readonly stri
 /** Invalidates on behalf of a response, tells the listeners, and answers the promise to wait for, where there is one. */
 function invalidate(core: CacheCore, tags: readonly string[], mode: InvalidateMode): PromiseLike<void> | undefined {
   if (tags.length === 0) return undefined
-  core.announce(tags, mode)
-  const done = core.ask('invalidate', () => core.store.invalidate(tags, mode))
+  const done = core.invalidating(tags, mode, () =>
+    core.ask('invalidate', () => chain(core.store.invalidate(tags, mode), () => true)),
+  )
   return isPromise(done) ? done.then(() => undefined) : undefined
 }
 

@@ -84,12 +84,14 @@ export class ResponseCache {
   async invalidate(target: InvalidationTarget, mode: InvalidateMode, options: PurgeOptions = {}): Promise<PurgeReport> {
     const tags = targetTags(target)
     checkOptions<PurgeOptions>('purge', options, { replicas: rule.positiveInteger })
-    this.#core.announce(tags, mode)
     const { store } = this.#core
-    await this.#core.demand('invalidate', () => store.invalidate(tags, mode))
-    const wanted = options.replicas ?? 0
-    const replicas = wanted > 0 ? ((await store.replicated?.(wanted)) ?? 0) : 0
-    return { replicas, reached: replicas >= wanted }
+    const report = await this.#core.invalidating<PurgeReport>(tags, mode, async () => {
+      await this.#core.demand('invalidate', () => store.invalidate(tags, mode))
+      const wanted = options.replicas ?? 0
+      const replicas = wanted > 0 ? ((await store.replicated?.(wanted)) ?? 0) : 0
+      return { replicas, reached: replicas >= wanted }
+    })
+    return report!
   }
 
   explain(view: OutcomeName): Explanation {

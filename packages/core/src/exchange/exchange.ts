@@ -130,6 +130,8 @@ export interface Exchange {
    * nobody wants to know of reads.
    */
   quiet?<T>(run: () => T): T
+  /** Runs what stands behind: the stages behind it, and the handler. So that what they do can be drawn below it. */
+  readonly within?: (<T>(run: () => T) => T) | undefined
   /** Asked for after `onHead`: while this promise is pending the host holds the head and the body back. Never rejects. */
   settled?(): PromiseLike<void> | undefined
 }

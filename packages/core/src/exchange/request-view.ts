@@ -66,13 +66,19 @@ export interface RequestView {
    * is refreshed in the background. The pipeline finds `ticket` on the new request's view. Resolves when that response
    * has ended, however it did; never rejects. Absent where the host cannot.
    */
-  refresh?(ticket: object): Promise<void>
+  refresh?(ticket: RefreshTicket): Promise<void>
   /**
    * Calls back, once, when nobody waits for the answer any more: the client has gone, or somebody else has answered. At
    * once where that is so already. What it answers stops listening. For who lets a request wait before there is an
    * exchange; nothing is listened to before it is called. Absent where the host cannot tell.
    */
   onGone?(listener: () => void): () => void
+}
+
+/** A refresh, as a host is to make it. Of the context of the request that began it nothing is there, but what `within` puts there. */
+export interface RefreshTicket {
+  /** Runs the new request. */
+  readonly within?: (<T>(run: () => T) => T) | undefined
 }
 
 /** What a front door knows of a request that takes the ordinary way. */

@@ -64,6 +64,8 @@ export interface FiguresSnapshot {
 export interface Figures {
   /** A copy, safe to keep. */
   snapshot(): FiguresSnapshot
+  /** What a route is called in the figures: as it is, or `(other)` above `maxRoutes`. */
+  routeLabel(route: string): string
   /** Listens no longer. What was counted stays. */
   stop(): void
 }
@@ -116,6 +118,7 @@ export function collectFigures(source: FiguresSource, options: FiguresOptions = 
         stats,
       }
     },
+    routeLabel: (route) => names.admit(route),
     stop() {
       for (const end of ends.splice(0)) end()
     },

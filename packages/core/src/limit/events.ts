@@ -1,4 +1,5 @@
 import type { SluiceEvents } from '../base/events.ts'
+import type { Tracing } from '../base/tracing/tracing.ts'
 import type { Verdict } from './store/store.ts'
 
 /** One policy's part in a decision. */
@@ -63,6 +64,7 @@ export interface LimitEvents extends Pick<SluiceEvents, 'error' | 'backend'> {
 
 /** Where a limiter reports: an `Events` of an instance, or anything shaped like it. */
 export interface LimitSink {
+  readonly tracing?: Tracing | undefined
   /** Whether anybody listens: without listeners no event is made. */
   wants(name: keyof LimitEvents): boolean
   emit<Name extends keyof LimitEvents>(name: Name, event: LimitEvents[Name]): void

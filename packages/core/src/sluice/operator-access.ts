@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { SluiceError } from '../base/errors.ts'
 import type { AuditEvent } from '../base/events.ts'
+import type { Tracing } from '../base/tracing/tracing.ts'
 import type { Explanation } from '../cache/explain.ts'
 import type { FindBase, FoundAnswers } from '../cache/find.ts'
 import type { RequestView } from '../exchange/request-view.ts'
@@ -8,7 +9,7 @@ import type { Board, ServerFacts } from './backend.ts'
 import type { Engine } from './engine.ts'
 import { version } from './version.ts'
 
-/** What an operator's door needs of an instance beside its members. */
+/** What is attached from outside, an operator's door or a tracer, needs of an instance beside its members. */
 export interface OperatorAccess {
   /** `memory`, `redis`. */
   readonly backend: string
@@ -23,6 +24,12 @@ export interface OperatorAccess {
   report(error: SluiceError): void
   /** Tells the listeners of what was done. */
   audit(event: Omit<AuditEvent, 'at'>): void
+  /**
+   * Has spans drawn from now on.
+   *
+   * @returns ends that; `undefined` where somebody else draws them already
+   */
+  trace(tracing: Tracing): (() => void) | undefined
   /** What became of the last answer of that path, or of that route. */
   why(asked: { readonly method: string; readonly path: string; readonly route?: string | undefined }): Explanation
   /** What is stored under a URL, as a request to that host would ask for it. */
@@ -65,6 +72,13 @@ function accessTo(engine: Engine): OperatorAccess {
     after: (ms, run) => clock.after(ms, run),
     report: (error) => events.emit('error', { error }),
     audit: (event) => events.emit('audit', { ...event, at: new Date(clock.wall()) }),
+    trace(tracing) {
+      if (events.tracing) return undefined
+      events.tracing = tracing
+      return () => {
+        if (events.tracing === tracing) events.tracing = undefined
+      }
+    },
     why: ({ method, path, route }) => cache.explain({ method, path, route }),
     find: (url, base) => cache.find(url, base),
     board: backend.board?.({ clock }),

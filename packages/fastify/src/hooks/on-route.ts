@@ -1,6 +1,6 @@
 import { type AnyFunction, isPromise, type Pipeline } from '@sluice/core'
 import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
-import { askStages, type Stage } from '../stages/exchanges.ts'
+import { askStages, exchangesOf, type Stage } from '../stages/exchanges.ts'
 import type { RoutePlan } from '../stages/route-plan.ts'
 import { isSafe } from './on-send.ts'
 import { makeHook } from './stage-hook.ts'
@@ -15,9 +15,9 @@ type Handler = (this: unknown, request: FastifyRequest, reply: FastifyReply) => 
 export function wrapHandler(handler: Handler, stages: readonly Stage[]): Handler {
   function sluiceHandler(this: unknown, request: FastifyRequest, reply: FastifyReply): unknown {
     const go = askStages(stages, request, reply)
-    if (!isPromise(go)) return go ? handler.call(this, request, reply) : undefined
+    if (!isPromise(go)) return go ? runBehind(handler, this, request, reply) : undefined
     return go.then((on) => {
-      const result = on ? handler.call(this, request, reply) : undefined
+      const result = on ? runBehind(handler, this, request, reply) : undefined
       // A handler that answers `undefined` sends by itself, at its time, so there is the reply to wait for: a promise of
       // `undefined` would have Fastify send that.
       return result === undefined ? reply : result
@@ -25,6 +25,12 @@ export function wrapHandler(handler: Handler, stages: readonly Stage[]): Handler
   }
   Object.defineProperty(sluiceHandler, 'name', { value: handler.name || 'sluiceHandler' })
   return mark(sluiceHandler, handler)
+}
+
+/** Runs a handler as the stages that were asked want it to run. */
+function runBehind(handler: AnyFunction, self: unknown, ...args: [FastifyRequest, FastifyReply]): unknown {
+  const within = exchangesOf(args[1])?.within
+  return within ? within(() => handler.apply(self, args)) : handler.apply(self, args)
 }
 
 /**
@@ -36,7 +42,7 @@ export function wrapPipeline(pipeline: Pipeline, handler: AnyFunction): AnyFunct
   // Unlike a route's own this one is not marked as ours: the application put it there, and there it stays.
   return function (this: unknown, ...args: [FastifyRequest, FastifyReply]): unknown {
     const [request, reply] = args
-    const run = (): unknown => handler.apply(this, args)
+    const run = (): unknown => runBehind(handler, this, ...args)
     const go = askStages(stages, request, reply)
     // The reply is a promise of its end: whoever awaits the handler, an outer wrapper say, is not given `undefined` to send.
     if (!isPromise(go)) return go ? run() : reply

@@ -1,6 +1,7 @@
 import {
   fieldText,
   NodeRequestView,
+  type RefreshTicket,
   type RequestProperty,
   type RequestView,
   refreshWith,
@@ -95,7 +96,7 @@ export class FastifyView extends NodeRequestView implements RequestView {
     return name === 'session' ? (request.session ?? super.property('session')) : request[name]
   }
 
-  override refresh(ticket: object): Promise<void> {
+  override refresh(ticket: RefreshTicket): Promise<void> {
     // Injected requests came by no server: they go through the same function as those that did.
     return refreshWith(this.request, this.headers, ticket, this.#request.server.routing as never)
   }

@@ -1,5 +1,5 @@
 import type { Exchange, Fields, Pipeline, Reply, ResponseControl } from '@sluice/core'
-import { chain, isPromise, type MaybePromise, type Opening } from '@sluice/core'
+import { isPromise, type MaybePromise, type Opening, runBehind } from '@sluice/core'
 import { decodeBody, type Ending, endingOf } from '@sluice/node'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { fieldsOf, layFields, lowerName, removeFields, setStatusOf, watchWritten } from '../reply/reply-fields.ts'
@@ -38,6 +38,8 @@ export class ReplyExchanges {
   answer: Reply | undefined
   /** The latest. */
   control: ResponseControl | undefined
+  /** Runs the handler, as the innermost exchange that cares wants it to run. */
+  within: Exchange['within']
   /** The fields we put on the response, and the status they are of: another status is another answer. */
   #laid: { readonly status: number; readonly fields: readonly string[] } | undefined
   #ending: Ending | undefined
@@ -86,6 +88,7 @@ export class ReplyExchanges {
     // Who never sees a body stores none, and does not ask.
     const written = exchange.onBody && watchWritten(reply, before)
     if (exchange.request?.reads) this.#sent.push(watchSend(reply, exchange.request.reads))
+    if (exchange.within) this.within = exchange.within
     this.entries.push({ exchange, before, written, invalidates, told: false })
     if (this.#ending.outcome) exchange.onClose(this.#ending.outcome)
   }
@@ -132,14 +135,23 @@ export function askStages(
   for (let i = from; i < stages.length; i++) {
     const stage = stages[i]!
     const opening = stage.pipeline.open(new FastifyView(request, reply, stage.route))
-    if (isPromise(opening)) {
-      return opening.then((o) =>
-        chain(obey(o, stage, request, reply), (go) => go && askStages(stages, request, reply, i + 1)),
-      )
-    }
+    if (isPromise(opening)) return opening.then((opened) => goOn(opened, stages, request, reply, i))
+    if (opening.kind === 'proceed' && opening.exchange?.within) return goOn(opening, stages, request, reply, i)
     if (!obey(opening, stage, request, reply)) return false
   }
   return true
+}
+
+/** Does what one stage says, and asks those behind it. */
+function goOn(
+  opening: Opening,
+  stages: readonly Stage[],
+  request: FastifyRequest,
+  reply: FastifyReply,
+  at: number,
+): MaybePromise<boolean> {
+  if (!obey(opening, stages[at]!, request, reply)) return false
+  return runBehind(opening, () => askStages(stages, request, reply, at + 1))
 }
 
 function obey(opening: Opening, stage: Stage, request: FastifyRequest, reply: FastifyReply): boolean {

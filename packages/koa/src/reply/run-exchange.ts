@@ -30,7 +30,7 @@ export async function runExchange(ctx: Context, exchange: Exchange, next: Next):
   // For what is written to `ctx.res` past Koa.
   const release = intercept(ctx.res, ctx.method, exchange, begun)
   try {
-    await next()
+    await (exchange.within ? exchange.within(next) : next())
     if (isWrittenElsewhere(ctx)) return
     const body = bodyOf(ctx)
     if (body.kind === 'pieces' && exchange.request?.reads && ctx.method !== 'HEAD' && !isLive(ctx.res)) {

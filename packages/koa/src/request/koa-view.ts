@@ -1,4 +1,11 @@
-import { NodeRequestView, type RequestProperty, type RequestView, refreshWith, responseRoot } from '@sluice/node'
+import {
+  NodeRequestView,
+  type RefreshTicket,
+  type RequestProperty,
+  type RequestView,
+  refreshWith,
+  responseRoot,
+} from '@sluice/node'
 import type { Context } from 'koa'
 import { cookiesOf } from './cookies.ts'
 import { routeOf } from './route.ts'
@@ -85,7 +92,7 @@ export class KoaView extends NodeRequestView implements RequestView {
     return name === 'ctx.req' ? ctx.req : responseRoot('ctx.res', name, ctx.res)
   }
 
-  override refresh(ticket: object): Promise<void> {
+  override refresh(ticket: RefreshTicket): Promise<void> {
     // A mounted application shares the context of the one it is mounted in, so this is the outermost.
     const { app, req, originalUrl } = this.#ctx
     return refreshWith(req, this.headers, ticket, app.callback(), originalUrl)

@@ -1,5 +1,5 @@
 import type { RequestListener, ServerResponse } from 'node:http'
-import type { FrontAsking, SeenAs } from '@sluice/core'
+import type { FrontAsking, RefreshTicket, SeenAs } from '@sluice/core'
 import { type NodeRequest, NodeRequestView } from '../node-request-view.ts'
 import { refreshWith } from '../refresh/refresh.ts'
 
@@ -63,7 +63,7 @@ export class FrontView extends NodeRequestView implements FrontAsking {
     return undefined
   }
 
-  override refresh(ticket: object): Promise<void> {
+  override refresh(ticket: RefreshTicket): Promise<void> {
     return refreshWith(this.request, this.headers, ticket, this.#handler)
   }
 }

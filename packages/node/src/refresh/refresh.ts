@@ -1,5 +1,5 @@
 import { IncomingMessage, type RequestListener, type Server, ServerResponse } from 'node:http'
-import { type Notes, notesFor, notesOn } from '@sluice/core'
+import { type Notes, notesFor, notesOn, type RefreshTicket } from '@sluice/core'
 import { withLateErrors } from './late-errors.ts'
 import { asHttp2, NoConnection } from './no-connection.ts'
 
@@ -40,7 +40,7 @@ const dropped = new Set([
 export async function refreshWith(
   request: IncomingMessage & { originalUrl?: string },
   headers: IncomingMessage['headers'],
-  ticket: object,
+  ticket: RefreshTicket,
   listener: RequestListener | undefined,
   target: string = request.originalUrl ?? request.url ?? '/',
 ): Promise<void> {
@@ -65,7 +65,7 @@ export async function refreshWith(
   if (request.httpVersionMajor >= 2) asHttp2(again, response, request, socket)
   const ended = new Promise<void>((resolve) => response.once('close', resolve))
   response.once('finish', () => socket.destroy())
-  const run = (): Promise<void> => {
+  const send = (): Promise<void> => {
     try {
       if (server) server.emit('request', again, response)
       else listener!(again, response)
@@ -75,7 +75,8 @@ export async function refreshWith(
     }
     return ended
   }
-  await withLateErrors(run, (error) => {
+  const { within } = ticket
+  await withLateErrors(within ? () => within(send) : send, (error) => {
     socket.destroy()
     tell(target, error)
   })

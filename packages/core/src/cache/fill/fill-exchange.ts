@@ -1,6 +1,7 @@
 import { preciseTime } from '../../base/clock.ts'
 import { unmatched } from '../../base/events.ts'
 import { chain, type MaybePromise } from '../../base/maybe-promise.ts'
+import { outside, type Span, within } from '../../base/tracing/tracing.ts'
 import { type Duration, durationMs } from '../../base/units.ts'
 import type {
   BodyPlan,
@@ -38,6 +39,8 @@ import { Storing } from './storing.ts'
 export class FillExchange implements Exchange {
   readonly request: RequestChange
   readonly control: ResponseControl
+  readonly within: Exchange['within']
+  readonly #span: Span | undefined
   readonly #lookup: Lookup
   readonly #reads: Reads
   readonly #storability: Storability
@@ -69,7 +72,10 @@ export class FillExchange implements Exchange {
     this.#storability = new Storability(lookup, this.#reads)
     this.#storing = new Storing(lookup, this.#reads, this.#storability)
     this.#startedAt = core.clock.now()
-    if (core.events.wants('fill')) this.#since = preciseTime(core.clock)
+    this.#span = beginSpan(lookup)
+    const span = this.#span
+    this.within = span && ((run) => span.within(run))
+    if (span || core.events.wants('fill')) this.#since = preciseTime(core.clock)
     if (isPaged(view)) this.#skipped = 'behind-paginate'
     // A key function stands in place of the query: what of that it covers is its author's to know.
     if (policy.query && !policy.key) watchQuery(view, watchParameters(policy.query, this.#reads))
@@ -99,6 +105,8 @@ export class FillExchange implements Exchange {
   }
 
   #plan(head: ResponseHead): BodyPlan {
+    this.#span?.note({ route: this.#lookup.view.route, status: head.status })
+    if (head.status >= 500) this.#span?.fail(String(head.status))
     // What is read behind a whole body does not shape it (loggers); a body in pieces is still being made.
     if (head.body === 'whole') this.#reads.close()
     else this.#reads.settle()
@@ -138,7 +146,8 @@ export class FillExchange implements Exchange {
     const ms = this.#elapsed()
     const { own, terms } = this.#storable!
     const answer = { head, own, body, terms, tags: this.#tags, times: this.#times() }
-    return chain(this.#storing.store(answer), (outcome) => {
+    const stored = within(this.#span, () => this.#storing.store(answer))
+    return chain(stored, (outcome) => {
       this.#filled(ms, typeof outcome === 'string' ? undefined : outcome, body.byteLength)
       if (typeof outcome === 'string') return this.#asItIs(head, body, outcome)
       const { policy, key, status, view, core } = this.#lookup
@@ -155,6 +164,8 @@ export class FillExchange implements Exchange {
 
   onError(error: unknown): MaybePromise<Reply | undefined> {
     const status = statusOf(error)
+    this.#span?.note({ status })
+    if (status >= 500) this.#span?.fail(String(status), error)
     if (status < 500) {
       this.#settle('unshared')
       return undefined
@@ -167,6 +178,8 @@ export class FillExchange implements Exchange {
 
   onClose(outcome: Outcome): void {
     this.#answer(this.#lookup.status.fwd, undefined)
+    if (outcome === 'failed') this.#span?.fail(outcome)
+    else if (outcome === 'aborted') this.#span?.note({ result: outcome })
     if (!this.#stores) this.#filled(this.#elapsed(), undefined, undefined)
     if (this.#stores) return
     this.#settle(outcome === 'aborted' ? 'abandoned' : outcome === 'failed' ? 'failed' : 'unshared')
@@ -264,8 +277,10 @@ export class FillExchange implements Exchange {
     const background = view.ticket !== undefined
     const { method, route = unmatched } = view
     const tags = stored?.tags ?? []
-    const url = urlOf(view)
-    core.events.emit('fill', { route, method, url, tags, ms, stored: stored !== undefined, bytes, background })
+    const told = { route, method, url: urlOf(view), tags, ms, stored: stored !== undefined, bytes, background }
+    within(this.#span, () => core.events.emit('fill', told))
+    this.#span?.note({ stored: told.stored, bytes })
+    this.#span?.end()
   }
 
   /** The handler says that what is stored is still right (RFC 9111 §4.3.4). */
@@ -289,7 +304,8 @@ export class FillExchange implements Exchange {
         coding: record.forms[0]!.coding,
         language: fieldOf(record.fields, 'content-language'),
       })
-      void chain(core.put(key.key, variant, record, vacancy!), (outcome) => {
+      const put = within(this.#span, () => core.put(key.key, variant, record, vacancy!))
+      void chain(put, (outcome) => {
         this.#filled(ms, outcome === 'stored' ? record : undefined, 0)
         this.#settle(outcome === 'stored' && record.staleAt > record.storedAt ? 'stored' : 'unshared')
       })
@@ -303,6 +319,16 @@ export class FillExchange implements Exchange {
     const { clock } = this.#lookup.core
     return { startedAt: this.#startedAt, now: clock.now(), wall: clock.wall() }
   }
+}
+
+/** A span for the handler, beside that of the look-up that has sent for it. */
+function beginSpan({ core, view, span, fill }: Lookup): Span | undefined {
+  const { tracing } = core.events
+  if (!tracing) return undefined
+  const { route, method, ticket } = view
+  const own = outside(span, () => tracing.begin('fill', { route, method, background: ticket !== undefined }))
+  if (fill) fill.span = own
+  return own
 }
 
 /** `.ttl()` at run time: less than nothing is nothing, and what has no end is long; neither is worth a 500. */

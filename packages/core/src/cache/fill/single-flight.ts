@@ -1,5 +1,6 @@
 import type { Cancel, Clock } from '../../base/clock.ts'
 import { Recent } from '../../base/recent.ts'
+import type { Span } from '../../base/tracing/tracing.ts'
 
 /**
  * How a fill ended, for those who waited for it:
@@ -15,6 +16,8 @@ export interface Fill {
   /** With which Authorization the handler was asked: who sends another does not wait for what may be this one's. */
   readonly authorization: string | undefined
   readonly settled: boolean
+  /** That of its handler, where one is drawn. */
+  span: Span | undefined
   /** Ends the wait of all followers. Only the first call counts. */
   settle(result: FillResult): void
   /** Resolves with how it ended. */
@@ -71,6 +74,7 @@ interface FillSettings {
 class RunningFill implements Fill {
   readonly key: string
   readonly authorization: string | undefined
+  span: Span | undefined = undefined
   #result: FillResult | undefined
   #waiting: ((result: FillResult) => void)[] = []
   #stopTimer: Cancel | undefined

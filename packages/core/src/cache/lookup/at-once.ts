@@ -43,11 +43,15 @@ export function answerAtOnce(cache: LookupCache, view: RequestView, key: CacheKe
 
 /** The answer is going to be sent: it counts as a hit, and what is behind it is refreshed where it is due. */
 export function takeAtOnce({ lookup, record, reply }: AtOnce): void {
+  // It is drawn where it is known to be the answer: what comes to nothing is looked up again behind the door.
+  const { route = record.target.route, method } = lookup.view
+  lookup.span = lookup.core.events.tracing?.begin('lookup', { route, method })
   if (lookup.now >= record.staleAt) {
     lookup.vacancy = undefined
     refreshBehind(lookup, record)
   }
   counted(lookup, record, reply, true)
+  lookup.span?.end()
 }
 
 const everybodys = Symbol('sluice.everybodys')

@@ -12,6 +12,7 @@ import { statusLine } from '../status-line.ts'
 import { Lookup, type LookupCache } from './lookup.ts'
 import type { Ticket } from './refresh.ts'
 import { bypass, lookUp, run, withKey } from './steps.ts'
+import { tracedLookUp } from './traced.ts'
 
 /** One `sluice.cache(...)`: tells the requests it is for, and looks each of them up. */
 export class CachePipeline implements Pipeline {
@@ -34,7 +35,9 @@ export class CachePipeline implements Pipeline {
     if (view.header('if-match') !== undefined || view.header('if-unmodified-since') !== undefined) {
       return bypass({ core, policy, view }, 'precondition')
     }
-    return withKey(new Lookup(this.#cache, view), lookUp)
+    const lookup = new Lookup(this.#cache, view)
+    const { tracing } = core.events
+    return tracing ? tracedLookUp(tracing, lookup) : withKey(lookup, lookUp)
   }
 
   #otherMethod(view: RequestView): Opening {

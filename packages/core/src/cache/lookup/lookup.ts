@@ -1,3 +1,4 @@
+import type { Span } from '../../base/tracing/tracing.ts'
 import type { RequestView } from '../../exchange/request-view.ts'
 import type { CacheCore } from '../cache-core.ts'
 import type { CacheRecord } from '../entry/record.ts'
@@ -58,6 +59,8 @@ export class Lookup {
   fill: Fill | undefined
   /** How often this request has waited for others already. */
   attempt = 0
+  /** Where one is drawn. */
+  span: Span | undefined = undefined
   /** When the store answered. */
   now = 0
   directives: RequestDirectives | undefined

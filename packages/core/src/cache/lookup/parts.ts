@@ -41,6 +41,7 @@ export function lookUpPart(lookup: Lookup): MaybePromise<Reply | undefined> {
       if (reply) {
         const { status, body } = reply
         core.answered(view, 'hit', { reason: undefined, status, bytes: body?.byteLength, record })
+        lookup.span?.note({ result: 'hit', status })
         lookup.release()
         return reply
       }

@@ -1,10 +1,12 @@
+import { outside, type Span } from '../../base/tracing/tracing.ts'
+import type { RefreshTicket } from '../../exchange/request-view.ts'
 import type { CacheRecord } from '../entry/record.ts'
 import type { Fill } from '../fill/single-flight.ts'
 import type { Vacancy } from '../store/store.ts'
 import type { Lookup } from './lookup.ts'
 
 /** A background refresh: the request it makes carries this, and the cache knows it again by it. */
-export interface Ticket {
+export interface Ticket extends RefreshTicket {
   /** The policy of the `sluice.cache(...)` that made it: others on the way leave the request alone. */
   readonly policy: object
   readonly key: string
@@ -34,11 +36,20 @@ export function refreshBehind(lookup: Lookup, stale: CacheRecord): Fill | undefi
     unattended: true,
   })
   counters.refreshes++
-  const ticket: Ticket = { policy, key: lookup.key.key, fill, stale, vacancy }
+  const span = spanOf(lookup, stale)
+  const within: Ticket['within'] = span && ((run) => span.within(run))
+  const ticket: Ticket = { policy, key: lookup.key.key, fill, stale, vacancy, within }
   void view.refresh!(ticket).then(() => {
+    span?.end()
     // Where the request never came back to this cache (an outer guard refused it), the wait ends here.
     fill.settle('failed')
     core.release(vacancy)
   })
   return fill
+}
+
+/** The look-up that found it stale is over before it: they stand side by side. */
+function spanOf({ core, view, span }: Lookup, stale: CacheRecord): Span | undefined {
+  const { tracing } = core.events
+  return tracing && outside(span, () => tracing.begin('refresh', { route: view.route ?? stale.target.route }))
 }

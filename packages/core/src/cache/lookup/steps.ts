@@ -1,5 +1,6 @@
 import type { AnswerResult } from '../../base/events.ts'
 import { chain, type MaybePromise } from '../../base/maybe-promise.ts'
+import { type Span, spanning } from '../../base/tracing/tracing.ts'
 import type { Opening, Reply } from '../../exchange/exchange.ts'
 import { notesFor, notesOn } from '../../exchange/request-state.ts'
 import type { CacheRecord } from '../entry/record.ts'
@@ -138,9 +139,10 @@ export function counted(lookup: Lookup, record: CacheRecord, reply: Reply, front
   const { counters } = core
   const result: AnswerResult = attempt > 0 ? 'collapsed' : now < record.staleAt ? 'hit' : 'stale'
   counters[counterOf[result]]++
+  const reason = attempt > 0 ? 'uri-miss' : undefined
+  lookup.span?.note({ route: lookup.view.route ?? record.target.route, result, reason, status: reply.status })
   if (core.events.wants('answer')) {
     const { status, body } = reply
-    const reason = attempt > 0 ? 'uri-miss' : undefined
     core.tellAnswer(lookup.view, result, { reason, status, bytes: body?.byteLength, front, record })
   }
   if (lookup.sample !== undefined) core.samples.tell(lookup.sample, lookup.view, record, result)
@@ -226,7 +228,24 @@ const outerKey = Symbol('sluice.lookup')
 
 /** Another request of this process is at it. */
 function wait(lookup: Lookup, fill: Fill): Promise<Opening> {
-  return fill.wait().then((result) => waited(lookup, result))
+  const span = lookup.core.events.tracing?.begin('wait', { route: lookup.view.route })
+  const settled = span ? tracedWait(span, fill) : fill.wait()
+  return settled.then((result) => waited(lookup, result)) as Promise<Opening>
+}
+
+/** Draws who waits for whom. A refresh may be waited for before its handler has begun. */
+function tracedWait(span: Span, fill: Fill): PromiseLike<FillResult> {
+  const first = fill.span
+  const join = (other: Span): void => {
+    span.link(other)
+    other.link(span)
+  }
+  if (first) join(first)
+  const wait = (): Promise<FillResult> => fill.wait()
+  return spanning(span, wait, (result) => {
+    if (!first && fill.span) join(fill.span)
+    span.note({ result })
+  }) as PromiseLike<FillResult>
 }
 
 function waited(lookup: Lookup, result: FillResult): MaybePromise<Opening> {
@@ -242,9 +261,11 @@ function waited(lookup: Lookup, result: FillResult): MaybePromise<Opening> {
     return run(lookup)
   }
   if (!held || result === 'unshared') return goOn()
-  return chain(staleIfError(lookup, { status: 504, detail: result }), (reply) =>
-    reply ? { kind: 'reply', reply } : goOn(),
-  )
+  return chain(staleIfError(lookup, { status: 504, detail: result }), (reply) => {
+    if (!reply) return goOn()
+    lookup.span?.note({ result: 'stale', reason: result, status: reply.status })
+    return { kind: 'reply', reply }
+  })
 }
 
 /** Another process is at it. One request of this process waits for it, on behalf of all the others that want the same. */
@@ -287,6 +308,8 @@ export function run(lookup: Lookup): MaybePromise<Opening> {
       return bypass(lookup, 'store')
     }
     lookup.vacancy = position
+    const { fwd, detail } = lookup.status
+    lookup.span?.note({ result: fwd === 'bypass' ? 'bypass' : 'miss', reason: detail ?? fwd })
     notesFor(lookup.view.native)[outerKey] = lookup
     return { kind: 'proceed', exchange: new FillExchange(lookup) }
   })
@@ -300,7 +323,11 @@ function runAlone(lookup: Lookup, status: StatusParts): MaybePromise<Opening> {
 }
 
 /** The cache leaves the request alone, but for saying why. */
-export function bypass(at: Pick<Lookup, 'core' | 'policy' | 'view'>, detail: NotLookedUp): Opening {
+export function bypass(
+  at: Pick<Lookup, 'core' | 'policy' | 'view'> & Partial<Pick<Lookup, 'span'>>,
+  detail: NotLookedUp,
+): Opening {
+  at.span?.note({ result: 'bypass', reason: detail })
   const line = statusLine(at.policy, undefined, { fwd: 'bypass', detail })
   return { kind: 'proceed', exchange: new PassExchange(line, BypassTeller.of(at.core, at.view, detail)) }
 }
@@ -308,6 +335,7 @@ export function bypass(at: Pick<Lookup, 'core' | 'policy' | 'view'>, detail: Not
 function gatewayTimeout(lookup: Lookup): Opening {
   lookup.release()
   lookup.core.answered(lookup.view, 'miss', { reason: 'only-if-cached', status: 504, bytes: 0 })
+  lookup.span?.note({ result: 'miss', reason: 'only-if-cached', status: 504 })
   const line = statusLine(lookup.policy, lookup.key, { detail: 'only-if-cached' })
   const fields = ['Cache-Control', 'no-store', 'Cache-Status', line]
   const reply: Reply = { status: 504, fields, body: new Uint8Array(0) }

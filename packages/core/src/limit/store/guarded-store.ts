@@ -1,4 +1,4 @@
-import { watchBackend } from '../../base/backend-watch.ts'
+import { callBegins, watchBackend } from '../../base/backend-watch.ts'
 import type { Clock } from '../../base/clock.ts'
 import { afterWaiting } from '../../base/deadline.ts'
 import { SluiceError } from '../../base/errors.ts'
@@ -144,6 +144,8 @@ class GuardedStore implements LimitStore {
   ): MaybePromise<T> {
     const breaker = this.#breakerOf(charges)
     if (!breaker.admits()) return instead(breaker)
+    const { clock, deadlineMs, sink } = this.#options
+    const since = sink && callBegins(sink, clock)
     const failed = (error: unknown): T => {
       breaker.failed()
       this.#report(error, charges)
@@ -159,15 +161,13 @@ class GuardedStore implements LimitStore {
       breaker.succeeded()
       return answer
     }
-    const { clock, deadlineMs, sink } = this.#options
-    const told = watchBackend(sink, clock, 'limit')
+    const told = sink && watchBackend(sink, clock, 'limit', since)
     return new Promise<T>((resolve) => {
       let decided: { readonly value: T } | undefined
       const cancel = afterWaiting(clock, deadlineMs, () => {
-        told?.(false)
-        decided = {
-          value: failed(new SluiceError('ERR_SLUICE_STORE', `The limit store took longer than ${deadlineMs} ms.`)),
-        }
+        const late = new SluiceError('ERR_SLUICE_STORE', `The limit store took longer than ${deadlineMs} ms.`)
+        told?.(false, late)
+        decided = { value: failed(late) }
         resolve(decided.value)
       })
       answer.then(
@@ -181,7 +181,7 @@ class GuardedStore implements LimitStore {
         (error) => {
           if (decided) return
           cancel()
-          told?.(false)
+          told?.(false, error)
           resolve(failed(error))
         },
       )
