@@ -34,6 +34,8 @@ async function tabOf(program: string): Promise<Tab> {
 export function inBrowser(name: string, define: (stage: Stage) => void): void {
   const program = findBrowser()
   if (program === undefined) {
+    // Jest has nothing to say of why a test is skipped.
+    process.stderr.write(`${remedy}\n`)
     describe(name, () => test.skip(remedy, () => {}))
     return
   }
