@@ -81,7 +81,7 @@ for (const name of Object.keys(attachments)) addedNs.set(name, await ofTheCore(n
 console.log(
   '\nA 10 kB hit over HTTP: CPU per request, and the median of the ratios of each round (goal: at most 1.010, spans apart).',
 )
-const measured = ['metrics', 'otel metrics', 'otel sampled']
+const measured = ['metrics', 'live page', 'otel metrics', 'otel sampled']
 for (const kind of kinds.filter((one) => wanted.length === 0 || wanted.includes(one))) {
   const names = [kind, ...measured.map((name) => `${kind} + ${name}`)]
   const figures = await compare({ script, names, learn: true, rounds: 21, count: 10_000 })

@@ -2,6 +2,7 @@ import { context, ROOT_CONTEXT, TraceFlags, trace } from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
 import { MeterProvider, MetricReader } from '@opentelemetry/sdk-metrics'
 import { AlwaysOffSampler, AlwaysOnSampler, BasicTracerProvider } from '@opentelemetry/sdk-trace-base'
+import { dashboard } from '@sluice/dashboard'
 import { opentelemetry } from '@sluice/opentelemetry'
 import { prometheus } from '@sluice/prometheus'
 import { Registry } from 'prom-client'
@@ -32,6 +33,7 @@ export function belowUnsampled(run) {
 /** What can be attached to an instance, by name. */
 export const attachments = {
   metrics: (sluice) => prometheus(sluice, { registry: new Registry() }),
+  'live page': (sluice) => dashboard(sluice, { authorize: () => false }),
   'otel metrics': (sluice) => opentelemetry(sluice, { ...providers(), spans: false }),
   'otel without SDK': (sluice) => opentelemetry(sluice),
   'otel unsampled': (sluice) => opentelemetry(sluice, providers(new AlwaysOffSampler())),
