@@ -17,6 +17,13 @@ export default {
   testEnvironment: 'node',
   // With 'import' in this list Jest's own CommonJS requires break.
   testEnvironmentOptions: { customExportConditions: ['sluice-source', 'node', 'node-addons'] },
+  // Of the page `npm test` asks what a browser says of the real thing; `npm run test:browser` has all of it, which takes minutes.
+  testPathIgnorePatterns: [
+    '/node_modules/',
+    ...(process.env.SLUICE_TEST_BROWSER === 'all'
+      ? []
+      : ['/test/dashboard/page/(live|actions|accessible)\\.test\\.ts$']),
+  ],
   modulePathIgnorePatterns: ['<rootDir>/packages/.*/dist/', '<rootDir>/.cache/'],
   maxWorkers: 2,
   // For machines that have other things to do: no test waits that long by itself.

@@ -44,7 +44,9 @@ describe.each(names)('the tarball of %s', (name) => {
     for (const file of ['package.json', 'README.md', 'LICENSE', 'dist/esm/index.js', 'dist/cjs/index.js']) {
       expect(files).toContain(file)
     }
-    const foreign = files.filter((file) => !/^(package\.json|README\.md|LICENSE|THIRD-PARTY\.md|(dist\/(esm|cjs)|src)\/.+)$/.test(file))
+    const foreign = files.filter(
+      (file) => !/^(package\.json|README\.md|LICENSE|THIRD-PARTY\.md|(dist\/(esm|cjs)|src)\/.+)$/.test(file),
+    )
     expect(foreign).toEqual([])
   })
 

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals'
-import axe from 'axe-core'
 import type { Page } from 'playwright-core'
-import { everything, inBrowser, read, until } from './support/suite.ts'
+import { faults } from './support/axe.ts'
+import { inBrowser, read, until } from './support/suite.ts'
 import type { WorldOptions } from './support/world.ts'
 
 const all: WorldOptions = { processes: 10, redis: true, actions: ['purge', 'limits', 'bans'] }
@@ -12,23 +12,10 @@ const stories: Readonly<Record<string, WorldOptions>> = {
   '5,000 routes': { routes: 5_000, actions: ['purge'] },
 }
 
-/** Each story in each colour and width; or some that have each of them once. */
-const looks = Object.keys(stories)
-  .flatMap((what) =>
-    ['light', 'dark'].flatMap((colours) => [1440, 375].map((width) => [what, colours, width] as const)),
-  )
-  .filter((_, index) => everything || [0, 5, 11].includes(index))
-
-/** What axe finds, all of it: the guidelines and its best practices. */
-async function faults(page: Page, within = 'document'): Promise<string[]> {
-  await page.evaluate(axe.source)
-  const { violations, incomplete } = (await page.evaluate(
-    `axe.run(${within}, { resultTypes: ['violations', 'incomplete'], preload: false })`,
-  )) as axe.AxeResults
-  // What axe cannot judge is a fault too, but for contrasts over pictures, of which there are none but bars and charts.
-  const unsure = incomplete.filter(({ id }) => id !== 'color-contrast')
-  return [...violations, ...unsure].flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html.slice(0, 160)}`))
-}
+/** Each story in each colour and width. */
+const looks = Object.keys(stories).flatMap((what) =>
+  ['light', 'dark'].flatMap((colours) => [1440, 375].map((width) => [what, colours, width] as const)),
+)
 
 /** All that is asked for in view has been there. */
 async function ready(page: Page): Promise<void> {

@@ -4,9 +4,6 @@ import { findBrowser, launch, openTab, remedy, type Tab, type Visit, type VisitO
 import { type FakeOptions, FakeServer } from './fake-server.ts'
 import { World, type WorldOptions } from './world.ts'
 
-/** `npm run test:browser`: each way to look at each story, where else a choice of them will do. */
-export const everything = process.env.SLUICE_TEST_BROWSER === 'all'
-
 export interface Stage {
   /** Serves a story and opens the page on it. */
   open(
