@@ -25,7 +25,8 @@ export default {
       : ['/test/dashboard/page/(live|actions|accessible)\\.test\\.ts$']),
   ],
   modulePathIgnorePatterns: ['<rootDir>/packages/.*/dist/', '<rootDir>/.cache/'],
-  maxWorkers: 2,
+  // On two cores: many suites wait more than they work, for a Redis that is killed and comes back, say.
+  maxWorkers: 3,
   // For machines that have other things to do: no test waits that long by itself.
   testTimeout: 20_000,
 }
