@@ -1,3 +1,14 @@
+/**
+ * What takes minutes has a run of its own, and a short form in `npm test`: of the page a browser on the real server, of the load that is
+ * to be watched its words.
+ */
+const longRuns = [
+  ...(process.env.SLUICE_TEST_BROWSER
+    ? []
+    : ['/test/dashboard/page/(live|actions|real-actions|accessible)\\.test\\.ts$']),
+  ...(process.env.SLUICE_TEST_OBSERVE ? [] : ['/test/examples/observe\\.test\\.ts$']),
+]
+
 /** Tests run on the TypeScript sources: the `sluice-source` export condition leads every @sluice import to src/. */
 export default {
   testMatch: ['<rootDir>/test/**/*.test.ts'],
@@ -17,13 +28,7 @@ export default {
   testEnvironment: 'node',
   // With 'import' in this list Jest's own CommonJS requires break.
   testEnvironmentOptions: { customExportConditions: ['sluice-source', 'node', 'node-addons'] },
-  // Of the page `npm test` asks what a browser says of the real thing; `npm run test:browser` has all of it, which takes minutes.
-  testPathIgnorePatterns: [
-    '/node_modules/',
-    ...(process.env.SLUICE_TEST_BROWSER === 'all'
-      ? []
-      : ['/test/dashboard/page/(live|actions|accessible)\\.test\\.ts$']),
-  ],
+  testPathIgnorePatterns: ['/node_modules/', ...longRuns],
   modulePathIgnorePatterns: ['<rootDir>/packages/.*/dist/', '<rootDir>/.cache/'],
   // On two cores: many suites wait more than they work, for a Redis that is killed and comes back, say.
   maxWorkers: 3,

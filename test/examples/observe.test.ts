@@ -1,5 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
+import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -8,31 +7,15 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import { observe } from '../../scripts/lib/observe.mjs'
 import { parseExposition, type Sample } from '../prometheus/exposition.ts'
+import { load } from './support/load.ts'
 import { Program } from './support/program.ts'
 import { takeCities } from './support/stored-cities.ts'
 
 /** One load of 135,000 rows where none was kept. */
 jest.setTimeout(120_000)
 
-const script = fileURLToPath(new URL('../../scripts/demo-load.mjs', import.meta.url))
 const hasPrometheus = spawnSync('prometheus', ['--version']).error === undefined
 const where = hasPrometheus ? test : (test.skip as unknown as typeof test)
-
-async function load(...args: readonly string[]) {
-  const child = spawn(process.execPath, [script, ...args], { env: { PATH: process.env.PATH ?? '' } })
-  let output = ''
-  let errors = ''
-  child.stdout.on('data', (text) => {
-    output += text
-  })
-  child.stderr.on('data', (text) => {
-    errors += text
-    // Once it asks, Ctrl-C.
-    if (args.includes('600') && /Ctrl-C/.test(errors)) setTimeout(() => child.kill('SIGINT'), 300)
-  })
-  const [code] = await once(child, 'close')
-  return { code, output, errors }
-}
 
 let program: Program
 let base: string
@@ -86,26 +69,6 @@ describe('npm run demo:load', () => {
   test('ends on Ctrl-C, and says what came of it', async () => {
     const { code, output } = await load('--rate', '20', '--for', '600', '--url', base)
     expect([code, output]).toEqual([0, expect.stringMatching(/(?:hit|miss|limited) \d+/)])
-  })
-
-  test('says so where nobody listens', async () => {
-    const { code, errors } = await load('--url', 'http://127.0.0.1:1')
-    expect([code, errors]).toEqual([
-      1,
-      'Nothing listens at http://127.0.0.1:1. Start the API in another terminal: npm start\n',
-    ])
-  })
-
-  test.each([
-    [['--rate', 'much'], /--rate must be a number/],
-    [['--for', '-1'], /argument|--for/],
-    [['--url', 'here'], /--url must be the URL/],
-    [['--speed', '3'], /--speed/],
-  ])('%p is refused with a sentence', async (args, message) => {
-    const { code, errors } = await load(...args)
-    expect(code).toBe(1)
-    expect(errors).toMatch(message)
-    expect(errors).not.toMatch(/at .*\.mjs/)
   })
 })
 
