@@ -58,6 +58,8 @@ inBrowser('the page, for everybody', ({ open }) => {
       const text = await page.evaluate('((e) => e.innerText || e.name || e.id)(document.activeElement)')
       return String(text).replace(/\s+/g, ' ')
     }
+    // What is asked for in view is there: somebody who reads is slower than a test.
+    await ready(page)
     await page.keyboard.press('Tab')
     expect(await focused()).toBe('Skip to the figures')
     await page.keyboard.press('Enter')
