@@ -47,7 +47,7 @@ export interface Attachment {
 }
 
 const names: readonly SpanName[] = ['lookup', 'wait', 'fill', 'refresh', 'purge', 'expire', 'backend']
-const scope = { name: '@sluice/opentelemetry', version: '0.1.0' }
+const scope = '@sluice/opentelemetry'
 
 const providerWith =
   (method: 'getMeter' | 'getTracer', what: string): Rule =>
@@ -105,7 +105,7 @@ export function opentelemetry(sluice: FiguresSource, options: OpenTelemetryOptio
     const provider = options.tracerProvider ?? trace.getTracerProvider()
     const tracing = new OpenTelemetryTracing({
       provider,
-      tracer: provider.getTracer(scope.name, scope.version),
+      tracer: provider.getTracer(scope, access.version),
       names: new Set(spans === true ? names : spans),
       attributes,
       system,
@@ -125,7 +125,7 @@ export function opentelemetry(sluice: FiguresSource, options: OpenTelemetryOptio
     ends.push(end)
   }
   if (figures) {
-    const meter = (options.meterProvider ?? metrics.getMeterProvider()).getMeter(scope.name, scope.version)
+    const meter = (options.meterProvider ?? metrics.getMeterProvider()).getMeter(scope, access.version)
     ends.push(measure({ source: sluice, figures, meter, system, attributes }))
   }
   return {

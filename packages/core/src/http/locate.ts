@@ -4,6 +4,9 @@ export interface Target {
   readonly query: string
 }
 
+/** Path and query as one text, as the client sent them. */
+export const targetText = ({ path, query }: Target): string => (query === '' ? path : `${path}?${query}`)
+
 /**
  * What a `Location` or `Content-Location` points to, if it is on the same origin (RFC 9111 §4.4): the other URLs an
  * unsafe request may have changed. `undefined` for other origins and for what is no reference.

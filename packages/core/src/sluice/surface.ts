@@ -13,6 +13,7 @@ import type { CompressOptions } from '../compress/options.ts'
 import type { Defer } from '../defer/deferred.ts'
 import type { Pipeline } from '../exchange/exchange.ts'
 import type { RequestView } from '../exchange/request-view.ts'
+import { targetText } from '../http/locate.ts'
 import type { Limiter } from '../limit/limiter.ts'
 import type { PolicyInput } from '../limit/policy/options.ts'
 import type { FieldsOptions } from '../page/fields/fields-options.ts'
@@ -338,7 +339,7 @@ export function createSurface<Middleware>(
       const { status, body } = reply
       const length = body?.byteLength ?? 0
       const { method, route } = view
-      const url = view.query === '' ? view.path : `${view.path}?${view.query}`
+      const url = targetText(view)
       engine.events.emit('front', { method, url, route, status, length, hit, request, response })
     },
   })

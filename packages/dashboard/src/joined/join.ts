@@ -72,7 +72,7 @@ export function joinReports(all: readonly Known[]): Pick<
   return {
     processes: all.slice(0, shownProcesses).map(processRow),
     totals: addUp(reports.map(({ totals }) => totals)) as unknown as Totals,
-    memory: { ...(addUp(reports.map(({ memory }) => memory)) as unknown as Report['memory']) },
+    memory: addUp(reports.map(({ memory }) => memory)) as unknown as Memory,
     policies: policiesOf(reports),
     refusedKeys: refusedOf(reports),
     // Stages are numbered in each process alike: the same application runs in all of them.

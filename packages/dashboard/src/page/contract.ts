@@ -215,7 +215,7 @@ export interface FindAnswer {
 
 export interface FoundEntry {
   readonly key: string
-  /** What it is told apart by from other answers of the URL, as `name: value` (personal values hashed). */
+  /** What it is told apart by from other answers of the URL: names, and no values, which may be somebody's. */
   readonly terms: readonly string[]
   readonly status: number
   readonly storedAt: number

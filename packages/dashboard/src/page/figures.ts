@@ -1,7 +1,7 @@
 import { bad, type DoorAnswer, json, type Operated, type Passage } from '@sluice/admin'
 import type { OperatorAccess, ServerFacts } from '@sluice/core'
 import { joinReports, joinRoutes, samplesOf } from '../joined/join.ts'
-import type { Peers } from '../joined/peers.ts'
+import type { Known, Peers } from '../joined/peers.ts'
 import type { Monitor } from '../watch/monitor.ts'
 import type { EventLine, Frame, RouteRow, RouteSort } from './contract.ts'
 
@@ -23,6 +23,7 @@ export class Figures {
   readonly #parts: FiguresParts
   readonly #bans: Slow<number>
   readonly #server: Slow<ServerFacts | undefined>
+  #joined: { readonly of: readonly Known[]; readonly figures: ReturnType<typeof joinReports> } | undefined
 
   constructor(parts: FiguresParts) {
     this.#parts = parts
@@ -43,7 +44,9 @@ export class Figures {
   async since(since: number, eventId: number): Promise<Frame> {
     const { access, peers, actions } = this.#parts
     const { all, trouble } = await peers.together()
-    const joined = joinReports(all)
+    // Who listens is told of the same reading: it is joined once for all of them.
+    if (this.#joined?.of !== all) this.#joined = { of: all, figures: joinReports(all) }
+    const joined = this.#joined.figures
     const server = this.#server.value()
     return {
       at: access.now(),

@@ -50,7 +50,7 @@ export class Live {
 
   close(): void {
     this.#closed = true
-    for (const { stream } of this.#listeners) stream.push(null)
+    for (const listener of this.#listeners) listener.end()
     this.#listeners.clear()
   }
 }
@@ -62,6 +62,7 @@ class Listener {
   #since = 0
   #eventId = 0
   #sending = false
+  #hasEnded = false
 
   /** @param isLast - whether the server waits for its last requests: this one would hold it up for ever */
   constructor(figures: Figures, isLast: () => boolean) {
@@ -70,16 +71,19 @@ class Listener {
     this.stream.push('retry: 2000\n\n')
   }
 
+  /** Nothing is sent any more, neither what is being made. */
+  end(): void {
+    this.#hasEnded = true
+    this.stream.push(null)
+  }
+
   async send(): Promise<void> {
-    if (this.#isLast()) {
-      this.stream.push(null)
-      return
-    }
-    if (this.#sending || this.stream.readableLength > mostBehind) return
+    if (this.#isLast()) this.end()
+    if (this.#hasEnded || this.#sending || this.stream.readableLength > mostBehind) return
     this.#sending = true
     try {
       const frame = await this.#figures.since(this.#since, this.#eventId)
-      if (this.stream.destroyed || this.stream.readableEnded) return
+      if (this.#hasEnded || this.stream.destroyed) return
       this.#since = frame.samples.at(-1)?.at ?? this.#since
       this.#eventId = frame.events.at(-1)?.id ?? this.#eventId
       this.stream.push(`event: frame\ndata: ${JSON.stringify(frame)}\n\n`)

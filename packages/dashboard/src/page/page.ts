@@ -1,10 +1,10 @@
 import { gzipSync } from 'node:zlib'
-import type { DoorAnswer, Passage } from '@sluice/admin'
-import { header } from '@sluice/admin'
+import { type DoorAnswer, header, type Passage } from '@sluice/admin'
+import { bestCoding } from '@sluice/core'
 import { html, scriptHash, styleHash } from './document.ts'
 
 /** Nothing from anywhere but this page itself, by hash: no inline code that is not ours, and no frame around it. */
-const policy = [
+export const pagePolicy = [
   "default-src 'none'",
   `script-src '${scriptHash}'`,
   `style-src '${styleHash}'`,
@@ -19,7 +19,7 @@ let packed: Buffer | undefined
 
 /** `GET /`: one document, with everything in it. */
 export async function page({ request }: Passage): Promise<DoorAnswer> {
-  const isPacked = acceptsGzip(header(request, 'accept-encoding'))
+  const isPacked = bestCoding(header(request, 'accept-encoding'), ['gzip', 'identity']) === 'gzip'
   if (isPacked) packed ??= gzipSync(html, { level: 9 })
   const body = isPacked ? packed! : Buffer.from(html)
   return {
@@ -28,7 +28,7 @@ export async function page({ request }: Passage): Promise<DoorAnswer> {
       'Content-Type',
       'text/html; charset=utf-8',
       'Content-Security-Policy',
-      policy,
+      pagePolicy,
       'Cache-Control',
       'no-store',
       'X-Content-Type-Options',
@@ -46,6 +46,3 @@ export async function page({ request }: Passage): Promise<DoorAnswer> {
     body,
   }
 }
-
-const acceptsGzip = (accept: string | undefined): boolean =>
-  accept !== undefined && /(?:^|,)\s*(?:x-)?gzip\s*(?:;\s*q=(?:1|0?\.\d*[1-9]))?\s*(?:,|$)/i.test(accept)

@@ -10,7 +10,7 @@ import {
 } from '@sluice/core'
 import type { RefusedKey, RouteRow, TagRow, UrlRow } from '../page/contract.ts'
 import { EventLines, type Logging } from './event-lines.ts'
-import { HeavyHitters, Largest } from './heavy-hitters.ts'
+import { type Highest, largest, mostFrequent } from './highest.ts'
 import { LogHistogram } from './log-histogram.ts'
 import { format, type Report, type Slot, slotsKept } from './report.ts'
 import { routeRows } from './routes.ts'
@@ -47,12 +47,12 @@ export class Monitor {
   readonly #lookups = new LogHistogram()
   readonly #fills = new LogHistogram()
   readonly #backendCalls = new LogHistogram()
-  readonly #topHits = new HeavyHitters()
-  readonly #largest = new Largest()
-  readonly #slowest = new Largest()
-  readonly #tagsStored = new HeavyHitters()
-  readonly #tagsInvalidated = new HeavyHitters()
-  readonly #refusedKeys = new HeavyHitters()
+  readonly #topHits = mostFrequent()
+  readonly #largest = largest()
+  readonly #slowest = largest()
+  readonly #tagsStored = mostFrequent()
+  readonly #tagsInvalidated = mostFrequent()
+  readonly #refusedKeys = mostFrequent()
   readonly #advice = new Map<string, string>()
   readonly #ends: (() => void)[]
   readonly #slots: Slot[] = []
@@ -194,8 +194,8 @@ export class Monitor {
   #filled({ method, url, route, ms, bytes, tags, stored }: SluiceEvents['fill']): void {
     this.#fills.add(ms)
     const name = nameOf(method, url, route)
-    this.#slowest.note(name, ms)
-    if (stored && bytes !== undefined) this.#largest.note(name, bytes)
+    this.#slowest.add(name, ms)
+    if (stored && bytes !== undefined) this.#largest.add(name, bytes)
     for (const tag of tags) this.#tagsStored.add(tag)
   }
 
@@ -244,7 +244,7 @@ const shortened = (url: string): string => (url.length > longestUrl ? `${url.sli
 /** No URL and no method has a line break. */
 const nameOf = (method: string, url: string, route: string): string => `${method}\n${shortened(url)}\n${route}`
 
-function urlRows(of: HeavyHitters | Largest): UrlRow[] {
+function urlRows(of: Highest): UrlRow[] {
   return of.top(shown).map(([name, value]) => {
     const [method = '', url = '', ...route] = name.split('\n')
     return { method, url, route: route.join('\n'), value: Math.round(value * 100) / 100 }

@@ -1,4 +1,4 @@
-import type { EventLine, PolicyRow, RefusedKey, RouteRow, ShedRow, TagRow, Totals, UrlRow } from '../page/contract.ts'
+import type { Frame, Memory, ProcessRow, RouteRow, Sample } from '../page/contract.ts'
 import type { SparseCounts } from './log-histogram.ts'
 
 /** Of reports: processes of another format are left out. */
@@ -11,49 +11,24 @@ export const slotMs = 2_000
 export const slotsKept = 150
 
 /** What happened in one slot, in one process. */
-export interface Slot {
+export interface Slot
+  extends Pick<Sample, 'hit' | 'stale' | 'miss' | 'collapsed' | 'bypass' | 'allowed' | 'refused' | 'errors'> {
   /** Which one: milliseconds since 1970, in units of {@link slotMs}. */
   readonly slot: number
-  readonly hit: number
-  readonly stale: number
-  readonly miss: number
-  readonly collapsed: number
-  readonly bypass: number
-  readonly allowed: number
-  readonly refused: number
-  readonly errors: number
   readonly lookups: SparseCounts
   readonly fills: SparseCounts
   readonly backendCalls: SparseCounts
 }
 
 /** What a process tells of itself. */
-export interface Report {
+export interface Report
+  extends Pick<
+      ProcessRow,
+      'id' | 'host' | 'pid' | 'node' | 'sluice' | 'uptimeMs' | 'rssBytes' | 'loopDelayMs' | 'lagMs'
+    >,
+    Pick<Frame, 'totals' | 'policies' | 'shed' | 'refusedKeys' | 'top' | 'tags' | 'events'> {
   readonly format: typeof format
-  readonly id: string
-  readonly host: string
-  readonly pid: number
-  readonly node: string
-  readonly sluice: string
-  readonly uptimeMs: number
-  readonly rssBytes: number
-  readonly loopDelayMs: number | null
-  readonly lagMs: number | null
-  readonly totals: Totals
-  readonly memory: {
-    readonly entries: number
-    readonly bytes: number
-    readonly maxBytes: number
-    readonly evictions: number
-    readonly limitKeys: number
-    readonly breakersOpen: number
-  }
-  readonly policies: readonly PolicyRow[]
-  readonly shed: readonly ShedRow[]
-  readonly refusedKeys: readonly RefusedKey[]
-  readonly top: { readonly hits: readonly UrlRow[]; readonly size: readonly UrlRow[]; readonly fill: readonly UrlRow[] }
-  readonly tags: readonly TagRow[]
-  readonly events: readonly EventLine[]
+  readonly memory: Omit<Memory, 'server'>
   readonly slots: readonly Slot[]
   /** The busiest. */
   readonly routes: readonly RouteRow[]

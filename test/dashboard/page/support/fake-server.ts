@@ -2,7 +2,8 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { FindAnswer, RouteRow, RouteSort } from '../../../../packages/dashboard/src/page/contract.ts'
-import { html, scriptHash, styleHash } from '../../../../packages/dashboard/src/page/document.ts'
+import { html } from '../../../../packages/dashboard/src/page/document.ts'
+import { pagePolicy } from '../../../../packages/dashboard/src/page/page.ts'
 import type { World } from './world.ts'
 
 interface Asked {
@@ -20,17 +21,6 @@ export interface FakeOptions {
   /** Milliseconds between frames; 0: only when told to. */
   readonly everyMs?: number
 }
-
-export const policyOfPage = [
-  "default-src 'none'",
-  `script-src '${scriptHash}'`,
-  `style-src '${styleHash}'`,
-  "connect-src 'self'",
-  "img-src 'self' data:",
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-].join('; ')
 
 /** A server that keeps to the contract of the page, with a story made up: for what a real one is rarely like. */
 export class FakeServer {
@@ -120,7 +110,7 @@ export class FakeServer {
       case 'GET /':
         response.writeHead(200, {
           'content-type': 'text/html; charset=utf-8',
-          'content-security-policy': policyOfPage,
+          'content-security-policy': pagePolicy,
           'x-content-type-options': 'nosniff',
           'referrer-policy': 'no-referrer',
           'cache-control': 'no-store',

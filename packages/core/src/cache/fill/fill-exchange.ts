@@ -16,8 +16,8 @@ import { isPaged, watchQuery } from '../../exchange/reads/query-watch.ts'
 import { isField } from '../../exchange/reads/term.ts'
 import { refusedDirective } from '../../http/caching/storable.ts'
 import type { Fields } from '../../http/fields/fields.ts'
+import { targetText } from '../../http/locate.ts'
 import type { CacheRecord } from '../entry/record.ts'
-import { urlOf } from '../lookup/look-up-samples.ts'
 import type { Lookup } from '../lookup/lookup.ts'
 import { fieldOf, only304, replyFrom, replyWith } from '../lookup/reply.ts'
 import { type Failure, staleIfError } from '../lookup/stale-if-error.ts'
@@ -277,7 +277,7 @@ export class FillExchange implements Exchange {
     const background = view.ticket !== undefined
     const { method, route = unmatched } = view
     const tags = stored?.tags ?? []
-    const told = { route, method, url: urlOf(view), tags, ms, stored: stored !== undefined, bytes, background }
+    const told = { route, method, url: targetText(view), tags, ms, stored: stored !== undefined, bytes, background }
     within(this.#span, () => core.events.emit('fill', told))
     this.#span?.note({ stored: told.stored, bytes })
     this.#span?.end()

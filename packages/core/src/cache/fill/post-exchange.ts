@@ -6,7 +6,7 @@ import { parseGroups } from '../../http/caching/cache-groups.ts'
 import { notStorable } from '../../http/caching/storable.ts'
 import { parseVary } from '../../http/caching/vary.ts'
 import type { Fields } from '../../http/fields/fields.ts'
-import { sameOriginTarget } from '../../http/locate.ts'
+import { sameOriginTarget, targetText } from '../../http/locate.ts'
 import type { CacheCore } from '../cache-core.ts'
 import { implicitTags, userTag } from '../entry/record-tags.ts'
 import { invalidateTarget } from '../invalidation.ts'
@@ -120,7 +120,7 @@ export class PostExchange implements Exchange {
   #namesItself(head: ResponseHead): boolean {
     const view = this.#view
     const named = sameOriginTarget(view, head.fields.get('content-location'))
-    const self = sameOriginTarget(view, view.query === '' ? view.path : `${view.path}?${view.query}`)
+    const self = sameOriginTarget(view, targetText(view))
     return named !== undefined && named.path === self?.path && named.query === self.query
   }
 

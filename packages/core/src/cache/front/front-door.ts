@@ -5,6 +5,7 @@ import type { Exchange, Opening, Pipeline, Reply } from '../../exchange/exchange
 import { mergedFields, mergeLists } from '../../exchange/merge-fields.ts'
 import { notesFor, notesOn } from '../../exchange/request-state.ts'
 import type { RequestView, SentHead } from '../../exchange/request-view.ts'
+import { targetText } from '../../http/locate.ts'
 import type { CacheCore, Passing } from '../cache-core.ts'
 import { answerAtOnce, takeAtOnce } from '../lookup/at-once.ts'
 import type { LookupCache } from '../lookup/lookup.ts'
@@ -173,7 +174,7 @@ export class FrontDoor {
       return 'one URL is answered by several routes, or rewritten by middleware'
     }
     const { rewritten } = view
-    const target = view.query === '' ? view.path : `${view.path}?${view.query}`
+    const target = targetText(view)
     return rewritten === undefined || target.endsWith(rewritten)
       ? undefined
       : 'middleware in front of it rewrites its URL'

@@ -1,6 +1,7 @@
 import { type Clock, preciseTime } from '../../base/clock.ts'
 import { type AnswerResult, type Events, type SluiceEvents, unmatched } from '../../base/events.ts'
 import type { RequestView } from '../../exchange/request-view.ts'
+import { targetText } from '../../http/locate.ts'
 import type { CacheRecord } from '../entry/record.ts'
 
 /** A look-up that is measured. */
@@ -57,10 +58,6 @@ export class LookUpSamples {
   tell({ since, weight }: LookUpSample, view: RequestView, record: CacheRecord, result: AnswerResult): void {
     const ms = preciseTime(this.#clock) - since
     const route = view.route ?? record.target.route ?? unmatched
-    this.#events.emit('lookup', { route, method: view.method, url: urlOf(view), result, ms, weight })
+    this.#events.emit('lookup', { route, method: view.method, url: targetText(view), result, ms, weight })
   }
 }
-
-/** Path and query, as the client sent them. */
-export const urlOf = ({ path, query }: Pick<RequestView, 'path' | 'query'>): string =>
-  query === '' ? path : `${path}?${query}`
