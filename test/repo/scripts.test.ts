@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals'
+import { version } from '../../packages/core/src/sluice/version.ts'
 import { MINIMUM_NODE, nodeVersionProblem } from '../../scripts/lib/node-version.mjs'
 import { ensureRedisServer, findProgram, redisRemedy } from '../../scripts/lib/redis-server.mjs'
 import { run } from '../../scripts/lib/run.mjs'
@@ -16,6 +17,13 @@ afterAll(() => rmSync(temp, { recursive: true, force: true }))
 
 const readJson = (path: string) => JSON.parse(readFileSync(join(ROOT, path), 'utf8'))
 const packages = workspacePackages('packages')
+
+test.each(packages.map(({ dir }) => join(dir.slice(ROOT.length), 'package.json')))(
+  '%s has the version that Sluice says it has',
+  (path) => {
+    expect(readJson(path).version).toBe(version)
+  },
+)
 
 describe('the Node version', () => {
   test.each(['20.19.0', '20.20.2', '22.0.0', '24.9.0', '100.0.0', 'v20.19.1'])('%s will do', (version) => {
@@ -35,7 +43,7 @@ describe('the Node version', () => {
     },
   )
 
-  test.each(['test', 'start', 'build', 'types', 'test-node'])(
+  test.each(['test', 'start', 'build', 'types', 'test-node', 'test-long'])(
     'scripts/%s.mjs checks it before it imports more',
     (name) => {
       const text = readFileSync(join(ROOT, 'scripts', `${name}.mjs`), 'utf8')
