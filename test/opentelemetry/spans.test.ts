@@ -7,10 +7,12 @@ import {
   type Ctx,
   describeHosts,
   gate,
+  type Route,
   type TestApp,
   type TestHost,
   until,
 } from '../hosts/harness/host.ts'
+
 import { idOf, linksOf, parentOf, Telemetry } from './support.ts'
 
 interface Traced {
@@ -38,6 +40,16 @@ async function traced(
 
 /** Where the host tells the pattern of a route. */
 const routeOn = (host: TestHost, path: string): object => (host.framework === 'node' ? {} : { 'http.route': path })
+
+/** Answers when it may. */
+const whenOpen = (ready: PromiseLike<unknown>): Route => ({
+  path: '/',
+  cache: { ttl: '1m' },
+  async handler(c) {
+    await ready
+    c.send('one')
+  },
+})
 
 describeHosts('spans', (host) => {
   test('a miss: the look-up and the fill side by side below the request, and the handler’s own below the fill', async () => {
@@ -102,16 +114,7 @@ describeHosts('spans', (host) => {
 
   test('requests that wait for another’s handler: a span for each wait, linked with the fill and it with them', async () => {
     const ready = gate()
-    const { app, telemetry } = await traced(host, [
-      {
-        path: '/',
-        cache: { ttl: '1m' },
-        async handler(c) {
-          await ready
-          c.send('one')
-        },
-      },
-    ])
+    const { app, telemetry } = await traced(host, [whenOpen(ready)])
     const all = Promise.all(Array.from({ length: 3 }, () => app.get('/')))
     await app.arrived(3)
     ready.open()
@@ -200,16 +203,7 @@ describeHosts('spans', (host) => {
 
   test('a client that goes away is no error', async () => {
     const ready = gate()
-    const { app, telemetry } = await traced(host, [
-      {
-        path: '/',
-        cache: { ttl: '1m' },
-        async handler(c) {
-          await ready
-          c.send('one')
-        },
-      },
-    ])
+    const { app, telemetry } = await traced(host, [whenOpen(ready)])
     const leader = new AbortController()
     const gone = app.request('/', { signal: leader.signal }).catch(() => 'gone')
     await app.arrived(1)
