@@ -30,8 +30,7 @@ export default {
   testEnvironmentOptions: { customExportConditions: ['sluice-source', 'node', 'node-addons'] },
   testPathIgnorePatterns: ['/node_modules/', ...longRuns],
   modulePathIgnorePatterns: ['<rootDir>/packages/.*/dist/', '<rootDir>/.cache/'],
-  // On two cores: many suites wait more than they work, for a Redis that is killed and comes back, say.
-  maxWorkers: 3,
+  maxWorkers: 2,
   // For machines that have other things to do: no test waits that long by itself.
   testTimeout: 20_000,
 }
